@@ -1,0 +1,70 @@
+// A validated chat request, as everything behind the API sees it. Plain data; nothing here knows
+// JSON bodies or sockets.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/json.h"
+
+namespace tessera::chat {
+
+enum class Role : std::uint8_t { kSystem, kUser, kAssistant, kTool };  // "developer" is kSystem
+
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments;  // JSON text as the client sent it; may not be a JSON object
+};
+
+struct Message {
+  Role role = Role::kUser;
+  std::string content;                   // text parts joined; empty for null
+  std::optional<std::string> reasoning;  // reasoning_content (or reasoning) of an assistant message
+  std::vector<ToolCall> tool_calls;      // of an assistant message
+  std::string tool_call_id;              // of a tool message
+};
+
+// What the prompt is made of.
+struct PromptInput {
+  std::vector<Message> messages;   // at least one
+  std::vector<json::Value> tools;  // whole tool objects in the client's key order; empty: none
+  bool enable_thinking = false;    // the product's default is direct mode
+  bool preserve_thinking = false;  // keep the reasoning of turns before the last user message
+  bool continue_final_message =
+      false;  // the last message is an assistant's to be continued, not closed
+};
+
+// Absent: the checkpoint's default for the mode.
+struct Sampling {
+  std::optional<double> temperature;         // 0 to 2; 0 is exact argmax
+  std::optional<double> top_p;               // 0 to 1
+  std::optional<std::int32_t> top_k;         // 0: all
+  std::optional<double> min_p;               // 0 to 1
+  std::optional<double> presence_penalty;    // -2 to 2
+  std::optional<double> frequency_penalty;   // -2 to 2
+  std::optional<double> repetition_penalty;  // > 0; 1 is none
+  std::optional<std::int64_t> seed;          // absent: random
+  std::vector<std::pair<TokenId, float>> logit_bias;
+};
+
+enum class ToolChoice : std::uint8_t {
+  kNone,
+  kAuto
+};  // required and named come with constrained decoding
+
+struct ChatRequest {
+  PromptInput prompt;
+  Sampling sampling;
+  ToolChoice tool_choice = ToolChoice::kAuto;
+  std::optional<std::int32_t> max_tokens;  // absent: what is left of the context
+  std::vector<std::string> stop;           // not applied inside reasoning or tool calls
+  std::int32_t choices = 1;                // n
+  AccountId account;                       // whose request it is
+};
+
+}  // namespace tessera::chat

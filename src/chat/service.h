@@ -1,0 +1,117 @@
+// The seam between the API and whatever answers: a validated chat request in, chat events out. The
+// local engine is one implementation (local/), an upstream cluster may be another; api/ cannot tell
+// them apart.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "chat/request.h"
+
+namespace tessera::chat {
+
+enum class FinishReason : std::uint8_t { kStop, kLength, kToolCalls };
+
+// Pieces of choice `choice`, in order. Text is whole code points and may be empty only where a
+// comment says so.
+struct ReasoningDelta {
+  std::int32_t choice = 0;
+  std::string text;
+};
+struct ContentDelta {
+  std::int32_t choice = 0;
+  std::string text;
+};
+struct ToolCallStart {
+  std::int32_t choice = 0;
+  std::int32_t index = 0;  // of the call in its choice
+  std::string id;
+  std::string name;
+};
+struct ToolCallArguments {
+  std::int32_t choice = 0;
+  std::int32_t index = 0;
+  std::string text;  // a piece of the arguments' JSON text
+};
+struct ChoiceFinished {
+  std::int32_t choice = 0;
+  FinishReason reason = FinishReason::kStop;
+};
+
+struct Usage {
+  std::int64_t prompt_tokens = 0;
+  std::int64_t completion_tokens =
+      0;  // sampled, reasoning and </think> included, the end-of-turn token not
+  std::int64_t cached_tokens = 0;
+  std::int64_t reasoning_tokens = 0;  // up to and including </think>
+};
+// Terminal: every choice has finished.
+struct Completed {
+  Usage usage;
+  std::string output_digest;  // hash over the generated token ids, hexadecimal
+};
+// Terminal: the request failed after it was accepted.
+struct Failed {
+  Error error;
+};
+
+using ChatEvent = std::variant<ReasoningDelta, ContentDelta, ToolCallStart, ToolCallArguments,
+                               ChoiceFinished, Completed, Failed>;
+
+// One accepted request. Exactly one terminal event comes. One thread at a time; destroying it
+// cancels what still runs.
+class ChatStream {
+ public:
+  virtual ~ChatStream() = default;
+  // The next event, or nothing when none is there now: then `on_ready` is called once when there
+  // is.
+  virtual std::optional<ChatEvent> next() = 0;
+  virtual void cancel() = 0;
+  virtual std::int64_t prompt_tokens() const = 0;
+};
+
+// Why a request was not accepted, for the API's error table.
+enum class RefusalCode : std::uint8_t {
+  kContextLengthExceeded,
+  kInvalidRequest,
+  kOverloaded,
+  kDraining,
+  kInternal
+};
+struct Refusal {
+  RefusalCode code = RefusalCode::kInvalidRequest;
+  std::string message;
+  std::string param;               // path of the field at fault; may be empty
+  std::int32_t retry_after_s = 0;  // with kOverloaded and kDraining
+};
+
+struct ModelInfo {
+  std::string
+      weights_name;         // which weights are behind the served name ("Tessera demo 3.1M (Q8_0)")
+  std::string fingerprint;  // build and weights: system_fingerprint
+  std::int32_t max_context = 0;
+  std::int32_t vocabulary = 0;
+  std::int64_t created = 0;  // unix seconds
+  Sampling default_direct;   // sampling defaults of the two modes, every field set but seed
+  Sampling default_thinking;
+};
+
+class ChatService {
+ public:
+  virtual ~ChatService() = default;
+  virtual const ModelInfo& model() const = 0;
+  // True once requests can be answered.
+  virtual bool ready() const = 0;
+  // Renders, tokenises and submits, on the caller's thread. `on_ready` may be called from any
+  // thread, also before start() has returned; it must not block.
+  virtual Result<std::unique_ptr<ChatStream>, Refusal> start(ChatRequest request,
+                                                             std::function<void()> on_ready) = 0;
+};
+
+}  // namespace tessera::chat

@@ -1,0 +1,66 @@
+// The engine: two nouns (request, event), few verbs (submit, cancel, drain). One engine thread owns
+// all inference state: sequences, sampler, backend; nothing in there needs a lock. It sleeps only
+// when idle.
+//
+// Crossing points: one bounded command queue in (full: kResourceExhausted at once), one bounded
+// event channel a request out (a slow reader stalls its own sequence, never the engine).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "engine/event_channel.h"
+#include "engine/request.h"
+#include "model/backend.h"
+
+namespace tessera::engine {
+
+struct EngineOptions {
+  std::int32_t max_queue = 256;      // requests that wait; over it submit() refuses
+  std::int32_t prefill_chunk = 256;  // tokens of a prompt in one step
+  std::int32_t event_channel_capacity = 256;
+  std::int32_t stall_timeout_ms =
+      30'000;  // a reader that takes nothing for so long loses its request
+};
+
+struct EngineStats {
+  std::int32_t running = 0;
+  std::int32_t waiting = 0;
+  std::int64_t steps = 0;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t generated_tokens = 0;
+};
+
+class Engine {
+ public:
+  static std::unique_ptr<Engine> create(std::unique_ptr<model::Backend> backend,
+                                        EngineOptions options, const Clock& clock = Clock::real());
+  // Cancels everything and joins the engine thread.
+  virtual ~Engine() = default;
+
+  virtual const model::ModelConfig& config() const = 0;
+  virtual model::BackendLimits limits() const = 0;
+
+  struct Submitted {
+    RequestId id;
+    std::shared_ptr<EventChannel> events;
+  };
+  // Any thread. `on_ready` is called (from the engine thread) when the channel goes from empty to
+  // not empty. kResourceExhausted: the queue is full. kUnavailable: draining. kOutOfRange: prompt +
+  // max_tokens over the context.
+  virtual Result<Submitted> submit(EngineRequest request, std::function<void()> on_ready) = 0;
+  // Any thread, any time, also for requests that have ended. Within one step the request's terminal
+  // event (RequestFailed kCancelled, unless another came first) is out and its memory back.
+  virtual void cancel(RequestId id) = 0;
+  // Takes no more requests; those waiting and running go on until they end or `deadline`, then they
+  // fail with kUnavailable. Returns when none is left.
+  virtual void drain(Clock::Duration deadline) = 0;
+  // Any thread; a snapshot.
+  virtual EngineStats stats() const = 0;
+};
+
+}  // namespace tessera::engine

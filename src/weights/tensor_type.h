@@ -1,0 +1,56 @@
+// The block formats that weights are stored in: GGUF's type ids, sizes, and the reference
+// dequantisation. Source of the layouts: the GGUF/ggml formats as described in docs/formats.md.
+// Plain C++20; any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace tessera::weights {
+
+// Values are the ids in GGUF files.
+enum class TensorType : std::uint32_t {
+  kF32 = 0,
+  kF16 = 1,
+  kQ4_0 = 2,
+  kQ8_0 = 8,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kBF16 = 30,
+};
+
+struct TensorTypeInfo {
+  TensorType type;
+  std::string_view name;       // "Q4_K"
+  std::size_t block_elements;  // elements in a block: 1, 32 or 256
+  std::size_t block_bytes;
+};
+
+// Nothing for ids that this build does not know. The table is the one place a new type is entered.
+const TensorTypeInfo* find_tensor_type(std::uint32_t id);
+const TensorTypeInfo& info(TensorType type);
+std::string_view name_of_unknown_type(
+    std::uint32_t id);  // "Q3_K" for known-elsewhere ids, "?" otherwise: for messages
+
+// Bytes of a row of `elements`; elements is a multiple of block_elements.
+std::size_t row_bytes(TensorType type, std::size_t elements);
+
+// The obvious dequantisation: the oracle of every kernel. `row` holds row_bytes(type, out.size())
+// bytes.
+void dequantise_row(TensorType type, const std::byte* row, std::span<float> out);
+
+// Round-to-nearest quantisation of a row, for tests and tools: F32, F16, BF16, Q8_0, Q4_0.
+bool can_quantise(TensorType type);
+void quantise_row(TensorType type, std::span<const float> row, std::byte* out);
+
+// IEEE half precision and bfloat16, by bits; to half rounds to nearest even.
+float half_to_float(std::uint16_t bits);
+std::uint16_t float_to_half(float value);
+float bfloat16_to_float(std::uint16_t bits);
+std::uint16_t float_to_bfloat16(float value);
+
+}  // namespace tessera::weights
