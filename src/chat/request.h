@@ -64,6 +64,7 @@ struct ChatRequest {
   std::optional<std::int32_t> max_tokens;  // absent: what is left of the context
   std::vector<std::string> stop;           // not applied inside reasoning or tool calls
   std::int32_t choices = 1;                // n
+  bool parallel_tool_calls = true;         // false: at most one call, the answer ends behind it
   AccountId account;                       // whose request it is
 };
 

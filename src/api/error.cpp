@@ -1,0 +1,95 @@
+#include "api/error.h"
+
+#include <array>
+
+#include "base/check.h"
+#include "base/json.h"
+
+namespace tessera::api {
+namespace {
+
+constexpr std::string_view kInvalid = "invalid_request_error";
+constexpr std::string_view kServer = "api_error";
+constexpr std::string_view kOverloaded = "overloaded_error";
+
+constexpr std::array kRows = {
+    ErrorRow{ErrorId::kBadHttp, 400, kInvalid, "bad_http"},
+    ErrorRow{ErrorId::kInvalidJson, 400, kInvalid, "invalid_json"},
+    ErrorRow{ErrorId::kInvalidUnicode, 400, kInvalid, "invalid_unicode"},
+    ErrorRow{ErrorId::kDuplicateKey, 400, kInvalid, "duplicate_key"},
+    ErrorRow{ErrorId::kJsonTooDeep, 400, kInvalid, "json_too_deep"},
+    ErrorRow{ErrorId::kMissingRequiredParameter, 400, kInvalid, "missing_required_parameter"},
+    ErrorRow{ErrorId::kInvalidType, 400, kInvalid, "invalid_type"},
+    ErrorRow{ErrorId::kInvalidValue, 400, kInvalid, "invalid_value"},
+    ErrorRow{ErrorId::kUnknownParameter, 400, kInvalid, "unknown_parameter"},
+    ErrorRow{ErrorId::kUnsupportedParameter, 400, kInvalid, "unsupported_parameter"},
+    ErrorRow{ErrorId::kUnsupportedValue, 400, kInvalid, "unsupported_value"},
+    ErrorRow{ErrorId::kUnsupportedContent, 400, kInvalid, "unsupported_content"},
+    ErrorRow{ErrorId::kIntegerBelowMinValue, 400, kInvalid, "integer_below_min_value"},
+    ErrorRow{ErrorId::kIntegerAboveMaxValue, 400, kInvalid, "integer_above_max_value"},
+    ErrorRow{ErrorId::kDecimalBelowMinValue, 400, kInvalid, "decimal_below_min_value"},
+    ErrorRow{ErrorId::kDecimalAboveMaxValue, 400, kInvalid, "decimal_above_max_value"},
+    ErrorRow{ErrorId::kEmptyArray, 400, kInvalid, "empty_array"},
+    ErrorRow{ErrorId::kArrayAboveMaxLength, 400, kInvalid, "array_above_max_length"},
+    ErrorRow{ErrorId::kStringAboveMaxLength, 400, kInvalid, "string_above_max_length"},
+    ErrorRow{ErrorId::kInvalidFunctionParameters, 400, kInvalid, "invalid_function_parameters"},
+    ErrorRow{ErrorId::kContextLengthExceeded, 400, kInvalid, "context_length_exceeded"},
+    ErrorRow{ErrorId::kInvalidApiKey, 401, kInvalid, "invalid_api_key"},
+    ErrorRow{ErrorId::kModelNotFound, 404, kInvalid, "model_not_found"},
+    ErrorRow{ErrorId::kUnknownUrl, 404, kInvalid, "unknown_url"},
+    ErrorRow{ErrorId::kMethodNotAllowed, 405, kInvalid, "method_not_allowed"},
+    ErrorRow{ErrorId::kRequestTimeout, 408, kInvalid, "request_timeout"},
+    ErrorRow{ErrorId::kRequestTooLarge, 413, kInvalid, "request_too_large"},
+    ErrorRow{ErrorId::kUriTooLong, 414, kInvalid, "uri_too_long"},
+    ErrorRow{ErrorId::kUnsupportedMediaType, 400, kInvalid, "unsupported_media_type"},
+    ErrorRow{ErrorId::kUnsupportedContentEncoding, 415, kInvalid, "unsupported_content_encoding"},
+    ErrorRow{ErrorId::kExpectationFailed, 417, kInvalid, "expectation_failed"},
+    ErrorRow{ErrorId::kHeadersTooLarge, 431, kInvalid, "headers_too_large"},
+    ErrorRow{ErrorId::kInternalError, 500, kServer, "internal_error"},
+    ErrorRow{ErrorId::kNumericalError, 500, kServer, "numerical_error"},
+    ErrorRow{ErrorId::kEngineFailure, 500, kServer, "engine_failure"},
+    ErrorRow{ErrorId::kServerOverloaded, 503, kOverloaded, "server_overloaded"},
+    ErrorRow{ErrorId::kDraining, 503, kOverloaded, "draining"},
+    ErrorRow{ErrorId::kModelLoading, 503, kOverloaded, "model_loading"},
+};
+static_assert(kRows.size() == static_cast<std::size_t>(ErrorId::kCount));
+
+}  // namespace
+
+const ErrorRow& row(ErrorId id) {
+  const ErrorRow& found = kRows[static_cast<std::size_t>(id)];
+  CHECK(found.id == id);
+  return found;
+}
+
+std::string error_body(const ApiError& error) {
+  const ErrorRow& entry = row(error.id);
+  std::string body = R"({"error":{"message":)";
+  json::append_string(error.message, body);
+  body += R"(,"type":)";
+  json::append_string(entry.type, body);
+  body += R"(,"param":)";
+  if (error.param.empty()) {
+    body += "null";
+  } else {
+    json::append_string(error.param, body);
+  }
+  body += R"(,"code":)";
+  json::append_string(entry.code, body);
+  body += "}}";
+  return body;
+}
+
+http::Response error_response(const ApiError& error) {
+  http::Response response;
+  response.status = row(error.id).status;
+  response.headers.emplace_back("Content-Type", "application/json");
+  if (error.id == ErrorId::kInvalidApiKey)
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (error.retry_after_s > 0)
+    response.headers.emplace_back("Retry-After", std::to_string(error.retry_after_s));
+  response.body = error_body(error);
+  return response;
+}
+
+}  // namespace tessera::api

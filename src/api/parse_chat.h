@@ -1,0 +1,36 @@
+// The body of POST /v1/chat/completions → a typed, checked request. Parsed once; every check and
+// every action uses the result. Which fields there are, and what is done with each: one table
+// (parse_chat.cpp).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/fields.h"
+#include "api/limits.h"
+#include "chat/request.h"
+
+namespace tessera::api {
+
+struct ChatCompletionRequest {
+  std::string model;
+  chat::ChatRequest chat;
+  bool stream = false;
+  bool include_usage = false;
+  std::vector<std::string>
+      ignored;  // names of unknown top-level fields, for X-Tessera-Ignored-Params
+};
+
+// `vocabulary`: token ids in logit_bias must lie below it.
+Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const RequestLimits& limits,
+                                         std::int32_t vocabulary);
+
+// Its parts, each in a file of its own.
+Parsed<std::vector<chat::Message>> parse_messages(const json::Value& value,
+                                                  const RequestLimits& limits);
+Parsed<std::vector<json::Value>> parse_tools(const json::Value& value, const RequestLimits& limits);
+// Which tools may be used; `tools` tells whether the request has any.
+Parsed<chat::ToolChoice> parse_tool_choice(const json::Value& value, bool has_tools);
+
+}  // namespace tessera::api
