@@ -11,15 +11,16 @@ namespace tessera::api {
 namespace {
 
 // What a field's reader may look at and fill in.
-struct Reading {
+struct Context {
   const RequestLimits& limits;
   std::int32_t vocabulary;
+  const Reading& reading;
   ChatCompletionRequest request;
   std::optional<std::int32_t> max_completion_tokens;
   const json::Value* tool_choice = nullptr;  // needs the tools, which may come later
 };
 
-using Read = Parsed<void> (*)(const json::Value& value, std::string_view name, Reading& reading);
+using Read = Parsed<void> (*)(const json::Value& value, std::string_view name, Context& context);
 
 constexpr std::int64_t kMaxInt64 = std::numeric_limits<std::int64_t>::max();
 
@@ -27,47 +28,47 @@ constexpr std::int64_t kMaxInt64 = std::numeric_limits<std::int64_t>::max();
 
 template <auto Member, double kMin, double kMax>
 Parsed<void> read_sampling_number(const json::Value& value, std::string_view name,
-                                  Reading& reading) {
+                                  Context& context) {
   TRY_ASSIGN(const double number, read_number(value, name, kMin, kMax));
-  reading.request.chat.sampling.*Member = number;
+  context.request.chat.sampling.*Member = number;
   return {};
 }
 
-Parsed<void> read_top_k(const json::Value& value, std::string_view name, Reading& reading) {
+Parsed<void> read_top_k(const json::Value& value, std::string_view name, Context& context) {
   TRY_ASSIGN(const std::int64_t top_k,
              read_integer(value, name, -1, kMaxInt64));  // -1: all, as vLLM has it
-  reading.request.chat.sampling.top_k =
-      static_cast<std::int32_t>(std::clamp<std::int64_t>(top_k, 0, reading.vocabulary));
+  context.request.chat.sampling.top_k =
+      static_cast<std::int32_t>(std::clamp<std::int64_t>(top_k, 0, context.vocabulary));
   return {};
 }
 
-Parsed<void> read_seed(const json::Value& value, std::string_view name, Reading& reading) {
+Parsed<void> read_seed(const json::Value& value, std::string_view name, Context& context) {
   TRY_ASSIGN(const std::int64_t seed,
              read_integer(value, name, std::numeric_limits<std::int64_t>::min(), kMaxInt64));
-  reading.request.chat.sampling.seed = seed;
+  context.request.chat.sampling.seed = seed;
   return {};
 }
 
-Parsed<void> read_logit_bias(const json::Value& value, std::string_view name, Reading& reading) {
+Parsed<void> read_logit_bias(const json::Value& value, std::string_view name, Context& context) {
   TRY_ASSIGN(const json::Object* entries, read_object(value, name));
-  if (entries->size() > reading.limits.logit_bias_entries) {
+  if (entries->size() > context.limits.logit_bias_entries) {
     return refuse(ErrorId::kArrayAboveMaxLength,
                   fmt::format("Invalid '{}': expected at most {} entries, but got {}.", name,
-                              reading.limits.logit_bias_entries, entries->size()),
+                              context.limits.logit_bias_entries, entries->size()),
                   std::string(name));
   }
   for (const auto& [key, bias] : *entries) {
     TokenId token = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
     if (error != std::errc() || end != key.data() + key.size() || token < 0 ||
-        token >= reading.vocabulary) {
+        token >= context.vocabulary) {
       return refuse(ErrorId::kInvalidValue,
                     fmt::format("Invalid '{}': every key must be a token id from 0 to {}.", name,
-                                reading.vocabulary - 1),
+                                context.vocabulary - 1),
                     std::string(name));
     }
     TRY_ASSIGN(const double number, read_number(bias, join(name, key), -100, 100));
-    reading.request.chat.sampling.logit_bias.emplace_back(token, static_cast<float>(number));
+    context.request.chat.sampling.logit_bias.emplace_back(token, static_cast<float>(number));
   }
   return {};
 }
@@ -80,52 +81,52 @@ Parsed<std::int32_t> read_token_count(const json::Value& value, std::string_view
       std::min<std::int64_t>(count, std::numeric_limits<std::int32_t>::max()));
 }
 
-Parsed<void> read_max_tokens(const json::Value& value, std::string_view name, Reading& reading) {
+Parsed<void> read_max_tokens(const json::Value& value, std::string_view name, Context& context) {
   TRY_ASSIGN(const std::int32_t count, read_token_count(value, name));
-  reading.request.chat.max_tokens = count;
+  context.request.chat.max_tokens = count;
   return {};
 }
 
 Parsed<void> read_max_completion_tokens(const json::Value& value, std::string_view name,
-                                        Reading& reading) {
+                                        Context& context) {
   TRY_ASSIGN(const std::int32_t count, read_token_count(value, name));
-  reading.max_completion_tokens = count;
+  context.max_completion_tokens = count;
   return {};
 }
 
-Parsed<void> read_n(const json::Value& value, std::string_view name, Reading& reading) {
-  TRY_ASSIGN(const std::int64_t n, read_integer(value, name, 1, reading.limits.choices));
-  reading.request.chat.choices = static_cast<std::int32_t>(n);
+Parsed<void> read_n(const json::Value& value, std::string_view name, Context& context) {
+  TRY_ASSIGN(const std::int64_t n, read_integer(value, name, 1, context.limits.choices));
+  context.request.chat.choices = static_cast<std::int32_t>(n);
   return {};
 }
 
-Parsed<void> read_stop(const json::Value& value, std::string_view name, Reading& reading) {
+Parsed<void> read_stop(const json::Value& value, std::string_view name, Context& context) {
   const auto add = [&](const json::Value& item, const std::string& path) -> Parsed<void> {
-    TRY_ASSIGN(const std::string_view text, read_string(item, path, reading.limits.stop_bytes));
+    TRY_ASSIGN(const std::string_view text, read_string(item, path, context.limits.stop_bytes));
     if (text.empty())
       return refuse(ErrorId::kInvalidValue,
                     fmt::format("Invalid '{}': a stop sequence must not be empty.", path), path);
-    reading.request.chat.stop.emplace_back(text);
+    context.request.chat.stop.emplace_back(text);
     return {};
   };
   if (value.if_string() != nullptr) return add(value, std::string(name));
   if (value.if_array() == nullptr)
     return wrong_type("a string or an array of strings", value, name);
-  TRY_ASSIGN(const json::Array* items, read_array(value, name, 0, reading.limits.stop_sequences));
+  TRY_ASSIGN(const json::Array* items, read_array(value, name, 0, context.limits.stop_sequences));
   for (std::size_t i = 0; i < items->size(); ++i) TRY(add((*items)[i], join(name, i)));
   return {};
 }
 
-Parsed<void> read_stream(const json::Value& value, std::string_view name, Reading& reading) {
-  TRY_ASSIGN(reading.request.stream, read_bool(value, name));
+Parsed<void> read_stream(const json::Value& value, std::string_view name, Context& context) {
+  TRY_ASSIGN(context.request.stream, read_bool(value, name));
   return {};
 }
 
 Parsed<void> read_stream_options(const json::Value& value, std::string_view name,
-                                 Reading& reading) {
+                                 Context& context) {
   TRY_ASSIGN(const json::Object* options, read_object(value, name));
   if (const json::Value* flag = optional_member(*options, "include_usage")) {
-    TRY_ASSIGN(reading.request.include_usage, read_bool(*flag, join(name, "include_usage")));
+    TRY_ASSIGN(context.request.include_usage, read_bool(*flag, join(name, "include_usage")));
   }
   if (const json::Value* flag = optional_member(*options, "include_obfuscation")) {
     TRY(read_bool(*flag, join(name, "include_obfuscation")));
@@ -133,7 +134,7 @@ Parsed<void> read_stream_options(const json::Value& value, std::string_view name
   return {};
 }
 
-Parsed<void> read_response_format(const json::Value& value, std::string_view name, Reading&) {
+Parsed<void> read_response_format(const json::Value& value, std::string_view name, Context&) {
   TRY_ASSIGN(const json::Object* format, read_object(value, name));
   TRY_ASSIGN(const json::Value* type, require(*format, "type", name));
   static constexpr std::array<std::string_view, 3> kTypes = {"text", "json_object", "json_schema"};
@@ -146,14 +147,14 @@ Parsed<void> read_response_format(const json::Value& value, std::string_view nam
                 join(name, "type"));
 }
 
-Parsed<void> read_logprobs(const json::Value& value, std::string_view name, Reading&) {
+Parsed<void> read_logprobs(const json::Value& value, std::string_view name, Context&) {
   TRY_ASSIGN(const bool wanted, read_bool(value, name));
   if (!wanted) return {};
   return refuse(ErrorId::kUnsupportedValue, "'logprobs' is not supported by this version.",
                 std::string(name));
 }
 
-Parsed<void> read_top_logprobs(const json::Value& value, std::string_view name, Reading&) {
+Parsed<void> read_top_logprobs(const json::Value& value, std::string_view name, Context&) {
   TRY_ASSIGN(const std::int64_t count, read_integer(value, name, 0, 20));
   if (count == 0) return {};
   return refuse(ErrorId::kUnsupportedValue, "'top_logprobs' is not supported by this version.",
@@ -162,37 +163,38 @@ Parsed<void> read_top_logprobs(const json::Value& value, std::string_view name, 
 
 // ---------------------------------------------------------------- prompt
 
-Parsed<void> read_model(const json::Value& value, std::string_view name, Reading& reading) {
+Parsed<void> read_model(const json::Value& value, std::string_view name, Context& context) {
   TRY_ASSIGN(const std::string_view model, read_string(value, name));
-  reading.request.model = model;
+  context.request.model = model;
   return {};
 }
 
-Parsed<void> read_messages(const json::Value& value, std::string_view, Reading& reading) {
-  TRY_ASSIGN(reading.request.chat.prompt.messages, parse_messages(value, reading.limits));
+Parsed<void> read_messages(const json::Value& value, std::string_view, Context& context) {
+  TRY_ASSIGN(context.request.chat.prompt.messages,
+             parse_messages(value, context.limits, context.reading));
   return {};
 }
 
-Parsed<void> read_tools(const json::Value& value, std::string_view, Reading& reading) {
-  TRY_ASSIGN(reading.request.chat.prompt.tools, parse_tools(value, reading.limits));
+Parsed<void> read_tools(const json::Value& value, std::string_view, Context& context) {
+  TRY_ASSIGN(context.request.chat.prompt.tools, parse_tools(value, context.limits));
   return {};
 }
 
-Parsed<void> read_tool_choice(const json::Value& value, std::string_view, Reading& reading) {
-  reading.tool_choice = &value;
+Parsed<void> read_tool_choice(const json::Value& value, std::string_view, Context& context) {
+  context.tool_choice = &value;
   return {};
 }
 
 Parsed<void> read_parallel_tool_calls(const json::Value& value, std::string_view name,
-                                      Reading& reading) {
-  TRY_ASSIGN(reading.request.chat.parallel_tool_calls, read_bool(value, name));
+                                      Context& context) {
+  TRY_ASSIGN(context.request.chat.parallel_tool_calls, read_bool(value, name));
   return {};
 }
 
 Parsed<void> read_template_kwargs(const json::Value& value, std::string_view name,
-                                  Reading& reading) {
+                                  Context& context) {
   TRY_ASSIGN(const json::Object* kwargs, read_object(value, name));
-  chat::PromptInput& prompt = reading.request.chat.prompt;
+  chat::PromptInput& prompt = context.request.chat.prompt;
   if (const json::Value* flag = optional_member(*kwargs, "enable_thinking")) {
     TRY_ASSIGN(prompt.enable_thinking, read_bool(*flag, join(name, "enable_thinking")));
   }
@@ -203,34 +205,34 @@ Parsed<void> read_template_kwargs(const json::Value& value, std::string_view nam
 }
 
 Parsed<void> read_continue_final(const json::Value& value, std::string_view name,
-                                 Reading& reading) {
-  TRY_ASSIGN(reading.request.chat.prompt.continue_final_message, read_bool(value, name));
+                                 Context& context) {
+  TRY_ASSIGN(context.request.chat.prompt.continue_final_message, read_bool(value, name));
   return {};
 }
 
 // ---------------------------------------------------------------- accepted without effect, or
 // refused by name
 
-Parsed<void> accept_anything(const json::Value&, std::string_view, Reading&) {
+Parsed<void> accept_anything(const json::Value&, std::string_view, Context&) {
   return {};
 }
 
-Parsed<void> accept_bool(const json::Value& value, std::string_view name, Reading&) {
+Parsed<void> accept_bool(const json::Value& value, std::string_view name, Context&) {
   TRY(read_bool(value, name));
   return {};
 }
 
-Parsed<void> accept_string(const json::Value& value, std::string_view name, Reading&) {
+Parsed<void> accept_string(const json::Value& value, std::string_view name, Context&) {
   TRY(read_string(value, name));
   return {};
 }
 
-Parsed<void> accept_object(const json::Value& value, std::string_view name, Reading&) {
+Parsed<void> accept_object(const json::Value& value, std::string_view name, Context&) {
   TRY(read_object(value, name));
   return {};
 }
 
-Parsed<void> accept_text_modality(const json::Value& value, std::string_view name, Reading&) {
+Parsed<void> accept_text_modality(const json::Value& value, std::string_view name, Context&) {
   TRY_ASSIGN(const json::Array* modalities, read_array(value, name, 1, 8));
   for (std::size_t i = 0; i < modalities->size(); ++i) {
     TRY_ASSIGN(const std::string_view modality, read_string((*modalities)[i], join(name, i)));
@@ -243,7 +245,7 @@ Parsed<void> accept_text_modality(const json::Value& value, std::string_view nam
   return {};
 }
 
-Parsed<void> refuse_parameter(const json::Value&, std::string_view name, Reading&) {
+Parsed<void> refuse_parameter(const json::Value&, std::string_view name, Context&) {
   return refuse(ErrorId::kUnsupportedParameter,
                 fmt::format("Unsupported parameter: '{}' is not supported by this server.", name),
                 std::string(name));
@@ -325,18 +327,18 @@ ApiError from_parse_error(const json::ParseError& error) {
 }
 
 // What concerns more than one field.
-Parsed<void> finish(const json::Object& body, Reading& reading) {
-  ChatCompletionRequest& request = reading.request;
+Parsed<void> finish(const json::Object& body, Context& context) {
+  ChatCompletionRequest& request = context.request;
   for (const std::string_view name : {"model", "messages"}) TRY(require(body, name, ""));
-  if (reading.max_completion_tokens) request.chat.max_tokens = reading.max_completion_tokens;
+  if (context.max_completion_tokens) request.chat.max_tokens = context.max_completion_tokens;
   if (optional_member(body, "stream_options") != nullptr && !request.stream) {
     return refuse(ErrorId::kInvalidValue,
                   "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
                   "stream_options");
   }
-  if (reading.tool_choice != nullptr) {
+  if (context.tool_choice != nullptr) {
     TRY_ASSIGN(request.chat.tool_choice,
-               parse_tool_choice(*reading.tool_choice, !request.chat.prompt.tools.empty()));
+               parse_tool_choice(*context.tool_choice, !request.chat.prompt.tools.empty()));
   }
   const chat::PromptInput& prompt = request.chat.prompt;
   if (prompt.continue_final_message && (prompt.messages.back().role != chat::Role::kAssistant ||
@@ -352,7 +354,7 @@ Parsed<void> finish(const json::Object& body, Reading& reading) {
 }  // namespace
 
 Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const RequestLimits& limits,
-                                         std::int32_t vocabulary) {
+                                         std::int32_t vocabulary, const Reading& reading) {
   auto parsed = json::parse(body, {.max_depth = limits.json_depth});
   if (!parsed) return Unexpected{from_parse_error(parsed.error())};
   const json::Object* object = parsed->if_object();
@@ -362,18 +364,18 @@ Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const RequestLim
                               json::type_name(parsed->type())),
                   "");
   }
-  Reading reading{limits, vocabulary, {}, {}, nullptr};
+  Context context{limits, vocabulary, reading, {}, {}, nullptr};
   for (const auto& [name, value] : *object) {
     const Field* field = std::find_if(std::begin(kFields), std::end(kFields),
                                       [&](const Field& f) { return f.name == name; });
     if (field == std::end(kFields)) {
-      reading.request.ignored.push_back(name);
+      context.request.ignored.push_back(name);
     } else if (!value.is_null()) {
-      TRY(field->read(value, name, reading));
+      TRY(field->read(value, name, context));
     }
   }
-  TRY(finish(*object, reading));
-  return std::move(reading.request);
+  TRY(finish(*object, context));
+  return std::move(context.request);
 }
 
 }  // namespace tessera::api

@@ -22,13 +22,23 @@ struct ChatCompletionRequest {
       ignored;  // names of unknown top-level fields, for X-Tessera-Ignored-Params
 };
 
+// How messages are read. As the template takes them is for showing prompts (`tessera render`): what
+// the chat template prints and the API refuses goes through, that is missing call ids, calls
+// without the "function" wrapper, and media parts as their placeholders, numbered where the
+// template's add_vision_id says so.
+struct Reading {
+  bool as_template = false;
+  bool number_media = false;
+};
+
 // `vocabulary`: token ids in logit_bias must lie below it.
 Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const RequestLimits& limits,
-                                         std::int32_t vocabulary);
+                                         std::int32_t vocabulary, const Reading& reading = {});
 
 // Its parts, each in a file of its own.
 Parsed<std::vector<chat::Message>> parse_messages(const json::Value& value,
-                                                  const RequestLimits& limits);
+                                                  const RequestLimits& limits,
+                                                  const Reading& reading);
 Parsed<std::vector<json::Value>> parse_tools(const json::Value& value, const RequestLimits& limits);
 // Which tools may be used; `tools` tells whether the request has any.
 Parsed<chat::ToolChoice> parse_tool_choice(const json::Value& value, bool has_tools);

@@ -1,0 +1,197 @@
+#include "app/checkpoint.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "app/embedded_model.h"
+#include "base/clock.h"
+#include "base/sha256.h"
+#include "cpu/cpu_backend.h"
+#include "engine/fake_backend.h"
+#include "model/reference_backend.h"
+
+namespace tessera::app {
+namespace {
+
+constexpr std::int32_t kDefaultContext = 32'768;
+
+template <class T>
+Result<const std::vector<T>*> array_of(const weights::GgufFile& file, std::string_view key) {
+  const weights::MetadataValue* value = file.find_metadata(key);
+  const auto* array = value == nullptr ? nullptr : std::get_if<weights::MetadataArray>(value);
+  const auto* items = array == nullptr ? nullptr : std::get_if<std::vector<T>>(array);
+  if (items == nullptr) {
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("{}: the tokenizer's array {} is missing or of another type",
+                            file.name(), key));
+  }
+  return items;
+}
+
+// A short name of the weights: general.name and the type that most of the bytes have.
+std::string weights_name(const model::TensorTable& tensors) {
+  std::size_t most = 0;
+  std::string_view type = "?";
+  for (const std::uint32_t id : {0u, 1u, 2u, 8u, 12u, 13u, 14u, 30u}) {
+    std::size_t bytes = 0;
+    for (const weights::TensorView& tensor : tensors.file->tensors()) {
+      if (static_cast<std::uint32_t>(tensor.type) == id) bytes += tensor.bytes;
+    }
+    if (bytes > most) {
+      most = bytes;
+      type = weights::info(static_cast<weights::TensorType>(id)).name;
+    }
+  }
+  const std::string name = tensors.config.name.empty() ? "unnamed weights" : tensors.config.name;
+  return fmt::format("{} ({})", name, type);
+}
+
+// Eight hexadecimal digits that tell files apart: names, sizes and the first bytes of every tensor,
+// not all 21 GB.
+std::string weights_digest(const model::TensorTable& tensors) {
+  std::string text;
+  for (const weights::TensorView& tensor : tensors.file->tensors()) {
+    text += tensor.name;
+    text += fmt::format(" {} {} ", static_cast<std::uint32_t>(tensor.type), tensor.bytes);
+    text.append(reinterpret_cast<const char*>(tensor.data),
+                std::min<std::size_t>(tensor.bytes, 64));
+  }
+  return to_hex(sha256(text)).substr(0, 8);
+}
+
+std::optional<double> sampling_default(const weights::GgufFile& file, std::string_view name) {
+  const auto value = file.number(fmt::format("general.sampling.{}", name));
+  if (!value) return std::nullopt;
+  return *value;
+}
+
+chat::Sampling sampling_defaults(const weights::GgufFile& file) {
+  chat::Sampling sampling;  // where the file says nothing: Qwen3.6's generation_config.json
+  sampling.temperature = sampling_default(file, "temp").value_or(1.0);
+  sampling.top_p = sampling_default(file, "top_p").value_or(0.95);
+  sampling.top_k = static_cast<std::int32_t>(sampling_default(file, "top_k").value_or(20));
+  sampling.min_p = sampling_default(file, "min_p").value_or(0.0);
+  sampling.presence_penalty = 0.0;
+  sampling.frequency_penalty = 0.0;
+  sampling.repetition_penalty = 1.0;
+  return sampling;
+}
+
+Result<std::unique_ptr<model::Backend>> make_fake(const ModelOptions& options) {
+  std::ifstream file(options.fake_script);
+  if (!file)
+    return fail(ErrorCode::kIo,
+                fmt::format("cannot read the fake backend's script '{}'", options.fake_script));
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  TRY_ASSIGN(engine::FakeOptions fake, engine::parse_fake_script(text));
+  return std::unique_ptr<model::Backend>(std::make_unique<engine::FakeBackend>(std::move(fake)));
+}
+
+Result<cpu::Isa> find_isa(const std::string& name) {
+  if (name == "auto") return cpu::Isa::kAuto;
+  if (name == "avx512") return cpu::Isa::kAvx512;
+  if (name == "avx2") return cpu::Isa::kAvx2;
+  if (name == "scalar") return cpu::Isa::kScalar;
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("unknown instruction set '{}': auto, avx512, avx2 or scalar", name));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const weights::GgufFile>> open_weights(const std::string& path) {
+  if (path.empty())
+    return weights::GgufFile::from_memory(embedded_model(), "the embedded demo model");
+  return weights::GgufFile::open(path);
+}
+
+Result<Checkpoint> load_checkpoint(const std::string& path) {
+  TRY_ASSIGN(auto file, open_weights(path));
+  TRY_ASSIGN(model::TensorTable tensors, model::load_tensor_table(std::move(file)));
+  return Checkpoint{std::move(tensors), path.empty()};
+}
+
+Result<std::shared_ptr<const text::Tokenizer>> load_tokenizer(const weights::GgufFile& file) {
+  TRY_ASSIGN(const std::string_view model, file.string("tokenizer.ggml.model"));
+  if (model != "gpt2") {
+    return fail(
+        ErrorCode::kUnsupported,
+        fmt::format("{}: tokenizer.ggml.model is '{}'; byte-level BPE ('gpt2') is supported",
+                    file.name(), model));
+  }
+  TRY_ASSIGN(const std::string_view pre, file.string("tokenizer.ggml.pre"));
+  text::TokenizerData data;
+  TRY_ASSIGN(data.pre, text::find_pre_tokenizer(pre));
+  TRY_ASSIGN(const auto* tokens, array_of<std::string_view>(file, "tokenizer.ggml.tokens"));
+  TRY_ASSIGN(const auto* kinds, array_of<std::int64_t>(file, "tokenizer.ggml.token_type"));
+  TRY_ASSIGN(const auto* merges, array_of<std::string_view>(file, "tokenizer.ggml.merges"));
+  data.tokens = *tokens;
+  data.merges = *merges;
+  data.kinds.reserve(kinds->size());
+  for (const std::int64_t kind : *kinds) {
+    if (kind < 1 || kind > 6) {
+      return fail(ErrorCode::kCorrupt,
+                  fmt::format("{}: tokenizer.ggml.token_type holds {}; 1 to 6 are known",
+                              file.name(), kind));
+    }
+    data.kinds.push_back(static_cast<text::TokenKind>(kind));
+  }
+  return text::Tokenizer::create(data);
+}
+
+Result<std::int32_t> choose_context(const ModelOptions& options, const model::ModelConfig& config) {
+  if (options.context == 0) return std::min(config.max_context, kDefaultContext);
+  if (options.context < 16 || options.context > config.max_context) {
+    return fail(ErrorCode::kOutOfRange,
+                fmt::format("--ctx {} is out of range: this model takes 16 to {} tokens",
+                            options.context, config.max_context));
+  }
+  return options.context;
+}
+
+Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options,
+                                                     const Checkpoint& checkpoint,
+                                                     std::int32_t context,
+                                                     std::int32_t max_sequences) {
+  if (options.backend == "fake") return make_fake(options);
+  if (options.backend == "reference") {
+    return model::make_reference_backend(checkpoint.tensors,
+                                         {.max_context = context, .max_sequences = max_sequences});
+  }
+  if (options.backend != "cpu") {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("unknown backend '{}': cpu, reference or fake", options.backend));
+  }
+  cpu::CpuOptions cpu_options;
+  cpu_options.threads = options.threads;
+  TRY_ASSIGN(cpu_options.isa, find_isa(options.isa));
+  cpu_options.max_context = context;
+  cpu_options.max_sequences = max_sequences;
+  return cpu::make_backend(checkpoint.tensors, cpu_options);
+}
+
+chat::ModelInfo describe_model(const Checkpoint& checkpoint, std::int32_t context) {
+  chat::ModelInfo info;
+  info.weights_name = weights_name(checkpoint.tensors);
+  std::string slug;
+  for (const char c : info.weights_name) {
+    const bool plain =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.';
+    if (plain) slug += c;
+    if (!plain && !slug.empty() && slug.back() != '-') slug += '-';
+  }
+  while (slug.ends_with('-')) slug.pop_back();
+  info.fingerprint =
+      fmt::format("tessera-{}+{}-{}", TESSERA_VERSION, slug, weights_digest(checkpoint.tensors));
+  info.max_context = context;
+  info.vocabulary = checkpoint.tensors.config.vocabulary;
+  info.created = Clock::real().unix_seconds();
+  info.default_direct = sampling_defaults(*checkpoint.tensors.file);
+  info.default_thinking = info.default_direct;
+  return info;
+}
+
+}  // namespace tessera::app

@@ -1,0 +1,37 @@
+// A model file, opened and understood: tensors, tokenizer, and what the API says of it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/commands.h"
+#include "base/result.h"
+#include "chat/service.h"
+#include "model/backend.h"
+#include "model/tensor_table.h"
+#include "text/tokenizer.h"
+
+namespace tessera::app {
+
+struct Checkpoint {
+  model::TensorTable tensors;  // keeps the file mapped
+  bool embedded = false;       // the demo model
+};
+
+// Empty path: the embedded demo model.
+Result<std::shared_ptr<const weights::GgufFile>> open_weights(const std::string& path);
+Result<Checkpoint> load_checkpoint(const std::string& path);
+Result<std::shared_ptr<const text::Tokenizer>> load_tokenizer(const weights::GgufFile& file);
+
+// What one request may use: the option, or what the model was made for (at most 32,768).
+Result<std::int32_t> choose_context(const ModelOptions& options, const model::ModelConfig& config);
+
+Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options,
+                                                     const Checkpoint& checkpoint,
+                                                     std::int32_t context,
+                                                     std::int32_t max_sequences);
+
+// Name, fingerprint and sampling defaults; the file's own general.sampling.* where it has them.
+chat::ModelInfo describe_model(const Checkpoint& checkpoint, std::int32_t context);
+
+}  // namespace tessera::app

@@ -1,0 +1,69 @@
+// The commands of the binary, and what each is told. Only app/ reads flags and the environment;
+// everything below gets structs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace tessera::app {
+
+// Where weights come from and what computes with them.
+struct ModelOptions {
+  std::string path;             // GGUF file; empty: the embedded demo model
+  std::string backend = "cpu";  // cpu, reference, fake
+  std::string isa = "auto";     // auto, avx512, avx2, scalar
+  std::string fake_script;      // JSON file, with backend fake
+  int threads = 0;              // 0: all cores
+  std::int32_t context =
+      0;  // tokens of one request; 0: what the model was made for, at most 32,768
+};
+
+struct ServeOptions {
+  ModelOptions model;
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8080;
+  std::vector<std::string> api_keys;
+  std::string
+      key_file;  // hash of the key that serve made itself; empty: under the user's state folder
+  bool new_key = false;
+  std::vector<std::string> served_names;
+  std::int32_t max_queue = 256;
+  int io_threads = 2;
+  int drain_timeout_s = 30;
+  bool log_json = false;
+};
+
+struct ChatOptions {
+  ModelOptions model;
+  std::string system;
+  bool thinking = false;
+  double temperature = -1;  // < 0: the model's default
+  std::int64_t seed = -1;   // < 0: random
+  std::int32_t max_tokens = 1024;
+};
+
+struct LogitsOptions {
+  ModelOptions model;
+  std::string tokens_path;
+  std::string out_path;
+  std::int32_t chunk = 0;  // tokens per forward(); 0: as many as the backend takes
+};
+
+// Each returns the process's exit status: 0, or 1 after a message on standard error.
+int run_serve(const ServeOptions& options);
+int run_chat(const ChatOptions& options);
+int run_logits(const LogitsOptions& options);
+int run_inspect(const std::string& path, std::int32_t context);
+// A chat request's body on standard input → the prompt's text on standard output.
+int run_render();
+// Standard input → token ids, and back. `added`: control tokens that are spelt out count as such.
+int run_tokenize(const std::string& model_path, bool added);
+int run_detokenize(const std::string& model_path);
+
+// Prints "tessera: message" and returns 1.
+int report(const Error& error);
+
+}  // namespace tessera::app

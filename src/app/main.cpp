@@ -1,0 +1,198 @@
+// The one place that reads flags and the environment. One naming rule: --some-flag is
+// TESSERA_SOME_FLAG.
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <functional>
+
+#include "app/commands.h"
+
+namespace tessera::app {
+namespace {
+
+// Everything that flags can fill in; each command reads its own part.
+struct Everything {
+  ServeOptions serve;
+  ChatOptions chat;
+  LogitsOptions logits;
+  std::string inspect_path;
+  std::int32_t inspect_context = 0;
+  std::string tokenizer_path;
+  bool added_tokens = false;
+};
+
+void add_model_flags(CLI::App& command, ModelOptions& model) {
+  command
+      .add_option("-m,--model", model.path,
+                  "GGUF file (the first part, if it is split); without it: the embedded demo model")
+      ->envname("TESSERA_MODEL")
+      ->type_name("FILE");
+  command.add_option("-t,--threads", model.threads, "threads that compute; 0: one for each core")
+      ->envname("TESSERA_THREADS")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+  command
+      .add_option("--backend", model.backend,
+                  "cpu, or reference (slow, the specification), or fake (a script, for tests)")
+      ->envname("TESSERA_BACKEND")
+      ->check(CLI::IsMember({"cpu", "reference", "fake"}))
+      ->type_name("NAME");
+  command
+      .add_option("--isa", model.isa,
+                  "instruction set of the cpu backend: auto, avx512, avx2, scalar")
+      ->envname("TESSERA_ISA")
+      ->check(CLI::IsMember({"auto", "avx512", "avx2", "scalar"}))
+      ->type_name("NAME");
+  command.add_option("--fake-script", model.fake_script, "what the fake backend says (JSON)")
+      ->type_name("FILE");
+}
+
+void add_context_flag(CLI::App& command, ModelOptions& model) {
+  command
+      .add_option(
+          "-c,--ctx", model.context,
+          "tokens of one request, prompt and answer; 0: what the model was made for, at most 32768")
+      ->envname("TESSERA_CTX")
+      ->check(CLI::Range(0, 1 << 24))
+      ->type_name("N");
+}
+
+void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) {
+  CLI::App& command =
+      *app.add_subcommand("serve", "serve POST /v1/chat/completions (OpenAI v1 compatible)");
+  add_model_flags(command, options.model);
+  add_context_flag(command, options.model);
+  command.add_option("--host", options.host, "address to listen on; 0.0.0.0 for all of them")
+      ->envname("TESSERA_HOST")
+      ->capture_default_str();
+  command.add_option("-p,--port", options.port, "port; 0: any free one")
+      ->envname("TESSERA_PORT")
+      ->capture_default_str();
+  command
+      .add_option(
+          "--api-key", options.api_keys,
+          "a key that clients may use (repeatable); without any, one is made and shown once")
+      ->envname("TESSERA_API_KEY")
+      ->type_name("KEY");
+  command
+      .add_option("--key-file", options.key_file,
+                  "where the hash of a key that serve made itself is kept")
+      ->envname("TESSERA_KEY_FILE")
+      ->type_name("FILE");
+  command.add_flag("--new-key", options.new_key,
+                   "make a new key, even if there is one; the old one stops working");
+  command
+      .add_option("--served-model-name", options.served_names,
+                  "name that clients ask for (repeatable; the first is shown)")
+      ->envname("TESSERA_SERVED_MODEL_NAME")
+      ->type_name("NAME")
+      ->default_str("Qwen/Qwen3.6-35B-A3B");
+  command
+      .add_option("--max-queue", options.max_queue,
+                  "requests that may wait; over it clients get 503")
+      ->envname("TESSERA_MAX_QUEUE")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--io-threads", options.io_threads, "threads for connections, JSON and text")
+      ->envname("TESSERA_IO_THREADS")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command
+      .add_option("--drain-timeout", options.drain_timeout_s,
+                  "seconds that running answers get after SIGTERM")
+      ->envname("TESSERA_DRAIN_TIMEOUT")
+      ->check(CLI::Range(0, 86400))
+      ->capture_default_str();
+  command.add_flag("--log-json", options.log_json, "log lines as JSON objects")
+      ->envname("TESSERA_LOG_JSON");
+  command.callback([&] { run = [&] { return run_serve(options); }; });
+}
+
+void add_chat(CLI::App& app, ChatOptions& options, std::function<int()>& run) {
+  CLI::App& command = *app.add_subcommand("chat", "talk to the model in this terminal");
+  add_model_flags(command, options.model);
+  add_context_flag(command, options.model);
+  command.add_option("--system", options.system, "system message");
+  command.add_flag("--thinking", options.thinking, "let the model think first");
+  command.add_option("--temperature", options.temperature, "0: always the likeliest token")
+      ->check(CLI::Range(0.0, 2.0));
+  command.add_option("--seed", options.seed, "the same seed gives the same answer");
+  command.add_option("--max-tokens", options.max_tokens, "of one answer")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
+  command.callback([&] { run = [&] { return run_chat(options); }; });
+}
+
+void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
+  CLI::App& inspect =
+      *app.add_subcommand("inspect", "show what is in a GGUF file, and what serving it needs");
+  inspect.add_option("FILE", all.inspect_path, "GGUF file; without it: the embedded demo model");
+  inspect.add_option("-c,--ctx", all.inspect_context, "tokens to compute the memory for")
+      ->check(CLI::Range(0, 1 << 24));
+  inspect.callback(
+      [&] { run = [&] { return run_inspect(all.inspect_path, all.inspect_context); }; });
+
+  CLI::App& logits =
+      *app.add_subcommand("logits", "write the logits after each of some tokens, as float32 rows");
+  add_model_flags(logits, all.logits.model);
+  logits.add_option("--tokens", all.logits.tokens_path, "file of token ids, comma separated")
+      ->required()
+      ->type_name("FILE");
+  logits.add_option("--out", all.logits.out_path, "file to write")->required()->type_name("FILE");
+  logits.add_option("--chunk", all.logits.chunk, "tokens in one step; 0: as many as it takes")
+      ->check(CLI::Range(0, 1 << 24));
+  logits.callback([&] { run = [&] { return run_logits(all.logits); }; });
+
+  app.add_subcommand(
+         "render", "a chat request's body on standard input → the prompt's text on standard output")
+      ->callback([&] { run = [] { return run_render(); }; });
+
+  CLI::App& tokenize = *app.add_subcommand("tokenize", "text on standard input → token ids");
+  tokenize
+      .add_option("-m,--model", all.tokenizer_path,
+                  "GGUF file with the vocabulary; without it: the demo model's")
+      ->type_name("FILE");
+  tokenize.add_flag("--added", all.added_tokens, "control tokens that are spelt out count as such");
+  tokenize.callback(
+      [&] { run = [&] { return run_tokenize(all.tokenizer_path, all.added_tokens); }; });
+
+  CLI::App& detokenize = *app.add_subcommand("detokenize", "token ids on standard input → text");
+  detokenize
+      .add_option("-m,--model", all.tokenizer_path,
+                  "GGUF file with the vocabulary; without it: the demo model's")
+      ->type_name("FILE");
+  detokenize.callback([&] { run = [&] { return run_detokenize(all.tokenizer_path); }; });
+}
+
+int run_main(int argc, char** argv) {
+  CLI::App app(
+      "Tessera serves Qwen3.6-35B-A3B behind OpenAI's chat completions API, with an inference "
+      "engine of its own.");
+  app.set_version_flag("--version", std::string("tessera ") + TESSERA_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.footer(
+      "Every flag --some-flag can be set as TESSERA_SOME_FLAG. `tessera COMMAND --help` tells "
+      "more.");
+  Everything all;
+  std::function<int()> run;
+  add_serve(app, all.serve, run);
+  add_chat(app, all.chat, run);
+  add_tools(app, all, run);
+  CLI11_PARSE(app, argc, argv);
+  return run();
+}
+
+}  // namespace
+}  // namespace tessera::app
+
+int main(int argc, char** argv) {
+  try {
+    return tessera::app::run_main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("tessera: out of memory\n", stderr);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "tessera: internal error: %s\n", error.what());
+  }
+  return 1;
+}

@@ -1,0 +1,183 @@
+// `tessera serve`: wires the rooms together, tells how to use it, and drains on SIGTERM.
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <thread>
+
+#include "access/key_ring.h"
+#include "api/handler.h"
+#include "app/checkpoint.h"
+#include "app/commands.h"
+#include "app/warm_up.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "http/server.h"
+#include "local/local_service.h"
+
+namespace tessera::app {
+namespace {
+
+// Sequences that the backend holds at once: n choices of the running requests.
+constexpr std::int32_t kMaxSequences = 16;
+
+struct Keys {
+  access::KeyRing ring;
+  std::string shown;   // a key just made: shown once, then forgotten
+  std::string origin;  // where the keys come from, for the start-up lines
+};
+
+std::string default_key_file() {
+  const char* state = std::getenv("XDG_STATE_HOME");
+  if (state != nullptr && *state != '\0') return std::string(state) + "/tessera/serve.key";
+  const char* home = std::getenv("HOME");
+  return std::string(home == nullptr ? "." : home) + "/.local/state/tessera/serve.key";
+}
+
+Result<Keys> prepare_keys(const ServeOptions& options) {
+  Keys keys;
+  std::uint64_t account = 0;
+  for (const std::string& key : options.api_keys) {
+    if (key.empty())
+      return fail(ErrorCode::kInvalidArgument, "--api-key (or TESSERA_API_KEY) is empty");
+    keys.ring.add(sha256(key), AccountId{++account});
+  }
+  if (account > 0) {
+    keys.origin = fmt::format("{} given by --api-key or TESSERA_API_KEY", account);
+    return keys;
+  }
+  const std::string path = options.key_file.empty() ? default_key_file() : options.key_file;
+  if (!options.new_key) {
+    TRY_ASSIGN(const std::optional<Sha256> stored, access::load_key_hash(path));
+    if (stored) {
+      keys.ring.add(*stored, AccountId{1});
+      keys.origin = fmt::format(
+          "the one that was shown when it was made (hash in {}); lost it? start with --new-key",
+          path);
+      return keys;
+    }
+  }
+  keys.shown = access::make_key();
+  keys.ring.add(sha256(keys.shown), AccountId{1});
+  TRY(access::save_key_hash(path, sha256(keys.shown)));
+  keys.origin =
+      fmt::format("{}   (shown this once; only its hash is kept, in {})", keys.shown, path);
+  return keys;
+}
+
+void print_start(const ServeOptions& options, const chat::ModelInfo& info,
+                 const model::Backend& backend, bool embedded, const Keys& keys,
+                 std::uint16_t port) {
+  const std::string host =
+      options.host == "0.0.0.0" || options.host == "::" ? "127.0.0.1" : options.host;
+  const std::string url = fmt::format(
+      "http://{}:{}/v1", host.find(':') == std::string::npos ? host : "[" + host + "]", port);
+  const model::BackendLimits limits = backend.limits();
+  fmt::print("Tessera {} serves {}\n", TESSERA_VERSION, fmt::join(options.served_names, ", "));
+  fmt::print("  weights   {}{}\n", info.weights_name, embedded ? ", embedded" : "");
+  if (embedded) {
+    fmt::print(
+        "            This is a toy that shows the machinery, not the model whose name it answers "
+        "to:\n"
+        "            serve the real one with --model FILE (README.md tells where it comes "
+        "from).\n");
+  }
+  fmt::print("  backend   {}\n", backend.name());
+  fmt::print(
+      "  context   {} tokens a request; {:.1f} KiB of KV a token, {:.1f} MiB of recurrent state a "
+      "sequence\n",
+      info.max_context, static_cast<double>(limits.kv_bytes_per_token) / 1024,
+      static_cast<double>(limits.state_bytes_per_sequence) / 1048576);
+  fmt::print("  key       {}\n  url       {}\n\n", keys.origin, url);
+  fmt::print(
+      "Try:\n  curl {}/chat/completions \\\n    -H \"Authorization: Bearer {}\" -H \"Content-Type: "
+      "application/json\" \\\n"
+      "    -d '{{\"model\": \"{}\", \"temperature\": 0.3, \"max_tokens\": 200, \"messages\": [\n"
+      "          {{\"role\": \"system\", \"content\": \"You are a concise assistant.\"}},\n"
+      "          {{\"role\": \"user\", \"content\": \"Summarise Cervantes in one "
+      "sentence.\"}}]}}'\n\n",
+      url, keys.shown.empty() ? "$TESSERA_API_KEY" : keys.shown, options.served_names.front());
+  std::fflush(stdout);
+}
+
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // threads made from now on inherit it
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+void wait_for_signal(const sigset_t& signals) {
+  int received = 0;
+  sigwait(&signals, &received);
+}
+
+// Refuses new work, lets running answers end (at most the drain timeout), then closes. A second
+// signal ends at once.
+void drain(const ServeOptions& options, const sigset_t& signals, api::ApiHandler& handler,
+           http::Server& server, engine::Engine& engine) {
+  log_info("draining: {} request(s) get up to {} s; a second signal ends at once",
+           server.active_exchanges(), options.drain_timeout_s);
+  std::thread([&signals] {
+    wait_for_signal(signals);
+    std::_Exit(130);
+  }).detach();
+  handler.start_draining();
+  server.stop_accepting();
+  engine.drain(std::chrono::seconds(options.drain_timeout_s));
+  for (int i = 0; i < 200 && server.active_exchanges() > 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  server.shutdown();
+  log_info("stopped");
+}
+
+Result<void> serve(ServeOptions options) {
+  static const sigset_t signals = block_signals();
+  if (options.served_names.empty()) options.served_names.emplace_back("Qwen/Qwen3.6-35B-A3B");
+  TRY_ASSIGN(const Keys keys, prepare_keys(options));
+  TRY_ASSIGN(const Checkpoint checkpoint, load_checkpoint(options.model.path));
+  TRY_ASSIGN(const auto tokenizer, load_tokenizer(*checkpoint.tensors.file));
+  TRY_ASSIGN(const std::int32_t context, choose_context(options.model, checkpoint.tensors.config));
+  TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context, kMaxSequences));
+  const model::Backend& backend_view = *backend;
+
+  engine::EngineOptions engine_options;
+  engine_options.max_queue = options.max_queue;
+  const auto engine = engine::Engine::create(std::move(backend), engine_options);
+  local::LocalOptions local_options;
+  local_options.model = describe_model(checkpoint, context);
+  TRY_ASSIGN(const auto service,
+             local::LocalChatService::create(*engine, tokenizer, local_options));
+
+  api::HandlerOptions handler_options;
+  handler_options.served_names = options.served_names;
+  const auto handler = std::make_shared<api::ApiHandler>(handler_options, *service, keys.ring);
+  http::ServerOptions http_options;
+  http_options.host = options.host;
+  http_options.port = options.port;
+  http_options.io_threads = options.io_threads;
+  http_options.max_body_bytes = handler_options.limits.body_bytes;
+  TRY_ASSIGN(const auto server, http::Server::listen(http_options, handler));
+
+  if (!checkpoint.embedded && options.model.backend != "fake") warm_up(*checkpoint.tensors.file);
+  server->start();
+  print_start(options, service->model(), backend_view, checkpoint.embedded, keys, server->port());
+  wait_for_signal(signals);
+  drain(options, signals, *handler, *server, *engine);
+  return {};
+}
+
+}  // namespace
+
+int run_serve(const ServeOptions& options) {
+  configure_log(LogLevel::kInfo, options.log_json);
+  const Result<void> served = serve(options);
+  return served ? 0 : report(served.error());
+}
+
+}  // namespace tessera::app

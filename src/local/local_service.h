@@ -1,0 +1,49 @@
+// The chat service over the engine in this process: messages to tokens on the way in, tokens to
+// chat events on the way out. Everything that is text happens here and in chat/, on the caller's
+// (I/O) thread; the engine sees tokens alone.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "chat/prompt.h"
+#include "chat/service.h"
+#include "engine/engine.h"
+#include "text/tokenizer.h"
+
+namespace tessera::local {
+
+struct LocalOptions {
+  chat::ModelInfo model;  // max_context is what one request may use, prompt and answer together
+  std::int32_t retry_after_s = 5;  // what an overloaded server tells its clients
+};
+
+class LocalChatService final : public chat::ChatService {
+ public:
+  // The vocabulary must have Qwen's control tokens; the error names the one that is missing.
+  static Result<std::unique_ptr<LocalChatService>> create(
+      engine::Engine& engine, std::shared_ptr<const text::Tokenizer> tokenizer,
+      LocalOptions options);
+
+  const chat::ModelInfo& model() const override { return options_.model; }
+  bool ready() const override { return true; }
+  Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> start(
+      chat::ChatRequest request, std::function<void()> on_ready) override;
+
+ private:
+  LocalChatService(engine::Engine& engine, std::shared_ptr<const text::Tokenizer> tokenizer,
+                   LocalOptions options);
+
+  engine::SamplingParams resolve_sampling(const chat::ChatRequest& request) const;
+  Result<engine::EngineRequest, chat::Refusal> to_engine_request(const chat::ChatRequest& request,
+                                                                 const chat::Prompt& prompt) const;
+
+  engine::Engine& engine_;
+  const std::shared_ptr<const text::Tokenizer> tokenizer_;
+  const LocalOptions options_;
+  std::vector<TokenId> end_tokens_;
+  std::vector<TokenId> never_sampled_;  // padding rows and unused ids
+  TokenId tool_call_ = 0;
+};
+
+}  // namespace tessera::local

@@ -1,0 +1,101 @@
+#include "local/local_stream.h"
+
+#include <algorithm>
+
+#include "base/sha256.h"
+
+namespace tessera::local {
+
+using chat::ChatEvent;
+
+LocalChatStream::LocalChatStream(engine::Engine& engine,
+                                 const std::shared_ptr<const text::Tokenizer>& tokenizer,
+                                 const chat::OutputOptions& output, std::int32_t choices,
+                                 bool parallel_tool_calls, std::int64_t prompt_tokens)
+    : engine_(engine), parallel_tool_calls_(parallel_tool_calls) {
+  usage_.prompt_tokens = prompt_tokens;
+  for (std::int32_t i = 0; i < choices; ++i) {
+    chat::OutputOptions options = output;
+    options.choice = i;
+    choices_.push_back({chat::OutputParser(tokenizer, std::move(options)), {}, false});
+  }
+}
+
+std::optional<ChatEvent> LocalChatStream::next() {
+  while (next_event_ == events_.size()) {
+    events_.clear();
+    next_event_ = 0;
+    if (over_ || !submitted_) return std::nullopt;
+    const std::optional<engine::EngineEvent> event = submitted_->events->pop();
+    if (!event) return std::nullopt;
+    handle(*event);
+  }
+  return std::move(events_[next_event_++]);
+}
+
+void LocalChatStream::cancel() {
+  if (submitted_ && !over_) engine_.cancel(submitted_->id);
+  over_ = true;
+}
+
+void LocalChatStream::handle(const engine::EngineEvent& event) {
+  if (const auto* token = std::get_if<engine::TokenEvent>(&event)) {
+    on_token(*token);
+  } else if (const auto* prefill = std::get_if<engine::PrefillDone>(&event)) {
+    usage_.cached_tokens = prefill->cached_tokens;
+  } else if (const auto* end = std::get_if<engine::ChoiceEnd>(&event)) {
+    const bool whole = end->reason == engine::EndReason::kEnd;
+    end_choice(choices_[static_cast<std::size_t>(end->choice)],
+               whole ? chat::OutputEnd::kEnd : chat::OutputEnd::kTruncated);
+  } else if (const auto* failed = std::get_if<engine::RequestFailed>(&event)) {
+    over_ = true;
+    events_.emplace_back(chat::Failed{failed->error});
+  }
+}
+
+void LocalChatStream::on_token(const engine::TokenEvent& event) {
+  Choice& choice = choices_[static_cast<std::size_t>(event.choice)];
+  if (choice.finished) return;  // its stop string has come; the engine does not know
+  choice.tokens.push_back(event.token);
+  const auto first_new = static_cast<std::ptrdiff_t>(events_.size());
+  if (choice.parser.append(event.token, events_)) return end_choice(choice, chat::OutputEnd::kEnd);
+  if (parallel_tool_calls_) return;
+  const auto second_call =
+      std::find_if(events_.begin() + first_new, events_.end(), [](const ChatEvent& new_event) {
+        const auto* start = std::get_if<chat::ToolCallStart>(&new_event);
+        return start != nullptr && start->index > 0;
+      });
+  if (second_call == events_.end()) return;
+  events_.erase(second_call, events_.end());
+  choice.finished = true;
+  events_.emplace_back(chat::ChoiceFinished{event.choice, chat::FinishReason::kToolCalls});
+  complete();
+}
+
+void LocalChatStream::end_choice(Choice& choice, chat::OutputEnd end) {
+  if (choice.finished) return;
+  choice.finished = true;
+  choice.parser.finish(end, events_);
+  complete();
+}
+
+// Once every choice has finished: the terminal event. The engine's own terminal event is not waited
+// for; where a stop string ended the last choice, the engine is told.
+void LocalChatStream::complete() {
+  if (!std::all_of(choices_.begin(), choices_.end(),
+                   [](const Choice& choice) { return choice.finished; }))
+    return;
+  std::vector<std::uint8_t> bytes;
+  for (const Choice& choice : choices_) {
+    usage_.completion_tokens += static_cast<std::int64_t>(choice.tokens.size());
+    usage_.reasoning_tokens += choice.parser.reasoning_tokens();
+    const auto* first = reinterpret_cast<const std::uint8_t*>(choice.tokens.data());
+    bytes.insert(bytes.end(), first, first + choice.tokens.size() * sizeof(TokenId));
+    bytes.insert(bytes.end(), sizeof(TokenId), 0xFF);  // -1: between choices
+  }
+  engine_.cancel(submitted_->id);
+  over_ = true;
+  events_.emplace_back(chat::Completed{usage_, to_hex(sha256(bytes))});
+}
+
+}  // namespace tessera::local

@@ -1,0 +1,52 @@
+// One request's way out: engine events in, chat events out. One thread at a time (its connection's
+// strand).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "chat/output_parser.h"
+#include "chat/service.h"
+#include "engine/engine.h"
+
+namespace tessera::local {
+
+class LocalChatStream final : public chat::ChatStream {
+ public:
+  LocalChatStream(engine::Engine& engine, const std::shared_ptr<const text::Tokenizer>& tokenizer,
+                  const chat::OutputOptions& output, std::int32_t choices, bool parallel_tool_calls,
+                  std::int64_t prompt_tokens);
+  ~LocalChatStream() override { cancel(); }
+
+  void attach(engine::Engine::Submitted submitted) { submitted_ = std::move(submitted); }
+
+  std::optional<chat::ChatEvent> next() override;
+  void cancel() override;
+  std::int64_t prompt_tokens() const override { return usage_.prompt_tokens; }
+
+ private:
+  struct Choice {
+    chat::OutputParser parser;
+    std::vector<TokenId> tokens;  // that the answer is made of
+    bool finished = false;
+  };
+
+  void handle(const engine::EngineEvent& event);
+  void on_token(const engine::TokenEvent& event);
+  void end_choice(Choice& choice, chat::OutputEnd end);
+  void complete();
+
+  engine::Engine& engine_;
+  std::optional<engine::Engine::Submitted> submitted_;
+  std::vector<Choice> choices_;
+  const bool parallel_tool_calls_;
+  chat::Usage usage_;
+  std::vector<chat::ChatEvent> events_;  // that next() gives out, from next_event_ on
+  std::size_t next_event_ = 0;
+  bool over_ = false;  // the terminal event is in events_
+};
+
+}  // namespace tessera::local
