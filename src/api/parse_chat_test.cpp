@@ -1,0 +1,185 @@
+// Limits at n and n + 1, and what concerns several fields. The fields' single cases are data:
+// tests/api/cases.
+#include "api/parse_chat.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace tessera::api {
+namespace {
+
+constexpr std::int32_t kVocabulary = 1000;
+
+std::string body(const std::string& more,
+                 const std::string& messages = R"([{"role":"user","content":"x"}])") {
+  return fmt::format(R"({{"model":"m","messages":{}{}{}}})", messages, more.empty() ? "" : ",",
+                     more);
+}
+
+std::string repeat(const std::string& item, std::size_t n) {
+  std::string joined;
+  for (std::size_t i = 0; i < n; ++i) joined += (i == 0 ? "" : ",") + item;
+  return joined;
+}
+
+void expect_ok(const std::string& text) {
+  const auto parsed = parse_chat(text, {}, kVocabulary);
+  EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message);
+}
+
+void expect_refused(const std::string& text, ErrorId id, const std::string& param) {
+  const auto parsed = parse_chat(text, {}, kVocabulary);
+  ASSERT_FALSE(parsed) << text.substr(0, 200);
+  EXPECT_EQ(row(parsed.error().id).code, row(id).code) << parsed.error().message;
+  EXPECT_EQ(parsed.error().param, param);
+}
+
+TEST(ParseChatLimits, Messages) {
+  const auto messages = [](std::size_t n) {
+    return body("", "[" + repeat(R"({"role":"user","content":"x"})", n) + "]");
+  };
+  expect_ok(messages(10'000));
+  expect_refused(messages(10'001), ErrorId::kArrayAboveMaxLength, "messages");
+}
+
+TEST(ParseChatLimits, ContentParts) {
+  const auto parts = [](std::size_t n) {
+    return body(
+        "", R"([{"role":"user","content":[)" + repeat(R"({"type":"text","text":"x"})", n) + "]}]");
+  };
+  expect_ok(parts(10'000));
+  expect_refused(parts(10'001), ErrorId::kArrayAboveMaxLength, "messages[0].content");
+}
+
+TEST(ParseChatLimits, Tools) {
+  const auto tools = [](std::size_t n) {
+    std::string list;
+    for (std::size_t i = 0; i < n; ++i)
+      list += fmt::format(R"({}{{"type":"function","function":{{"name":"f{}"}}}})",
+                          i == 0 ? "" : ",", i);
+    return body(R"("tools":[)" + list + "]");
+  };
+  expect_ok(tools(128));
+  expect_refused(tools(129), ErrorId::kArrayAboveMaxLength, "tools");
+}
+
+TEST(ParseChatLimits, ToolNames) {
+  const auto tool = [](std::size_t n) {
+    return body(fmt::format(R"("tools":[{{"type":"function","function":{{"name":"{}"}}}}])",
+                            std::string(n, 'a')));
+  };
+  expect_ok(tool(64));
+  expect_refused(tool(65), ErrorId::kStringAboveMaxLength, "tools[0].function.name");
+  expect_refused(tool(0), ErrorId::kInvalidValue, "tools[0].function.name");
+}
+
+TEST(ParseChatLimits, StopSequences) {
+  const auto stops = [](std::size_t n, std::size_t length) {
+    return body(R"("stop":[)" + repeat("\"" + std::string(length, 's') + "\"", n) + "]");
+  };
+  expect_ok(stops(4, 256));
+  expect_refused(stops(5, 1), ErrorId::kArrayAboveMaxLength, "stop");
+  expect_refused(stops(1, 257), ErrorId::kStringAboveMaxLength, "stop[0]");
+}
+
+TEST(ParseChatLimits, LogitBias) {
+  const auto biases = [](std::size_t n) {
+    std::string entries;
+    for (std::size_t i = 0; i < n; ++i) entries += fmt::format("{}\"{}\":1", i == 0 ? "" : ",", i);
+    return body(R"("logit_bias":{)" + entries + "}");
+  };
+  const auto parsed = parse_chat(biases(1'000), {}, kVocabulary);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->chat.sampling.logit_bias.size(), 1'000u);
+  expect_refused(biases(1'001), ErrorId::kInvalidValue,
+                 "logit_bias");  // token 1000 is outside the vocabulary
+  EXPECT_TRUE(parse_chat(biases(1'024), {}, 2'000));
+  EXPECT_FALSE(parse_chat(biases(1'025), {}, 2'000));
+}
+
+TEST(ParseChatLimits, Choices) {
+  expect_ok(body(R"("n":8)"));
+  expect_refused(body(R"("n":9)"), ErrorId::kIntegerAboveMaxValue, "n");
+}
+
+TEST(ParseChatLimits, Depth) {
+  const auto nested = [](std::size_t depth) {  // the body's own object is one level
+    return body(R"("x":)" + std::string(depth - 1, '[') + std::string(depth - 1, ']'));
+  };
+  expect_ok(nested(64));
+  expect_refused(nested(65), ErrorId::kJsonTooDeep, "");
+}
+
+TEST(ParseChat, ReadsWhatItIsTold) {
+  const auto parsed = parse_chat(
+      body(R"("temperature":0.5,"top_p":0,"top_k":-1,"min_p":1,"seed":-9223372036854775808,)"
+           R"("max_tokens":10,"max_completion_tokens":1e2,"stop":"\u0000","stream":true,)"
+           R"("stream_options":{"include_usage":true},"surprise":1,"n":2.0,)"
+           R"("chat_template_kwargs":{"enable_thinking":true,"preserve_thinking":true,"x":0})"),
+      {}, kVocabulary);
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->chat.sampling.temperature, 0.5);
+  EXPECT_EQ(parsed->chat.sampling.top_p, 0.0);
+  EXPECT_EQ(parsed->chat.sampling.top_k, 0);
+  EXPECT_EQ(parsed->chat.sampling.min_p, 1.0);
+  EXPECT_EQ(parsed->chat.sampling.seed, INT64_MIN);
+  EXPECT_EQ(parsed->chat.max_tokens, 100);  // max_completion_tokens wins
+  EXPECT_EQ(parsed->chat.stop, std::vector<std::string>{std::string(1, '\0')});
+  EXPECT_EQ(parsed->chat.choices, 2);
+  EXPECT_TRUE(parsed->stream && parsed->include_usage);
+  EXPECT_TRUE(parsed->chat.prompt.enable_thinking && parsed->chat.prompt.preserve_thinking);
+  EXPECT_EQ(parsed->ignored, std::vector<std::string>{"surprise"});
+}
+
+TEST(ParseChat, ThinkingIsOptIn) {
+  EXPECT_FALSE(parse_chat(body(""), {}, kVocabulary)->chat.prompt.enable_thinking);
+  EXPECT_FALSE(parse_chat(body(R"("chat_template_kwargs":{})"), {}, kVocabulary)
+                   ->chat.prompt.enable_thinking);
+  EXPECT_FALSE(parse_chat(body(R"("reasoning_effort":"high")"), {}, kVocabulary)
+                   ->chat.prompt.enable_thinking);
+}
+
+TEST(ParseChat, RolesAndParts) {
+  const auto parsed = parse_chat(
+      body(
+          "",
+          R"([{"role":"developer","content":"d"},{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},)"
+          R"({"role":"assistant","content":null,"reasoning":"old","reasoning_content":"new","tool_calls":[)"
+          R"({"id":"c","type":"function","function":{"name":"f","arguments":{"x":[1.50]}}}]},)"
+          R"({"role":"tool","tool_call_id":"c","content":""}])"),
+      {}, kVocabulary);
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  const std::vector<chat::Message>& messages = parsed->chat.prompt.messages;
+  EXPECT_EQ(messages[0].role, chat::Role::kSystem);
+  EXPECT_EQ(messages[1].content, "ab");
+  EXPECT_EQ(messages[2].reasoning, "new");
+  EXPECT_EQ(messages[2].tool_calls[0].arguments, R"({"x":[1.50]})");
+  EXPECT_EQ(messages[3].tool_call_id, "c");
+}
+
+TEST(ParseChat, NeverCrashesOnTheBodyCutAnywhere) {
+  const std::string whole = body(
+      R"("tools":[{"type":"function","function":{"name":"f"}}],"stop":["a"],"logit_bias":{"5":1})");
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_FALSE(parse_chat(std::string_view(whole).substr(0, length), {}, kVocabulary));
+  }
+}
+
+TEST(ErrorTable, IsWholeAndWritesAllFourKeys) {
+  for (int i = 0; i < static_cast<int>(ErrorId::kCount); ++i) {
+    const ErrorRow& entry = row(static_cast<ErrorId>(i));
+    EXPECT_GE(entry.status, 400u);
+    EXPECT_NE(entry.status, 409u);  // SDKs retry it
+    const auto parsed =
+        json::parse(error_body({entry.id, "a \"quoted\"\nmessage", i % 2 == 0 ? "" : "p"}));
+    ASSERT_TRUE(parsed);
+    const json::Object* error = parsed->find("error")->if_object();
+    ASSERT_NE(error, nullptr);
+    EXPECT_EQ(error->size(), 4u);
+    EXPECT_EQ(*error->find("code")->if_string(), entry.code);
+    EXPECT_EQ(error->find("param")->is_null(), i % 2 == 0);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::api
