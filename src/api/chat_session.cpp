@@ -181,14 +181,12 @@ void ChatSession::fail(const Error& error) {
     add_headers(response, options_.headers);
     exchange_->respond(std::move(response));
   }
-  end("failed", {});
+  end("failed", stream_->usage());
 }
 
 void ChatSession::disconnected() {
   if (stream_ == nullptr) return;
-  chat::Usage usage;
-  usage.prompt_tokens = stream_->prompt_tokens();
-  end("cancelled", usage);
+  end("cancelled", stream_->usage());
 }
 
 void ChatSession::end(std::string_view outcome, const chat::Usage& usage) {

@@ -27,7 +27,7 @@ class ScriptedStream final : public chat::ChatStream {
     return event;
   }
   void cancel() override { script_->cancelled = true; }
-  std::int64_t prompt_tokens() const override { return 3; }
+  chat::Usage usage() const override { return {.prompt_tokens = 3}; }
 
  private:
   std::shared_ptr<Script> script_;

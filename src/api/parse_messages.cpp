@@ -102,7 +102,8 @@ Parsed<chat::ToolCall> read_tool_call(const json::Value& value, const std::strin
     TRY_ASSIGN(function, read_object(*function_value, function_path));
   }
   TRY_ASSIGN(const json::Value* name, require(*function, "name", function_path));
-  TRY_ASSIGN(call.name, read_name(*name, join(function_path, "name"), rules.limits.name_bytes));
+  // Any text: histories come from other servers, too, and a name here is only shown to the model.
+  TRY_ASSIGN(call.name, read_string(*name, join(function_path, "name"), rules.limits.id_bytes));
   if (const json::Value* arguments = optional_member(*function, "arguments")) {
     if (arguments->if_object() != nullptr) {
       call.arguments = json::to_text(*arguments);  // some clients send the object itself

@@ -73,7 +73,8 @@ class ChatStream {
   // is.
   virtual std::optional<ChatEvent> next() = 0;
   virtual void cancel() = 0;
-  virtual std::int64_t prompt_tokens() const = 0;
+  // What it has cost so far.
+  virtual Usage usage() const = 0;
 };
 
 // Why a request was not accepted, for the API's error table.

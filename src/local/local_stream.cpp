@@ -12,8 +12,7 @@ LocalChatStream::LocalChatStream(engine::Engine& engine,
                                  const std::shared_ptr<const text::Tokenizer>& tokenizer,
                                  const chat::OutputOptions& output, std::int32_t choices,
                                  bool parallel_tool_calls, std::int64_t prompt_tokens)
-    : engine_(engine), parallel_tool_calls_(parallel_tool_calls) {
-  usage_.prompt_tokens = prompt_tokens;
+    : engine_(engine), parallel_tool_calls_(parallel_tool_calls), prompt_tokens_(prompt_tokens) {
   for (std::int32_t i = 0; i < choices; ++i) {
     chat::OutputOptions options = output;
     options.choice = i;
@@ -38,11 +37,22 @@ void LocalChatStream::cancel() {
   over_ = true;
 }
 
+chat::Usage LocalChatStream::usage() const {
+  chat::Usage usage;
+  usage.prompt_tokens = prompt_tokens_;
+  usage.cached_tokens = cached_tokens_;
+  for (const Choice& choice : choices_) {
+    usage.completion_tokens += static_cast<std::int64_t>(choice.tokens.size());
+    usage.reasoning_tokens += choice.parser.reasoning_tokens();
+  }
+  return usage;
+}
+
 void LocalChatStream::handle(const engine::EngineEvent& event) {
   if (const auto* token = std::get_if<engine::TokenEvent>(&event)) {
     on_token(*token);
   } else if (const auto* prefill = std::get_if<engine::PrefillDone>(&event)) {
-    usage_.cached_tokens = prefill->cached_tokens;
+    cached_tokens_ = prefill->cached_tokens;
   } else if (const auto* end = std::get_if<engine::ChoiceEnd>(&event)) {
     const bool whole = end->reason == engine::EndReason::kEnd;
     end_choice(choices_[static_cast<std::size_t>(end->choice)],
@@ -87,15 +97,13 @@ void LocalChatStream::complete() {
     return;
   std::vector<std::uint8_t> bytes;
   for (const Choice& choice : choices_) {
-    usage_.completion_tokens += static_cast<std::int64_t>(choice.tokens.size());
-    usage_.reasoning_tokens += choice.parser.reasoning_tokens();
     const auto* first = reinterpret_cast<const std::uint8_t*>(choice.tokens.data());
     bytes.insert(bytes.end(), first, first + choice.tokens.size() * sizeof(TokenId));
     bytes.insert(bytes.end(), sizeof(TokenId), 0xFF);  // -1: between choices
   }
   engine_.cancel(submitted_->id);
   over_ = true;
-  events_.emplace_back(chat::Completed{usage_, to_hex(sha256(bytes))});
+  events_.emplace_back(chat::Completed{usage(), to_hex(sha256(bytes))});
 }
 
 }  // namespace tessera::local

@@ -25,7 +25,7 @@ class LocalChatStream final : public chat::ChatStream {
 
   std::optional<chat::ChatEvent> next() override;
   void cancel() override;
-  std::int64_t prompt_tokens() const override { return usage_.prompt_tokens; }
+  chat::Usage usage() const override;
 
  private:
   struct Choice {
@@ -43,7 +43,8 @@ class LocalChatStream final : public chat::ChatStream {
   std::optional<engine::Engine::Submitted> submitted_;
   std::vector<Choice> choices_;
   const bool parallel_tool_calls_;
-  chat::Usage usage_;
+  const std::int64_t prompt_tokens_;
+  std::int64_t cached_tokens_ = 0;
   std::vector<chat::ChatEvent> events_;  // that next() gives out, from next_event_ on
   std::size_t next_event_ = 0;
   bool over_ = false;  // the terminal event is in events_
