@@ -67,26 +67,39 @@ void LocalChatStream::on_token(const engine::TokenEvent& event) {
   Choice& choice = choices_[static_cast<std::size_t>(event.choice)];
   if (choice.finished) return;  // its stop string has come; the engine does not know
   choice.tokens.push_back(event.token);
-  const auto first_new = static_cast<std::ptrdiff_t>(events_.size());
-  if (choice.parser.append(event.token, events_)) return end_choice(choice, chat::OutputEnd::kEnd);
-  if (parallel_tool_calls_) return;
-  const auto second_call =
-      std::find_if(events_.begin() + first_new, events_.end(), [](const ChatEvent& new_event) {
-        const auto* start = std::get_if<chat::ToolCallStart>(&new_event);
-        return start != nullptr && start->index > 0;
-      });
-  if (second_call == events_.end()) return;
-  events_.erase(second_call, events_.end());
-  choice.finished = true;
-  events_.emplace_back(chat::ChoiceFinished{event.choice, chat::FinishReason::kToolCalls});
-  complete();
+  const std::size_t first_new = events_.size();
+  const bool stopped = choice.parser.append(event.token, events_);
+  if (drop_further_calls(first_new)) {
+    choice.finished = true;
+    events_.emplace_back(chat::ChoiceFinished{event.choice, chat::FinishReason::kToolCalls});
+    complete();
+  } else if (stopped) {
+    end_choice(choice, chat::OutputEnd::kEnd);
+  }
 }
 
 void LocalChatStream::end_choice(Choice& choice, chat::OutputEnd end) {
   if (choice.finished) return;
   choice.finished = true;
+  const std::size_t first_new = events_.size();
   choice.parser.finish(end, events_);
+  drop_further_calls(first_new);
   complete();
+}
+
+// Without parallel calls, a choice keeps its first; true if there were more among the new events.
+bool LocalChatStream::drop_further_calls(std::size_t first_new) {
+  if (parallel_tool_calls_) return false;
+  const auto further = [](const ChatEvent& event) {
+    const auto* start = std::get_if<chat::ToolCallStart>(&event);
+    const auto* piece = std::get_if<chat::ToolCallArguments>(&event);
+    return (start != nullptr && start->index > 0) || (piece != nullptr && piece->index > 0);
+  };
+  const auto begin = events_.begin() + static_cast<std::ptrdiff_t>(first_new);
+  const auto kept = std::remove_if(begin, events_.end(), further);
+  const bool any = kept != events_.end();
+  events_.erase(kept, events_.end());
+  return any;
 }
 
 // Once every choice has finished: the terminal event. The engine's own terminal event is not waited

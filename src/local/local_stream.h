@@ -37,6 +37,7 @@ class LocalChatStream final : public chat::ChatStream {
   void handle(const engine::EngineEvent& event);
   void on_token(const engine::TokenEvent& event);
   void end_choice(Choice& choice, chat::OutputEnd end);
+  bool drop_further_calls(std::size_t first_new);
   void complete();
 
   engine::Engine& engine_;

@@ -1,0 +1,300 @@
+#include "chat/output_parser.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "base/check.h"
+
+namespace tessera::chat {
+namespace {
+
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
+// Appends a piece of text, to the last event where that is of the same kind.
+template <class Delta>
+void write_delta(std::int32_t choice, std::string text, std::vector<ChatEvent>& out) {
+  if (text.empty()) return;
+  Delta* last = out.empty() ? nullptr : std::get_if<Delta>(&out.back());
+  if (last != nullptr && last->choice == choice) {
+    last->text += text;
+  } else {
+    out.push_back(Delta{choice, std::move(text)});
+  }
+}
+
+}  // namespace
+
+std::string random_call_id() {
+  static constexpr std::string_view kDigits =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  std::random_device device;
+  std::uniform_int_distribution<std::size_t> digit(0, kDigits.size() - 1);
+  std::string id = "call_";
+  for (int i = 0; i < 24; ++i) id += kDigits[digit(device)];
+  return id;
+}
+
+void OutputParser::NewlineTrim::append(std::string_view text, std::string& out) {
+  if (at_start) {
+    text.remove_prefix(std::min(text.find_first_not_of('\n'), text.size()));
+    if (text.empty()) return;
+    at_start = false;
+  }
+  const std::size_t end = hold ? text.find_last_not_of('\n') + 1 : text.size();
+  if (end > 0) {
+    out += held;
+    held.clear();
+    out += text.substr(0, end);
+  }
+  held += text.substr(end);
+}
+
+OutputParser::OutputParser(std::shared_ptr<const text::Tokenizer> tokenizer, OutputOptions options)
+    : tokenizer_(std::move(tokenizer)),
+      options_(std::move(options)),
+      think_open_(tokenizer_->find_added("<think>")),
+      think_close_(tokenizer_->find_added("</think>")),
+      call_open_(tokenizer_->find_added("<tool_call>")),
+      call_close_(tokenizer_->find_added("</tool_call>")),
+      detokenizer_(tokenizer_),
+      state_(options_.starts_in_reasoning ? State::kReasoning : State::kContent),
+      stops_(options_.stop) {
+  if (options_.tools != nullptr && options_.tools->empty()) options_.tools = nullptr;
+  reasoning_.at_start = true;
+  reasoning_.hold = true;
+  trailing_.hold = options_.tools != nullptr;  // newlines before a call are a separator
+}
+
+std::optional<OutputParser::Tag> OutputParser::tag_of(TokenId token) const {
+  if (token == think_open_) return Tag::kThinkOpen;
+  if (token == think_close_) return Tag::kThinkClose;
+  if (token == call_open_) return Tag::kCallOpen;
+  if (token == call_close_) return Tag::kCallClose;
+  return std::nullopt;
+}
+
+bool OutputParser::append(TokenId token, Events& out) {
+  if (stops_.stopped()) return true;
+  if (state_ == State::kReasoning || rehearsing_) ++reasoning_tokens_;
+  if (rehearsing_) ++rehearsal_tokens_;
+  const std::optional<Tag> tag = tag_of(token);
+  if (tag) {
+    on_text(detokenizer_.finish(), out);
+    if (!stops_.stopped()) on_tag(*tag, tokenizer_->bytes(token), out);
+  } else if (tokenizer_->kind(token) == text::TokenKind::kControl) {
+    on_text(detokenizer_.finish(), out);  // special tokens are never shown
+  } else {
+    on_text(detokenizer_.append(token), out);
+  }
+  return stops_.stopped();
+}
+
+void OutputParser::on_text(std::string_view text, Events& out) {
+  if (text.empty()) return;
+  switch (state_) {
+    case State::kReasoning:
+      write_reasoning(text, out);
+      break;
+    case State::kContent:
+      write_content(text, out);
+      break;
+    case State::kCall:
+      if (rehearsing_) rehearsal_text_ += text;
+      after_call_step(call_->append(text), out);
+      break;
+    case State::kAfterRehearsal:
+      rehearsal_text_ += text;
+      if (!is_blank(text)) withdraw_rehearsal(out);
+      break;
+  }
+}
+
+void OutputParser::on_tag(Tag tag, std::string_view literal, Events& out) {
+  switch (state_) {
+    case State::kReasoning:
+      on_tag_in_reasoning(tag, literal, out);
+      break;
+    case State::kContent:
+      on_tag_in_content(tag, literal, out);
+      break;
+    case State::kCall:
+      on_tag_in_call(tag, literal, out);
+      break;
+    case State::kAfterRehearsal:
+      if (tag == Tag::kCallOpen) {
+        open_call(literal);
+      } else {
+        withdraw_rehearsal(out);
+        on_tag_in_reasoning(tag, literal, out);
+      }
+      break;
+  }
+}
+
+void OutputParser::on_tag_in_reasoning(Tag tag, std::string_view literal, Events& out) {
+  if (tag == Tag::kThinkClose) {
+    reasoning_.held.clear();
+    leading_.at_start = true;
+    state_ = State::kContent;
+  } else if (tag == Tag::kThinkOpen && reasoning_.at_start) {
+    // The prompt has opened the block; some models open it once more.
+  } else if (tag == Tag::kCallOpen && options_.tools != nullptr) {
+    rehearsing_ = true;
+    rehearsal_tokens_ = 1;
+    open_call(literal);
+  } else {
+    write_reasoning(literal, out);
+  }
+}
+
+void OutputParser::on_tag_in_content(Tag tag, std::string_view literal, Events& out) {
+  if (tag == Tag::kCallOpen && options_.tools != nullptr) {
+    open_call(literal);
+  } else if (tag == Tag::kThinkOpen && !spoken_) {
+    ++reasoning_tokens_;
+    if (!reasoning_.at_start) reasoning_.held = "\n";  // apart from the block before
+    reasoning_.at_start = true;
+    state_ = State::kReasoning;
+  } else if (tag == Tag::kThinkClose && !spoken_) {
+    leading_.at_start = true;  // closes what the prompt has closed already
+  } else {
+    write_content(literal, out);
+  }
+}
+
+void OutputParser::on_tag_in_call(Tag tag, std::string_view literal, Events& out) {
+  if (tag == Tag::kCallOpen) {
+    const ToolCallParser::Status status = call_->on_open_tag(literal);
+    if (status == ToolCallParser::Status::kOpen) {
+      if (rehearsing_) rehearsal_text_ += literal;
+      after_call_step(status, out);
+    } else {
+      after_call_step(status, out);
+      if (!stops_.stopped()) on_tag(tag, literal, out);
+    }
+    return;
+  }
+  if (rehearsing_) rehearsal_text_ += literal;
+  after_call_step(tag == Tag::kCallClose ? call_->on_close_tag(literal) : call_->append(literal),
+                  out);
+}
+
+void OutputParser::write_reasoning(std::string_view text, Events& out) {
+  std::string shown;
+  reasoning_.append(text, shown);
+  write_delta<ReasoningDelta>(options_.choice, std::move(shown), out);
+}
+
+void OutputParser::write_content(std::string_view text, Events& out) {
+  if (!is_blank(text)) spoken_ = true;
+  std::string begun;
+  std::string let_through;
+  std::string shown;
+  leading_.append(text, begun);
+  stops_.append(begun, let_through);
+  trailing_.append(let_through, shown);
+  write_delta<ContentDelta>(options_.choice, std::move(shown), out);
+}
+
+void OutputParser::open_call(std::string_view literal) {
+  call_ = std::make_unique<ToolCallParser>(*options_.tools);
+  call_open_literal_ = literal;
+  if (rehearsing_) rehearsal_text_ += literal;
+  state_ = State::kCall;
+}
+
+void OutputParser::after_call_step(ToolCallParser::Status status, Events& out) {
+  write_call_pieces(out);
+  if (status == ToolCallParser::Status::kOpen) return;
+  if (rehearsing_) {
+    if (status == ToolCallParser::Status::kClosed) {
+      call_.reset();
+      state_ = State::kAfterRehearsal;
+    } else {
+      withdraw_rehearsal(out);
+    }
+    return;
+  }
+  // Text behind a complete call stands on its own; that of no call belongs to the text before.
+  const bool called = call_->started();
+  std::string text = called ? std::string() : call_open_literal_;
+  if (status == ToolCallParser::Status::kNotACall) text += call_->unparsed();
+  call_.reset();
+  state_ = State::kContent;
+  if (called) leading_.at_start = true;
+  if (status == ToolCallParser::Status::kNotACall) write_content(text, out);
+}
+
+void OutputParser::write_call_pieces(Events& out) {
+  Events& target = rehearsing_ ? rehearsal_events_ : out;
+  for (CallPiece& piece : call_->take_pieces()) {
+    switch (piece.kind) {
+      case CallPiece::Kind::kStart:
+        if (!rehearsing_) end_content_segment(out);
+        spoken_ = true;
+        target.push_back(
+            ToolCallStart{options_.choice, next_index_++, options_.make_call_id(), piece.text});
+        break;
+      case CallPiece::Kind::kArguments:
+        target.push_back(
+            ToolCallArguments{options_.choice, next_index_ - 1, std::move(piece.text)});
+        break;
+      case CallPiece::Kind::kEnd:
+        ++complete_calls_;
+        break;
+    }
+  }
+}
+
+void OutputParser::end_content_segment(Events& out) {
+  std::string let_through;
+  std::string shown;
+  stops_.flush(let_through);
+  trailing_.append(let_through, shown);
+  trailing_.held.clear();
+  write_delta<ContentDelta>(options_.choice, std::move(shown), out);
+}
+
+void OutputParser::withdraw_rehearsal(Events& out) {
+  rehearsing_ = false;
+  rehearsal_events_.clear();
+  call_.reset();
+  // There were no calls before: reasoning comes first.
+  next_index_ = 0;
+  complete_calls_ = 0;
+  spoken_ = false;
+  state_ = State::kReasoning;
+  write_reasoning(std::exchange(rehearsal_text_, {}), out);
+}
+
+void OutputParser::finish(OutputEnd end, Events& out) {
+  if (!stops_.stopped()) on_text(detokenizer_.finish(), out);
+  if (state_ == State::kCall && end == OutputEnd::kEnd) after_call_step(call_->finish(), out);
+  if (rehearsing_ && end == OutputEnd::kTruncated) withdraw_rehearsal(out);
+  if (state_ == State::kCall && end == OutputEnd::kTruncated) {
+    call_->truncate();
+    write_call_pieces(out);
+  }
+  if (rehearsing_) {
+    out.insert(out.end(), rehearsal_events_.begin(), rehearsal_events_.end());
+    reasoning_tokens_ -= rehearsal_tokens_;
+  }
+  if (state_ == State::kContent) {
+    trailing_.hold = false;  // no call has come: the newlines are content
+    std::string let_through;
+    std::string shown;
+    stops_.flush(let_through);
+    trailing_.append(let_through, shown);
+    shown += std::exchange(trailing_.held, {});
+    write_delta<ContentDelta>(options_.choice, std::move(shown), out);
+  }
+  const FinishReason reason = end == OutputEnd::kTruncated ? FinishReason::kLength
+                              : complete_calls_ > 0        ? FinishReason::kToolCalls
+                                                           : FinishReason::kStop;
+  out.push_back(ChoiceFinished{options_.choice, reason});
+}
+
+}  // namespace tessera::chat

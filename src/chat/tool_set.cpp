@@ -1,0 +1,249 @@
+#include "chat/tool_set.h"
+
+#include <algorithm>
+#include <cctype>
+#include <optional>
+#include <utility>
+
+namespace tessera::chat {
+namespace {
+
+// Bounds what a schema made of references to itself costs, in subschemas looked at for one
+// argument.
+constexpr int kMaxSchemaVisits = 500;
+constexpr std::size_t kMaxTypes = 16;
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kSpaces);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin);
+}
+
+bool equals_ignoring_case(std::string_view text, std::string_view lower) {
+  return text.size() == lower.size() &&
+         std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
+           return std::tolower(static_cast<unsigned char>(a)) == b;
+         });
+}
+
+const json::Value* resolve_reference(std::string_view reference, const json::Value& root) {
+  if (!reference.starts_with('#')) return nullptr;
+  reference.remove_prefix(1);
+  const json::Value* value = &root;
+  while (value != nullptr && reference.starts_with('/')) {
+    reference.remove_prefix(1);
+    const std::size_t end = std::min(reference.find('/'), reference.size());
+    value = value->find(reference.substr(0, end));
+    reference.remove_prefix(end);
+  }
+  return value;
+}
+
+std::string_view schema_type_of(const json::Value& value) {
+  switch (value.type()) {
+    case json::Type::kNull:
+      return "null";
+    case json::Type::kBool:
+      return "boolean";
+    case json::Type::kNumber:
+      return value.as_int64() ? "integer" : "number";
+    case json::Type::kString:
+      return "string";
+    case json::Type::kArray:
+      return "array";
+    case json::Type::kObject:
+      return "object";
+  }
+  return "string";
+}
+
+// The types that a schema allows, in the order in which it names them.
+class TypeCollector {
+ public:
+  explicit TypeCollector(const json::Value& root) : root_(root) {}
+
+  void visit(const json::Value& schema) {
+    if (fuel_ == 0) return;
+    --fuel_;
+    if (const json::Value* type = schema.find("type")) {
+      if (type->if_string()) add(*type->if_string());
+      if (type->if_array()) {
+        for (const json::Value& item : *type->if_array()) {
+          if (item.if_string()) add(*item.if_string());
+        }
+      }
+    } else if (const json::Value* constant = schema.find("const")) {
+      add(schema_type_of(*constant));
+    } else if (const json::Value* list = schema.find("enum"); list && list->if_array()) {
+      for (const json::Value& item : *list->if_array()) add(schema_type_of(item));
+    } else if (const json::Value* reference = schema.find("$ref");
+               reference && reference->if_string()) {
+      const json::Value* target = resolve_reference(*reference->if_string(), root_);
+      if (target != nullptr) visit(*target);
+    } else {
+      visit_combination(schema);
+    }
+  }
+
+  const std::vector<std::string_view>& types() const { return types_; }
+
+ private:
+  void visit_combination(const json::Value& schema) {
+    bool combined = false;
+    for (const std::string_view keyword : {"anyOf", "oneOf", "allOf"}) {
+      const json::Value* list = schema.find(keyword);
+      if (list == nullptr || !list->if_array()) continue;
+      combined = true;
+      for (const json::Value& item : *list->if_array()) visit(item);
+    }
+    if (combined) return;
+    if (schema.find("properties")) add("object");
+    if (schema.find("items")) add("array");
+  }
+
+  void add(std::string_view type) {
+    if (std::find(types_.begin(), types_.end(), type) == types_.end() &&
+        types_.size() < kMaxTypes) {
+      types_.push_back(type);
+    }
+  }
+
+  const json::Value& root_;
+  std::vector<std::string_view> types_;
+  int fuel_ = kMaxSchemaVisits;
+};
+
+// JSON out of what Python's repr of lists and dicts looks like: single quotes, True, False, None.
+// The result still has to be parsed.
+std::string python_literal_to_json(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"' || c == '\'') {
+      out += '"';
+      for (++i; i < text.size() && text[i] != c; ++i) {
+        if (text[i] == '\\' && i + 1 < text.size()) {
+          if (text[++i] != '\'') out += '\\';
+          out += text[i];
+        } else if (text[i] == '"') {
+          out += "\\\"";
+        } else {
+          out += text[i];
+        }
+      }
+      out += '"';
+      continue;
+    }
+    constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+        {"True", "true"}, {"False", "false"}, {"None", "null"}};
+    const auto* word = std::find_if(std::begin(kWords), std::end(kWords), [&](const auto& entry) {
+      return text.substr(i).starts_with(entry.first);
+    });
+    if (word == std::end(kWords)) {
+      out += c;
+    } else {
+      out += word->second;
+      i += word->first.size() - 1;
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> as_number(std::string_view word, bool integer) {
+  const auto parsed = json::parse(word);
+  if (!parsed || parsed->if_number() == nullptr || !parsed->as_double()) return std::nullopt;
+  const std::string& text = parsed->if_number()->text;
+  if (!integer || text.find_first_of(".eE") == std::string::npos) return text;
+  const std::optional<std::int64_t> whole = parsed->as_int64();
+  return whole ? std::optional(std::to_string(*whole)) : std::nullopt;
+}
+
+std::optional<std::string> as_structure(std::string_view word, json::Type type) {
+  auto parsed = json::parse(word);
+  if (!parsed) parsed = json::parse(python_literal_to_json(word));
+  if (!parsed || parsed->type() != type) return std::nullopt;
+  return json::to_text(*parsed);
+}
+
+std::string json_string(std::string_view text) {
+  std::string out;
+  json::append_string(text, out);
+  return out;
+}
+
+// The JSON of `raw` as `type`; nothing when it does not fit.
+std::optional<std::string> convert(std::string_view raw, std::string_view type) {
+  const std::string_view word = trim(raw);
+  if (type == "string") return json_string(raw);
+  if (type == "null" && (word == "null" || word == "None")) return "null";
+  if (type == "boolean" && equals_ignoring_case(word, "true")) return "true";
+  if (type == "boolean" && equals_ignoring_case(word, "false")) return "false";
+  if (type == "integer") return as_number(word, true);
+  if (type == "number") return as_number(word, false);
+  if (type == "array") return as_structure(word, json::Type::kArray);
+  if (type == "object") return as_structure(word, json::Type::kObject);
+  return std::nullopt;
+}
+
+}  // namespace
+
+const json::Value* ToolSet::Tool::property(std::string_view name) const {
+  if (parameters_ == nullptr) return nullptr;
+  const json::Value* properties = parameters_->find("properties");
+  return properties == nullptr ? nullptr : properties->find(name);
+}
+
+bool ToolSet::Tool::declares_parameters() const {
+  const json::Value* properties = parameters_ ? parameters_->find("properties") : nullptr;
+  return properties != nullptr && properties->if_object() && !properties->if_object()->empty();
+}
+
+bool ToolSet::Tool::has_parameter(std::string_view name) const {
+  return property(name) != nullptr;
+}
+
+std::vector<std::string_view> ToolSet::Tool::types_of(std::string_view name) const {
+  const json::Value* schema = property(name);
+  if (schema == nullptr && parameters_ != nullptr) {
+    schema = parameters_->find("additionalProperties");
+  }
+  if (schema == nullptr) return {};
+  TypeCollector collector(*parameters_);
+  collector.visit(*schema);
+  return collector.types();
+}
+
+bool ToolSet::Tool::is_text(std::string_view name) const {
+  const std::vector<std::string_view> types = types_of(name);
+  const bool nullable = std::find(types.begin(), types.end(), "null") != types.end();
+  return types.empty() || (types.front() == "string" && !nullable);
+}
+
+std::string ToolSet::Tool::argument_json(std::string_view name, std::string_view raw) const {
+  const std::vector<std::string_view> types = types_of(name);
+  if (std::find(types.begin(), types.end(), "null") != types.end()) {
+    if (auto null = convert(raw, "null")) return *std::move(null);
+  }
+  for (const std::string_view type : types) {
+    if (auto converted = convert(raw, type)) return *std::move(converted);
+  }
+  return json_string(raw);
+}
+
+ToolSet::ToolSet(std::vector<json::Value> tools) : tools_(std::move(tools)) {
+  for (const json::Value& tool : tools_) {
+    const json::Value* function = tool.find("function");
+    if (function == nullptr) continue;
+    const json::Value* name = function->find("name");
+    if (name == nullptr || name->if_string() == nullptr) continue;
+    by_name_.emplace(*name->if_string(), Tool(function->find("parameters")));
+  }
+}
+
+const ToolSet::Tool* ToolSet::find(const std::string& name) const {
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? nullptr : &it->second;
+}
+
+}  // namespace tessera::chat

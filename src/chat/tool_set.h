@@ -1,0 +1,49 @@
+// The request's tools as the output parser needs them: which names there are, and what JSON a
+// parameter's text stands for. The text comes from the model: it is matched and parsed, never
+// evaluated. Immutable; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json.h"
+
+namespace tessera::chat {
+
+class ToolSet {
+ public:
+  class Tool {
+   public:
+    explicit Tool(const json::Value* parameters) : parameters_(parameters) {}
+    bool declares_parameters() const;
+    bool has_parameter(std::string_view name) const;
+    // Whether argument_json() is the text as a string, whatever the text is.
+    bool is_text(std::string_view name) const;
+    // The JSON of parameter `name` whose text is `raw`: the first type of its schema that the text
+    // fits, null last named but first tried; a string when none does or the parameter is unknown.
+    std::string argument_json(std::string_view name, std::string_view raw) const;
+
+   private:
+    const json::Value* property(std::string_view name) const;
+    // The types that the parameter's schema allows, in its order; empty when it says nothing.
+    std::vector<std::string_view> types_of(std::string_view name) const;
+
+    const json::Value* parameters_;  // JSON Schema; null when the tool has none
+  };
+
+  // Whole tool objects ({"type": "function", "function": {…}}).
+  explicit ToolSet(std::vector<json::Value> tools);
+  ToolSet(const ToolSet&) = delete;
+  ToolSet& operator=(const ToolSet&) = delete;
+
+  bool empty() const { return by_name_.empty(); }
+  const Tool* find(const std::string& name) const;
+
+ private:
+  std::vector<json::Value> tools_;  // by_name_ points into it
+  std::unordered_map<std::string, Tool> by_name_;
+};
+
+}  // namespace tessera::chat
