@@ -20,11 +20,12 @@
 namespace tessera::engine {
 
 struct EngineOptions {
-  std::int32_t max_queue = 256;      // requests that wait; over it submit() refuses
-  std::int32_t prefill_chunk = 256;  // tokens of a prompt in one step
+  std::int32_t max_queue = 256;  // waiting requests, once the running ones have their places
+  std::int32_t max_running_requests = 0;  // in one batch; 0: 4, or the backend's sequences if fewer
+  std::int32_t prefill_chunk = 256;       // tokens of a prompt in one step
   std::int32_t event_channel_capacity = 256;
-  std::int32_t stall_timeout_ms =
-      30'000;  // a reader that takes nothing for so long loses its request
+  // A reader that takes nothing for so long while its channel is full loses its request.
+  std::int32_t stall_timeout_ms = 30'000;
 };
 
 struct EngineStats {
@@ -50,14 +51,20 @@ class Engine {
     std::shared_ptr<EventChannel> events;
   };
   // Any thread. `on_ready` is called (from the engine thread) when the channel goes from empty to
-  // not empty. kResourceExhausted: the queue is full. kUnavailable: draining. kOutOfRange: prompt +
-  // max_tokens over the context.
+  // not empty, the last time with the terminal event; it shares ownership of what it touches, for
+  // it may still run when the reader has gone. It may submit and cancel, but neither block nor
+  // drain. A reader that drops `events` cancels its request.
+  // kResourceExhausted: max_queue + max_running_requests are in. kUnavailable: draining.
+  // kOutOfRange: prompt + max_tokens over the context, or more choices than the backend has
+  // sequences.
   virtual Result<Submitted> submit(EngineRequest request, std::function<void()> on_ready) = 0;
-  // Any thread, any time, also for requests that have ended. Within one step the request's terminal
-  // event (RequestFailed kCancelled, unless another came first) is out and its memory back.
+  // Any thread, any time, also for requests that have ended (nothing happens). Within one step
+  // the request's terminal event (RequestFailed kCancelled, unless another came first) is out and
+  // its memory back.
   virtual void cancel(RequestId id) = 0;
   // Takes no more requests; those waiting and running go on until they end or `deadline`, then they
-  // fail with kUnavailable. Returns when none is left.
+  // fail with kUnavailable. Returns when none is left and all terminal events are out. Called again
+  // with another deadline: the earlier one holds. Not from `on_ready`.
   virtual void drain(Clock::Duration deadline) = 0;
   // Any thread; a snapshot.
   virtual EngineStats stats() const = 0;

@@ -1,33 +1,56 @@
-// The bounded channel from the engine thread to one request's reader.
+// The bounded channel from the engine thread to one request's reader: one pushes, one pops.
+//
+// The engine asks for room before it computes, so that the queue stays within its capacity plus one
+// event a choice: ChoiceEnd and the terminal event always fit. A reader that goes away just drops
+// its pointer; the engine notices.
 #pragma once
 
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 
+#include "engine/doorbell.h"
 #include "engine/request.h"
 
 namespace tessera::engine {
 
 class EventChannel {
  public:
-  EventChannel(std::size_t capacity, std::function<void()> on_ready);
+  // `on_ready` is called on the engine thread, with no lock held, when the channel goes from empty
+  // to not empty; the last time for the terminal event at the latest. It owns (or shares) what it
+  // touches: it can still be running when the reader has gone. `doorbell` is rung by the reader
+  // that makes the room the engine waits for; it may be null.
+  EventChannel(std::size_t capacity, std::function<void()> on_ready,
+               std::shared_ptr<Doorbell> doorbell = nullptr);
 
-  // Engine thread. False when full: the engine then leaves the sequence out of its steps until
-  // there is room. Terminal events and ChoiceEnd always fit.
-  bool has_room() const;
+  // Engine thread. False: full, so the engine leaves the request out of its steps, and pop() rings
+  // once there is room for `events` more. An empty channel has room for any number.
+  bool has_room(std::size_t events);
+  // Nothing comes after a terminal event.
   void push(EngineEvent event);
 
   // The reader's thread.
   std::optional<EngineEvent> pop();
 
  private:
+  bool fits(std::size_t events) const {
+    return events_.empty() || events_.size() + events <= capacity_;
+  }
+
   const std::size_t capacity_;
-  const std::function<void()> on_ready_;
-  mutable std::mutex mutex_;
+  const std::shared_ptr<Doorbell> doorbell_;
+  std::function<void()> on_ready_;  // the engine thread; dropped with the terminal event
+  bool ended_ = false;              // the engine thread
+  std::mutex mutex_;
   std::deque<EngineEvent> events_;
+  std::size_t wanted_room_ = 0;  // what the engine waits for; 0: nothing
 };
+
+inline bool is_terminal(const EngineEvent& event) {
+  return std::holds_alternative<RequestDone>(event) || std::holds_alternative<RequestFailed>(event);
+}
 
 }  // namespace tessera::engine

@@ -55,7 +55,9 @@ struct PrefillDone {
 // Terminal events: exactly one a request.
 struct RequestDone {};
 struct RequestFailed {
-  Error error;  // kCancelled, kNumerical, kResourceExhausted, kUnavailable (drained)
+  // kCancelled, kNumerical, kResourceExhausted, kUnavailable (drained), kInvalidArgument (the
+  // request bans all tokens), or what the backend says.
+  Error error;
 };
 
 using EngineEvent = std::variant<PrefillDone, TokenEvent, ChoiceEnd, RequestDone, RequestFailed>;

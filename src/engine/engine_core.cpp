@@ -1,0 +1,272 @@
+#include "engine/engine_core.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace tessera::engine {
+namespace {
+
+constexpr std::int32_t kDefaultRunningRequests = 4;
+
+// A backend promises Results; what its libraries throw all the same ends this batch, not the
+// process.
+Result<model::LogitsView> forward_or_error(model::Backend& backend, const model::Batch& batch) {
+  try {
+    Result<model::LogitsView> logits = backend.forward(batch);
+    if (logits) backend.synchronise();
+    return logits;
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kResourceExhausted, "out of memory in the model's computation");
+  } catch (const std::exception& exception) {
+    log_error("exception from backend {}: {}", backend.name(), exception.what());
+    return fail(ErrorCode::kUnavailable, "the model's computation failed unexpectedly");
+  }
+}
+
+}  // namespace
+
+EngineOptions resolve_options(EngineOptions options, const model::BackendLimits& limits) {
+  CHECK(limits.vocabulary > 0 && limits.max_context > 0 && limits.max_sequences > 0 &&
+        limits.max_batch_tokens > 0);
+  CHECK(options.max_queue >= 0 && options.max_running_requests >= 0 && options.prefill_chunk > 0);
+  CHECK(options.event_channel_capacity > 0 && options.stall_timeout_ms >= 0);
+  if (options.max_running_requests == 0) options.max_running_requests = kDefaultRunningRequests;
+  options.max_running_requests = std::min(options.max_running_requests, limits.max_sequences);
+  return options;
+}
+
+EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, const Clock& clock,
+                       RequestLedger& ledger, EngineCounters& counters)
+    : backend_(backend),
+      limits_(backend.limits()),
+      options_(options),
+      clock_(clock),
+      ledger_(ledger),
+      counters_(counters),
+      sequences_(backend),
+      scheduler_(options.prefill_chunk, limits_.max_batch_tokens),
+      scratch_(limits_.vocabulary) {}
+
+EngineCore::~EngineCore() {
+  CHECK(is_idle());
+}
+
+void EngineCore::add(std::unique_ptr<LiveRequest> request) {
+  waiting_.push_back(std::move(request));
+}
+
+void EngineCore::fail_request(RequestId id, const Error& error) {
+  const auto has_id = [id](const auto& request) { return request->id == id; };
+  const auto take = [&](auto& list) {
+    const auto found = std::find_if(list.begin(), list.end(), has_id);
+    if (found == list.end()) return false;
+    std::unique_ptr<LiveRequest> request = std::move(*found);
+    list.erase(found);
+    end(std::move(request), RequestFailed{error});
+    return true;
+  };
+  if (!take(running_)) take(waiting_);
+}
+
+void EngineCore::fail_all(const Error& error) {
+  while (!running_.empty()) fail_request(running_.front()->id, error);
+  while (!waiting_.empty()) fail_request(waiting_.front()->id, error);
+}
+
+bool EngineCore::step() {
+  end_abandoned();
+  update_stalls();
+  admit();
+  scheduler_.plan(running_, plan_);
+  if (plan_.items.empty()) return false;
+
+  counters_.steps.fetch_add(1, std::memory_order_relaxed);
+  const Result<model::LogitsView> logits = forward_or_error(backend_, model::Batch{plan_.items});
+  if (logits) {
+    publish(*logits);
+  } else {
+    log_error("step failed, {} sequences with it: {}", plan_.items.size(), logits.error().message);
+    for (const StepPart& part : plan_.parts) part.request->failure = logits.error();
+  }
+  finish_ended();
+#ifdef TESSERA_DCHECK
+  check_integrity();
+#endif
+  return true;
+}
+
+void EngineCore::end_abandoned() {
+  std::vector<RequestId> gone;
+  for (const auto& request : running_)
+    if (request->is_abandoned()) gone.push_back(request->id);
+  for (const auto& request : waiting_)
+    if (request->is_abandoned()) gone.push_back(request->id);
+  for (const RequestId id : gone) fail_request(id, {ErrorCode::kCancelled, "the reader has gone"});
+}
+
+// A request takes part in a step only when what the step can publish fits into its channel.
+void EngineCore::update_stalls() {
+  const Clock::Instant now = clock_.now();
+  const Clock::Duration timeout = std::chrono::milliseconds(options_.stall_timeout_ms);
+  std::vector<RequestId> stalled;
+  for (const auto& request : running_) {
+    const std::int32_t events = request->live_choices() + (request->in_prefill() ? 1 : 0);
+    request->has_room = request->events->has_room(static_cast<std::size_t>(events));
+    if (request->has_room) {
+      request->stalled_since.reset();
+      continue;
+    }
+    const Clock::Instant since = request->stalled_since.value_or(now);
+    request->stalled_since = since;
+    if (now - since >= timeout) stalled.push_back(request->id);
+  }
+  for (const RequestId id : stalled) {
+    fail_request(id, {ErrorCode::kCancelled,
+                      fmt::format("the client took nothing for {} ms while output was waiting",
+                                  options_.stall_timeout_ms)});
+  }
+}
+
+// Strictly in order: a big request at the head waits for memory, and nobody overtakes it.
+void EngineCore::admit() {
+  while (!waiting_.empty() && std::cmp_less(running_.size(), options_.max_running_requests)) {
+    LiveRequest& request = *waiting_.front();
+    const Blocked attempt{request.id, sequences_.live()};
+    if (blocked_ == attempt) return;
+    if (const Result<void> reserved = reserve_sequences(request); !reserved) {
+      request.choices.clear();  // gives back what was reserved
+      const bool may_fit_later =
+          reserved.error().code == ErrorCode::kResourceExhausted && !running_.empty();
+      if (may_fit_later) {
+        blocked_ = attempt;
+        return;
+      }
+      fail_request(request.id, reserved.error());
+      continue;
+    }
+    running_.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+    ledger_.admitted(running_.back()->id);
+  }
+}
+
+// All that the request can ever need, so that nothing runs out half-way.
+Result<void> EngineCore::reserve_sequences(LiveRequest& request) {
+  const std::int32_t tokens = request.prompt_tokens() + request.request.max_tokens;
+  request.choices.reserve(static_cast<std::size_t>(request.request.choices));
+  for (std::int32_t number = 0; number < request.request.choices; ++number) {
+    TRY_ASSIGN(SequenceHandle sequence, sequences_.create(tokens));
+    request.choices.emplace_back(request.request, number).sequence = std::move(sequence);
+  }
+  return {};
+}
+
+void EngineCore::publish(const model::LogitsView& logits) {
+  CHECK(logits.vocabulary == limits_.vocabulary);
+  std::int64_t row = 0;
+  for (const StepPart& part : plan_.parts) {
+    LiveRequest& request = *part.request;
+    if (part.choice == nullptr) {
+      request.prefilled += part.prompt_tokens;
+      counters_.prompt_tokens.fetch_add(part.prompt_tokens, std::memory_order_relaxed);
+    }
+    if (!part.wants_logits) continue;
+    CHECK(row < logits.rows);
+    const std::span<const float> values = logits.row(row++);
+    if (request.failure) continue;  // another choice's row: the request fails as a whole
+    const Result<void> sampled = part.choice == nullptr
+                                     ? finish_prompt(request, values)
+                                     : sample_choice(request, *part.choice, values);
+    if (!sampled) request.failure = sampled.error();
+  }
+  CHECK(row == logits.rows);
+}
+
+// The prompt is computed: the other choices get copies of its sequence in place of what was
+// reserved for them, and every choice samples its first token from the same row.
+Result<void> EngineCore::finish_prompt(LiveRequest& request, std::span<const float> logits) {
+  request.events->push(PrefillDone{});
+  for (Choice& choice : request.choices) TRY(sample_choice(request, choice, logits));
+  const SequenceHandle& prompt = request.choices.front().sequence;
+  for (Choice& choice : request.choices) {
+    if (choice.number == 0 || choice.ended) continue;
+    choice.sequence.reset();
+    TRY_ASSIGN(choice.sequence, sequences_.copy(prompt));
+  }
+  return {};
+}
+
+Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
+                                       std::span<const float> logits) {
+  TRY_ASSIGN(const TokenId token, choice.sampler.sample(logits, scratch_));
+  const std::vector<TokenId>& end_tokens = request.request.end_tokens;
+  std::optional<EndReason> reason;
+  if (std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end()) {
+    reason = EndReason::kEnd;
+  } else {
+    choice.sampler.accept(token);
+    choice.last_token = token;
+    ++choice.generated;
+    counters_.generated_tokens.fetch_add(1, std::memory_order_relaxed);
+    request.events->push(TokenEvent{choice.number, token});
+    if (choice.generated == request.request.max_tokens) reason = EndReason::kMaxTokens;
+  }
+  if (reason) {
+    choice.ended = true;
+    request.events->push(ChoiceEnd{choice.number, *reason});
+  }
+  return {};
+}
+
+// Frees the sequences of choices that have ended, and ends requests that failed or have none left.
+void EngineCore::finish_ended() {
+  std::vector<std::unique_ptr<LiveRequest>> ended;
+  for (auto& request : running_) {
+    for (Choice& choice : request->choices)
+      if (choice.ended) choice.sequence.reset();
+    if (request->failure || request->live_choices() == 0) ended.push_back(std::move(request));
+  }
+  std::erase(running_, nullptr);
+  for (auto& request : ended) {
+    EngineEvent terminal = RequestDone{};
+    if (std::optional<Error> failure = std::move(request->failure); failure)
+      terminal = RequestFailed{*std::move(failure)};
+    end(std::move(request), std::move(terminal));
+  }
+}
+
+// The only place where a terminal event is made. Its memory is back and the counts are right before
+// the reader sees it.
+void EngineCore::end(std::unique_ptr<LiveRequest> request, EngineEvent terminal) {
+  request->choices.clear();
+  ledger_.finished(request->id);
+  request->events->push(std::move(terminal));
+  ledger_.delivered();
+}
+
+void EngineCore::check_integrity() const {
+  std::int32_t owned = 0;
+  for (const auto& request : running_) {
+    CHECK(std::cmp_equal(request->choices.size(), request->request.choices));
+    CHECK(request->live_choices() > 0);
+    for (const Choice& choice : request->choices) {
+      CHECK(choice.sequence.holds() == !choice.ended);
+      CHECK(choice.generated <= request->request.max_tokens);
+      owned += choice.sequence.holds() ? 1 : 0;
+    }
+  }
+  for (const auto& request : waiting_) CHECK(request->choices.empty());
+  CHECK(owned == sequences_.live());
+  CHECK(owned <= limits_.max_sequences);
+  CHECK(std::cmp_equal(running_.size(), ledger_.running()));
+}
+
+}  // namespace tessera::engine

@@ -1,0 +1,88 @@
+// The engine without its thread: what happens in one step, in order, to which request. Driven by
+// the engine thread, or step by step by a test.
+//
+// Invariants (check_integrity): every request that is in has had no terminal event; the backend's
+// sequences are those of running choices that have not ended, and no others.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "engine/live_request.h"
+#include "engine/request_ledger.h"
+#include "engine/sampler.h"
+#include "engine/scheduler.h"
+#include "engine/sequence_pool.h"
+#include "model/backend.h"
+
+namespace tessera::engine {
+
+class EngineCore {
+ public:
+  // `options` as resolve_options() gives them. The references outlive the core.
+  EngineCore(model::Backend& backend, const EngineOptions& options, const Clock& clock,
+             RequestLedger& ledger, EngineCounters& counters);
+  // Every request must have ended: see fail_all().
+  ~EngineCore();
+
+  // A request that the ledger has accepted; it waits behind those that are in.
+  void add(std::unique_ptr<LiveRequest> request);
+  // Ends the request with `error`; nothing when it has ended.
+  void fail_request(RequestId id, const Error& error);
+  void fail_all(const Error& error);
+
+  // Ends what was abandoned or stalls too long, admits what fits, computes one batch and publishes
+  // its events. False: there was nothing to compute (idle, or every reader is behind).
+  bool step();
+
+  bool is_idle() const { return waiting_.empty() && running_.empty(); }
+  void check_integrity() const;
+
+ private:
+  void end_abandoned();
+  void update_stalls();
+  void admit();
+  Result<void> reserve_sequences(LiveRequest& request);
+  Result<model::LogitsView> forward();
+  void publish(const model::LogitsView& logits);
+  Result<void> finish_prompt(LiveRequest& request, std::span<const float> logits);
+  Result<void> sample_choice(LiveRequest& request, Choice& choice, std::span<const float> logits);
+  void finish_ended();
+  void end(std::unique_ptr<LiveRequest> request, EngineEvent terminal);
+
+  model::Backend& backend_;
+  const model::BackendLimits limits_;
+  const EngineOptions options_;
+  const Clock& clock_;
+  RequestLedger& ledger_;
+  EngineCounters& counters_;
+
+  SequencePool sequences_;
+  Scheduler scheduler_;
+  SamplerScratch scratch_;
+  std::deque<std::unique_ptr<LiveRequest>> waiting_;   // in order of arrival
+  std::vector<std::unique_ptr<LiveRequest>> running_;  // in order of arrival
+  StepPlan plan_;
+
+  // The head of the queue did not fit while so many sequences were alive: no use in trying again
+  // before one goes.
+  struct Blocked {
+    RequestId head;
+    std::int32_t sequences;
+    bool operator==(const Blocked&) const = default;
+  };
+  std::optional<Blocked> blocked_;
+};
+
+// Fills in what depends on the backend, and CHECKs the rest.
+EngineOptions resolve_options(EngineOptions options, const model::BackendLimits& limits);
+
+}  // namespace tessera::engine

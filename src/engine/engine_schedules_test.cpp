@@ -1,0 +1,104 @@
+// Random schedules of everything that can happen to the engine at once.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/test_random.h"
+#include "engine/test_simulation.h"
+
+namespace tessera::engine {
+namespace {
+
+EngineRequest random_request(TestRandom& random) {
+  std::vector<TokenId> prompt(random.integer(1, 40));
+  for (TokenId& token : prompt) token = random.integer(0, 63);
+  if (prompt[0] >= 60) prompt[0] += 6;  // 66 and 67 poison it
+  EngineRequest request =
+      random_sampled(std::move(prompt), random.integer(1, 30), random.integer(0, 1000));
+  request.choices = random.chance(3) ? random.integer(1, 4) : 1;
+  for (TokenId id = 0; id < 24; ++id) request.end_tokens.push_back(id);
+  request.sampling.presence_penalty = random.chance(2) ? 1.0f : 0.0f;
+  return request;
+}
+
+FakeOptions random_backend(TestRandom& random) {
+  FakeOptions backend = with_script(poisoned_hash());
+  backend.limits.max_sequences = random.integer(4, 9);
+  backend.limits.max_batch_tokens = random.integer(1, 64);
+  backend.max_reserved_tokens = random.integer(280, 600);
+  return backend;
+}
+
+EngineOptions random_options(TestRandom& random) {
+  EngineOptions options;
+  options.max_running_requests = random.integer(0, 6);
+  options.prefill_chunk = random.integer(1, 32);
+  options.event_channel_capacity = random.integer(1, 12);
+  options.stall_timeout_ms = 1000;
+  return options;
+}
+
+std::vector<std::vector<TokenId>> run_alone(const EngineRequest& request) {
+  Simulation sim(with_script(poisoned_hash()));
+  sim.submit(request);
+  sim.run();
+  return sim[0].all_tokens();
+}
+
+bool is_prefix(const std::vector<TokenId>& part, const std::vector<TokenId>& whole) {
+  return part.size() <= whole.size() && std::equal(part.begin(), part.end(), whole.begin());
+}
+
+// Requests come, are cancelled, lose their readers or read slowly, steps fail, all at random. In
+// the end everybody has had exactly one terminal event, and what each one got is what it gets
+// alone, as far as it came.
+void run_random_schedule(std::uint64_t seed) {
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  TestRandom random(seed);
+  FakeOptions backend = random_backend(random);
+  if (random.chance(4)) backend.fail_at_step = random.integer(0, 40);
+  Simulation sim(std::move(backend), random_options(random));
+  std::vector<EngineRequest> requests;
+  for (int i = 0; i < 120; ++i) {
+    if (requests.size() < 8 && random.chance(8)) {
+      requests.push_back(random_request(random));
+      sim.submit(requests.back());
+    }
+    if (!requests.empty()) {
+      const auto index = static_cast<std::size_t>(
+          random.integer(0, static_cast<std::int32_t>(requests.size()) - 1));
+      if (random.chance(60)) sim.cancel(index);
+      if (random.chance(80)) sim.entry(index).events.reset();
+      if (random.chance(2)) sim.read(index);
+    }
+    if (random.chance(4)) sim.read_all();
+    if (random.chance(100)) sim.clock().advance(std::chrono::milliseconds(1001));
+    sim.step();
+  }
+  sim.read_all();
+  sim.run();
+  EXPECT_TRUE(sim.core().is_idle());
+  EXPECT_EQ(sim.backend().live_sequences(), 0);
+  EXPECT_EQ(sim.ledger().running() + sim.ledger().waiting(), 0);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (sim.entry(i).events == nullptr) continue;
+    EXPECT_TRUE(sim[i].is_over());
+    const std::vector<std::vector<TokenId>> alone = run_alone(requests[i]);
+    for (std::size_t choice = 0; choice < alone.size(); ++choice) {
+      if (sim[i].is_done()) {
+        EXPECT_EQ(sim[i].tokens(choice), alone[choice]);
+      } else {
+        EXPECT_TRUE(is_prefix(sim[i].tokens(choice), alone[choice]) ||
+                    sim[i].error()->code == ErrorCode::kNumerical);
+      }
+    }
+  }
+}
+
+TEST(EngineSchedules, RandomSchedulesEndEveryRequestOnceWithItsOwnTokens) {
+  for (std::uint64_t seed = 0; seed < 3000 && !testing::Test::HasFailure(); ++seed)
+    run_random_schedule(seed);
+}
+
+}  // namespace
+}  // namespace tessera::engine

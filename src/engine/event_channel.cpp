@@ -1,0 +1,50 @@
+#include "engine/event_channel.h"
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace tessera::engine {
+
+EventChannel::EventChannel(std::size_t capacity, std::function<void()> on_ready,
+                           std::shared_ptr<Doorbell> doorbell)
+    : capacity_(capacity), doorbell_(std::move(doorbell)), on_ready_(std::move(on_ready)) {
+  CHECK(capacity > 0);
+}
+
+bool EventChannel::has_room(std::size_t events) {
+  std::lock_guard lock(mutex_);
+  const bool room = fits(events);
+  wanted_room_ = room ? 0 : events;
+  return room;
+}
+
+void EventChannel::push(EngineEvent event) {
+  CHECK(!ended_);
+  ended_ = is_terminal(event);
+  bool was_empty = false;
+  {
+    std::lock_guard lock(mutex_);
+    was_empty = events_.empty();
+    events_.push_back(std::move(event));
+  }
+  if (was_empty && on_ready_) on_ready_();
+  if (ended_) on_ready_ = nullptr;  // what it owns may own this channel
+}
+
+std::optional<EngineEvent> EventChannel::pop() {
+  std::optional<EngineEvent> event;
+  bool made_room = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (events_.empty()) return std::nullopt;
+    event = std::move(events_.front());
+    events_.pop_front();
+    made_room = wanted_room_ != 0 && fits(wanted_room_);
+    if (made_room) wanted_room_ = 0;
+  }
+  if (made_room && doorbell_ != nullptr) doorbell_->ring();
+  return event;
+}
+
+}  // namespace tessera::engine

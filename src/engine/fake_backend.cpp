@@ -1,0 +1,191 @@
+#include "engine/fake_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+
+namespace tessera::engine {
+namespace {
+
+// The finaliser of SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom
+// number generators", OOPSLA 2014).
+constexpr std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+
+model::ModelConfig fake_config(const model::BackendLimits& limits) {
+  model::ModelConfig config;
+  config.name = "fake";
+  config.vocabulary = limits.vocabulary;
+  config.max_context = limits.max_context;
+  return config;
+}
+
+}  // namespace
+
+void write_one_hot(TokenId token, std::span<float> logits) {
+  CHECK(token >= 0 && std::cmp_less(token, logits.size()));
+  std::fill(logits.begin(), logits.end(), 0.0f);
+  logits[static_cast<std::size_t>(token)] = 20;
+}
+
+FakeScript script_responses(std::vector<std::vector<TokenId>> responses, TokenId end_token) {
+  CHECK(!responses.empty());
+  return [responses = std::move(responses), end_token](const FakeContext& context,
+                                                       std::span<float> logits) {
+    const auto& response =
+        responses[static_cast<std::size_t>(context.prompt_number) % responses.size()];
+    const std::size_t written = context.generated().size();
+    write_one_hot(written < response.size() ? response[written] : end_token, logits);
+  };
+}
+
+FakeScript script_echo(TokenId end_token) {
+  return [end_token](const FakeContext& context, std::span<float> logits) {
+    const std::size_t written = context.generated().size();
+    write_one_hot(written < context.prompt_tokens ? context.history[written] : end_token, logits);
+  };
+}
+
+FakeScript script_count(TokenId first, std::int32_t count, TokenId end_token) {
+  return [=](const FakeContext& context, std::span<float> logits) {
+    const auto written = static_cast<std::int32_t>(context.generated().size());
+    write_one_hot(written < count ? first + written : end_token, logits);
+  };
+}
+
+FakeScript script_never_ends(TokenId token) {
+  return [token](const FakeContext&, std::span<float> logits) { write_one_hot(token, logits); };
+}
+
+FakeScript script_hash(std::uint64_t seed) {
+  return [seed](const FakeContext& context, std::span<float> logits) {
+    std::uint64_t state = mix(seed + 0x9E3779B97F4A7C15);
+    for (const TokenId token : context.history)
+      state = mix(state + static_cast<std::uint64_t>(token) + 1);
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      logits[i] =
+          static_cast<float>(mix(state + (i + 1) * 0x9E3779B97F4A7C15) >> 40) * 0x1p-20f - 8;
+  };
+}
+
+FakeBackend::FakeBackend(FakeOptions options)
+    : options_(std::move(options)), config_(fake_config(options_.limits)) {
+  CHECK(options_.script != nullptr);
+}
+
+FakeBackend::~FakeBackend() {
+  CHECK(sequences_.empty());
+}
+
+model::MemoryUse FakeBackend::memory() const {
+  return {.weight_bytes = 0,
+          .state_bytes =
+              static_cast<std::size_t>(reserved_tokens_) * options_.limits.kv_bytes_per_token +
+              sequences_.size() * options_.limits.state_bytes_per_sequence,
+          .scratch_bytes = logits_.size() * sizeof(float)};
+}
+
+FakeBackend::Sequence& FakeBackend::find(SequenceId id) {
+  const auto found = sequences_.find(id);
+  CHECK(found != sequences_.end());
+  return found->second;
+}
+
+Result<SequenceId> FakeBackend::add(Sequence sequence) {
+  if (std::cmp_greater_equal(sequences_.size(), options_.limits.max_sequences)) {
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("all {} sequences are taken", options_.limits.max_sequences));
+  }
+  if (sequence.max_tokens > options_.max_reserved_tokens - reserved_tokens_) {
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("no room for {} tokens: {} of {} are taken", sequence.max_tokens,
+                            reserved_tokens_, options_.max_reserved_tokens));
+  }
+  reserved_tokens_ += sequence.max_tokens;
+  const SequenceId id{++last_id_};
+  sequences_.emplace(id, std::move(sequence));
+  ++live_;
+  return id;
+}
+
+Result<SequenceId> FakeBackend::create_sequence(std::int32_t max_tokens) {
+  CHECK(max_tokens > 0 && max_tokens <= options_.limits.max_context);
+  Sequence sequence;
+  sequence.max_tokens = max_tokens;
+  return add(std::move(sequence));
+}
+
+Result<SequenceId> FakeBackend::copy_sequence(SequenceId source) {
+  const Sequence& original = find(source);
+  CHECK(original.usable);
+  return add(original);
+}
+
+void FakeBackend::free_sequence(SequenceId sequence) {
+  reserved_tokens_ -= find(sequence).max_tokens;
+  sequences_.erase(sequence);
+  --live_;
+}
+
+Result<model::LogitsView> FakeBackend::forward(const model::Batch& batch) {
+  const std::int64_t step = step_++;
+  if (options_.on_forward) options_.on_forward(step, batch);
+  if (options_.step_delay.count() > 0) std::this_thread::sleep_for(options_.step_delay);
+  CHECK(!batch.items.empty());
+  std::size_t tokens = 0;
+  for (const model::BatchItem& item : batch.items) {
+    Sequence& sequence = find(item.sequence);
+    CHECK(sequence.usable);
+    CHECK(std::exchange(sequence.last_step, step) != step);
+    CHECK(!item.tokens.empty());
+    CHECK(std::cmp_equal(item.position, sequence.history.size()));
+    CHECK(std::cmp_less_equal(sequence.history.size() + item.tokens.size(), sequence.max_tokens));
+    for (const TokenId token : item.tokens) CHECK(token >= 0 && token < options_.limits.vocabulary);
+    tokens += item.tokens.size();
+  }
+  CHECK(std::cmp_less_equal(tokens, options_.limits.max_batch_tokens));
+
+  if (options_.fail_at_step == step) {
+    for (const model::BatchItem& item : batch.items) find(item.sequence).usable = false;
+    return fail(options_.failure,
+                fmt::format("the fake backend fails at step {}, as ordered", step));
+  }
+  rows_ = 0;
+  for (const model::BatchItem& item : batch.items) append(item);
+  if (options_.nan_at_step == step)
+    std::fill(logits_.begin(), logits_.end(), std::numeric_limits<float>::quiet_NaN());
+  return model::LogitsView{logits_.data(), rows_, options_.limits.vocabulary};
+}
+
+void FakeBackend::append(const model::BatchItem& item) {
+  Sequence& sequence = find(item.sequence);
+  for (std::size_t i = 0; i < item.tokens.size(); ++i) {
+    sequence.history.push_back(item.tokens[i]);
+    const bool last = i + 1 == item.tokens.size();
+    const bool wanted = item.logits == model::LogitsWanted::kAll ||
+                        (last && item.logits == model::LogitsWanted::kLast);
+    if (!wanted) continue;
+    if (!sequence.prompt_tokens) {
+      sequence.prompt_tokens = sequence.history.size();
+      sequence.prompt_number = prompts_++;
+    }
+    options_.script({sequence.history, *sequence.prompt_tokens, sequence.prompt_number},
+                    next_row());
+  }
+}
+
+std::span<float> FakeBackend::next_row() {
+  const auto vocabulary = static_cast<std::size_t>(options_.limits.vocabulary);
+  const std::size_t begin = static_cast<std::size_t>(rows_++) * vocabulary;
+  if (logits_.size() < begin + vocabulary) logits_.resize(begin + vocabulary);
+  return std::span(logits_).subspan(begin, vocabulary);
+}
+
+}  // namespace tessera::engine

@@ -1,0 +1,64 @@
+// A request in the engine, from acceptance to its terminal event. Owned by EngineCore; the engine
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "engine/event_channel.h"
+#include "engine/request.h"
+#include "engine/sampler.h"
+#include "engine/sequence_pool.h"
+
+namespace tessera::engine {
+
+// One answer to the prompt.
+struct Choice {
+  Choice(const EngineRequest& request, std::int32_t number)
+      : sampler(request.sampling, number, request.prompt), number(number) {}
+
+  Sampler sampler;
+  std::int32_t number;
+  // While the prompt is computed: choice 0 holds the sequence that computes it, the others hold
+  // empty ones of the same size, which reserve what their copies will need.
+  SequenceHandle sequence;
+  TokenId last_token = 0;      // sampled, not yet in the sequence
+  std::int32_t generated = 0;  // tokens published
+  bool ended = false;
+};
+
+struct LiveRequest {
+  LiveRequest(RequestId id, EngineRequest request_value, std::shared_ptr<EventChannel> events)
+      : id(id), request(std::move(request_value)), events(std::move(events)) {}
+  LiveRequest(const LiveRequest&) = delete;  // the samplers refer to `request`
+  LiveRequest& operator=(const LiveRequest&) = delete;
+
+  const RequestId id;
+  const EngineRequest request;
+  const std::shared_ptr<EventChannel> events;
+
+  std::vector<Choice> choices;  // filled at admission; never resized after
+  std::int32_t prefilled = 0;   // prompt tokens in the sequence
+  bool has_room = true;         // its reader keeps up; only then it takes part in a step
+  std::optional<Clock::Instant> stalled_since;
+  std::optional<Error> failure;  // of this step; ends the request at the step's end
+
+  std::int32_t prompt_tokens() const { return static_cast<std::int32_t>(request.prompt.size()); }
+  bool in_prefill() const { return prefilled < prompt_tokens(); }
+  std::int32_t live_choices() const {
+    std::int32_t live = 0;
+    for (const Choice& choice : choices) live += choice.ended ? 0 : 1;
+    return live;
+  }
+  // The reader has dropped the channel: nobody else can get hold of it again.
+  bool is_abandoned() const { return events.use_count() == 1; }
+};
+
+}  // namespace tessera::engine

@@ -1,0 +1,83 @@
+#include "engine/request_ledger.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace tessera::engine {
+
+Result<RequestId> RequestLedger::accept() {
+  std::lock_guard lock(mutex_);
+  if (draining_)
+    return fail(ErrorCode::kUnavailable, "the server is shutting down and takes no more requests");
+  if (std::cmp_greater_equal(live_.size(), max_live_)) {
+    return fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("the queue is full: {} requests run or wait; try again later", live_.size()));
+  }
+  const RequestId id{++last_id_};
+  live_.emplace(id, Entry{});
+  return id;
+}
+
+bool RequestLedger::cancel(RequestId id) {
+  std::lock_guard lock(mutex_);
+  const auto entry = live_.find(id);
+  if (entry == live_.end() || entry->second.cancelled) return false;
+  entry->second.cancelled = true;
+  cancelled_.push_back(id);
+  return true;
+}
+
+void RequestLedger::start_drain() {
+  std::lock_guard lock(mutex_);
+  draining_ = true;
+}
+
+void RequestLedger::wait_until_empty() {
+  std::unique_lock lock(mutex_);
+  empty_.wait(lock, [this] { return live_.empty() && undelivered_ == 0; });
+}
+
+std::int32_t RequestLedger::running() const {
+  std::lock_guard lock(mutex_);
+  return running_;
+}
+
+std::int32_t RequestLedger::waiting() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<std::int32_t>(live_.size()) - running_;
+}
+
+std::vector<RequestId> RequestLedger::take_cancelled() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(cancelled_, {});
+}
+
+void RequestLedger::admitted(RequestId id) {
+  std::lock_guard lock(mutex_);
+  const auto entry = live_.find(id);
+  CHECK(entry != live_.end() && !entry->second.running);
+  entry->second.running = true;
+  ++running_;
+}
+
+void RequestLedger::finished(RequestId id) {
+  std::lock_guard lock(mutex_);
+  const auto entry = live_.find(id);
+  CHECK(entry != live_.end());
+  if (entry->second.running) --running_;
+  live_.erase(entry);
+  ++undelivered_;
+}
+
+void RequestLedger::delivered() {
+  std::lock_guard lock(mutex_);
+  CHECK(undelivered_ > 0);
+  --undelivered_;
+  if (live_.empty() && undelivered_ == 0) empty_.notify_all();
+}
+
+}  // namespace tessera::engine
