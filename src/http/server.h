@@ -1,8 +1,14 @@
-// Sockets to requests, responses and event streams: a thin layer on Boost.Asio and Beast
+// Sockets to requests, responses and event streams: HTTP/1.1 (RFC 9110, 9112) on Boost.Asio
 // coroutines. No OpenAI, no JSON in here, and no coroutine outside of here.
 //
 // Handlers run on I/O threads, never two at once for one connection. A handler must not block; it
 // answers through the Exchange, at once or later, from any thread.
+//
+// The next request of a connection is read only after the answer to the current one is whole. A
+// peer that resets is gone at once. A peer that ends its sending side (FIN) may still read, so it
+// gets its answer, and is probed meanwhile: before the response with an interim 102, between chunks
+// with a leading zero of the next chunk size; a closed socket answers either with a reset. HTTP/1.0
+// has no room for a probe: there the next write finds out.
 #pragma once
 
 #include <chrono>
@@ -41,7 +47,9 @@ struct Response {
   bool close = false;  // close the connection afterwards
 };
 
-// One request's answer. Thread-safe. Calls after the connection is gone do nothing.
+// One request's answer. Thread-safe. After the answer is whole or the client is gone, calls do
+// nothing, except post(). An exchange that its handler lets go of unanswered is answered with a
+// 500; an unfinished stream is cut.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -53,13 +61,16 @@ class Exchange {
   virtual void write(std::string frame) = 0;
   virtual void finish_stream() = 0;
   virtual std::size_t buffered() const = 0;
-  // Runs `work` on this connection's strand: how other threads get back onto it.
+  // Runs `work` on this connection's strand, never inside this call: how other threads get back
+  // onto it. Works as long as the server has not been shut down, also when the client is gone.
   virtual void post(std::function<void()> work) = 0;
   // Called once, on the strand, when the client is gone (closed, reset, stalled) before the answer
-  // was whole.
+  // was whole, or the server shuts down. Called soon, when the client is gone already; dropped
+  // unused, once the answer is whole.
   virtual void on_disconnect(std::function<void()> callback) = 0;
-  // Called on the strand whenever `buffered()` fell below the low-water mark after having been
-  // above the high-water mark.
+  // Called on the strand whenever `buffered()` comes down to the low-water mark (32 KiB, or half of
+  // max_output_buffer_bytes if that is less): a writer that pauses at a higher mark is called
+  // again.
   virtual void on_writable(std::function<void()> callback) = 0;
 };
 
@@ -74,8 +85,10 @@ class Handler {
   // The whole request.
   virtual void on_request(RequestHead head, std::string body,
                           std::shared_ptr<Exchange> exchange) = 0;
-  // What the server itself refuses before a handler can: 400 bad_http, 408, 413, 414, 417, 431, 503
-  // (too many connections).
+  // What the server itself refuses before a handler can: 400 bad_http, 408 request_timeout,
+  // 413 request_too_large, 414 uri_too_long, 417 expectation_failed, 431 headers_too_large,
+  // 500 internal_error (an exchange was let go of), 503 server_overloaded (too many connections).
+  // Any I/O thread.
   virtual Response error_response(unsigned status, std::string_view code,
                                   std::string_view message) = 0;
 };
@@ -86,14 +99,22 @@ struct ServerOptions {
   int io_threads = 2;
   std::size_t max_connections = 12'000;
   std::size_t max_body_bytes = std::size_t{16} << 20;
-  std::size_t max_request_line_bytes = 8192;
-  std::size_t max_header_bytes = 32768;
+  std::size_t max_request_line_bytes = 8192;  // without its CRLF
+  std::size_t max_header_bytes = 32768;       // all field lines with their CRLFs
   std::size_t max_header_fields = 100;
-  std::size_t max_output_buffer_bytes = std::size_t{1} << 20;  // of one connection; high-water mark
-  std::chrono::seconds header_timeout{10};
-  std::chrono::seconds body_timeout{60};
-  std::chrono::seconds keep_alive_timeout{60};
-  std::chrono::seconds write_stall_timeout{30};
+  // Unsent bytes of one connection from which on writers should pause.
+  std::size_t max_output_buffer_bytes = std::size_t{1} << 20;
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds body_timeout{60'000};  // for the whole body
+  // After the grace a body must have come at this average rate; 0: no minimum.
+  std::chrono::milliseconds body_rate_grace{5'000};
+  std::size_t min_body_bytes_per_second = 1024;
+  std::chrono::milliseconds keep_alive_timeout{60'000};
+  // In this time the peer has to take 1 KiB/s of what waits for it.
+  std::chrono::milliseconds write_stall_timeout{30'000};
+  // How long a closed connection may stay silent before the peer's end, so that it can read our
+  // answer; five times this, in all.
+  std::chrono::milliseconds linger_timeout{2'000};
 };
 
 class Server {

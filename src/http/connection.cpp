@@ -1,0 +1,340 @@
+#include "http/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+
+#include "http/chunked_decoder.h"
+
+namespace tessera::http {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr std::size_t kReadBytes = 32768;
+constexpr std::size_t kIdleInputBytes = 4096;  // more memory than this is not kept between requests
+constexpr std::size_t kMaxEmptyLines = 4;      // before a request line (RFC 9112, 2.2)
+constexpr int kLingerFactor = 5;               // linger_timeout is for silence; times this, in all
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket,
+                       Strand strand)
+    : state_(std::move(state)),
+      socket_(std::move(socket)),
+      strand_(std::move(strand)),
+      timer_(strand_),
+      input_limit_(state_->options.max_request_line_bytes + state_->options.max_header_bytes +
+                   kReadBytes) {}
+
+void Connection::start(bool refused) {
+  asio::co_spawn(strand_, run(refused), [self = shared_from_this()](std::exception_ptr error) {
+    self->state_->remove(self);
+    if (error) std::rethrow_exception(error);  // nothing here throws but a lack of memory
+  });
+}
+
+void Connection::reconsider() {
+  state_->runtime->post(strand_, [self = shared_from_this()] { self->notify(); });
+}
+
+void Connection::abort() {
+  state_->runtime->post(strand_, [self = shared_from_this()] {
+    self->aborted_ = true;
+    self->notify();
+  });
+}
+
+asio::awaitable<void> Connection::run(bool refused) {
+  boost::system::error_code ignored;
+  socket_.non_blocking(true, ignored);
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  const auto peer = socket_.remote_endpoint(ignored);
+  if (!ignored) {
+    auto address = peer.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped())
+      address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+    client_address_ = address.to_string();
+  }
+  if (refused) {
+    queue_error(
+        {503, "server_overloaded", "The server has too many connections. Try again later."});
+    co_await flush();
+  } else {
+    while (co_await serve_request()) {
+    }
+  }
+  co_await finish();
+}
+
+// One request from its first byte to the last of its answer; whether there can be another.
+asio::awaitable<bool> Connection::serve_request() {
+  ParsedHead parsed;
+  if (!co_await read_head(parsed)) co_return false;
+  request_is_head_ = parsed.head.method == "HEAD";
+  request_is_1_0_ = parsed.http_1_0;
+  request_keep_alive_ = parsed.keep_alive;
+  parsed.head.client_address = client_address_;
+
+  const ServerOptions& options = state_->options;
+  if (auto refusal = state_->handler->on_head(parsed.head, parsed.content_length)) {
+    refusal->close |= parsed.has_body();
+    queue_response(std::move(*refusal));
+    co_return co_await flush() && !close_after_;
+  }
+  if (parsed.content_length > 0 &&
+      static_cast<std::uint64_t>(parsed.content_length) > options.max_body_bytes) {
+    queue_error({413, "request_too_large",
+                 "The body has more than " + std::to_string(options.max_body_bytes) + " bytes."});
+    co_await flush();
+    co_return false;
+  }
+  std::string body;
+  if (parsed.has_body()) {
+    if (parsed.expect_continue && input_.empty()) output_.append("HTTP/1.1 100 Continue\r\n\r\n");
+    if (!co_await read_body(parsed, body)) co_return false;
+  }
+  co_return co_await answer(std::move(parsed.head), std::move(body));
+}
+
+asio::awaitable<bool> Connection::read_head(ParsedHead& parsed) {
+  const ServerOptions& options = state_->options;
+  HeadParser parser(options);
+  if (input_.empty() && input_.capacity() > kIdleInputBytes) input_.shrink_to_fit();
+  const bool keep_alive = !std::exchange(first_request_, false);
+  request_is_head_ = request_is_1_0_ = false;  // of errors before the head is known
+  request_keep_alive_ = true;
+  bool started = false;
+  std::size_t empty_lines = 0;
+  auto deadline =
+      steady_clock::now() + (keep_alive ? options.keep_alive_timeout : options.header_timeout);
+  for (;;) {
+    while (!started && input_.starts_with("\r\n") && ++empty_lines <= kMaxEmptyLines)
+      input_.erase(0, 2);
+    if (!started && !input_.empty() && input_ != "\r") {
+      started = true;
+      if (keep_alive) deadline = steady_clock::now() + options.header_timeout;
+    }
+    if (started) {
+      const ParseStatus status = parser.feed(input_);
+      if (status == ParseStatus::kRejected) {
+        queue_error(parser.rejection());
+        co_await flush();
+        co_return false;
+      }
+      if (status == ParseStatus::kDone) {
+        input_.erase(0, parser.consumed());
+        parsed = std::move(parser.parsed());
+        co_return true;
+      }
+    }
+    if (lost() || (!started && (peer_ended_ || state_->draining))) co_return false;
+    if (peer_ended_) {
+      queue_error({400, "bad_http", "The request ends in the middle of its header."});
+      co_await flush();
+      co_return false;
+    }
+    if (!co_await wait_until(deadline)) break;
+  }
+  if (started && !lost()) {
+    queue_error({408, "request_timeout", "The request's header did not arrive in time."});
+    co_await flush();
+  }
+  co_return false;
+}
+
+// Moves body bytes from input_ to `body`.
+ParseStatus Connection::take_body(const ParsedHead& parsed, ChunkedDecoder& decoder,
+                                  std::string& body, Rejection& rejection) {
+  if (parsed.chunked()) {
+    std::size_t consumed = 0;
+    const ParseStatus status = decoder.feed(input_, consumed, body);
+    input_.erase(0, consumed);
+    if (status == ParseStatus::kRejected) rejection = decoder.rejection();
+    return status;
+  }
+  const auto length = static_cast<std::size_t>(parsed.content_length);
+  const std::size_t bytes = std::min(length - body.size(), input_.size());
+  body.append(input_, 0, bytes);
+  input_.erase(0, bytes);
+  return body.size() == length ? ParseStatus::kDone : ParseStatus::kNeedMore;
+}
+
+asio::awaitable<bool> Connection::read_body(const ParsedHead& parsed, std::string& body) {
+  const ServerOptions& options = state_->options;
+  ChunkedDecoder decoder(options);
+  Rejection rejection;
+  const auto start = steady_clock::now();
+  for (;;) {
+    push();
+    const ParseStatus status = take_body(parsed, decoder, body, rejection);
+    if (status == ParseStatus::kDone) co_return true;
+    if (status == ParseStatus::kRejected) break;
+    if (lost()) co_return false;
+    if (peer_ended_) {
+      rejection = {400, "bad_http", "The request ends in the middle of its body."};
+      break;
+    }
+    auto deadline = start + options.body_timeout;
+    if (options.min_body_bytes_per_second != 0) {
+      // Each byte that came buys its share of time.
+      const milliseconds earned(body.size() * 1000 / options.min_body_bytes_per_second);
+      deadline = std::min(deadline, start + options.body_rate_grace + earned);
+    }
+    if (!co_await wait_until(deadline) && !lost()) {
+      rejection = {408, "request_timeout", "The request's body did not arrive in time."};
+      break;
+    }
+  }
+  queue_error(rejection);
+  co_await flush();
+  co_return false;
+}
+
+// Writes all that is queued; false when the peer does not take it.
+asio::awaitable<bool> Connection::flush() {
+  for (;;) {
+    push();
+    if (lost()) co_return false;
+    if (output_.empty()) co_return true;
+    if (output_stalled(steady_clock::now())) {
+      reset_ = true;
+      co_return false;
+    }
+    co_await wait_until(*stall_since_ + state_->options.write_stall_timeout);
+  }
+}
+
+// Ends our side, and gives the peer time to read our answer: closing a socket with unread input
+// resets it, and the answer with it.
+asio::awaitable<void> Connection::finish() {
+  boost::system::error_code ignored;
+  if (!lost()) {
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    const auto silence = state_->options.linger_timeout;
+    const auto end = steady_clock::now() + silence * kLingerFactor;
+    for (;;) {
+      input_.clear();
+      if (peer_ended_ || lost()) break;
+      if (!co_await wait_until(std::min(end, steady_clock::now() + silence))) break;
+    }
+  }
+  socket_.close(ignored);
+}
+
+asio::awaitable<bool> Connection::wait_until(TimePoint deadline) {
+  arm_reads();
+  if (!notified_) {
+    timer_.expires_at(deadline);
+    waiting_ = true;
+    boost::system::error_code ignored;
+    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    waiting_ = false;
+  }
+  const bool happened = std::exchange(notified_, false);
+  co_return (happened && steady_clock::now() < deadline);
+}
+
+void Connection::notify() {
+  notified_ = true;
+  if (waiting_) timer_.cancel();
+}
+
+void Connection::arm_reads() {
+  if (reset_) return;
+  const auto self = shared_from_this();
+  if (!peer_ended_ && input_.size() < input_limit_) {
+    if (std::exchange(read_armed_, true)) return;
+    socket_.async_wait(asio::ip::tcp::socket::wait_read,
+                       asio::bind_executor(strand_, [self](boost::system::error_code error) {
+                         self->read_armed_ = false;
+                         if (!error) self->read_some();
+                         self->notify();
+                       }));
+  } else if (!error_watch_useless_ && !std::exchange(error_armed_, true)) {
+    socket_.async_wait(asio::ip::tcp::socket::wait_error,
+                       asio::bind_executor(strand_, [self](boost::system::error_code error) {
+                         self->error_armed_ = false;
+                         if (!error) self->watch_for_errors();
+                         self->notify();
+                       }));
+  }
+}
+
+void Connection::read_some() {
+  thread_local std::array<char, kReadBytes> scratch;
+  boost::system::error_code error;
+  const std::size_t bytes = socket_.read_some(asio::buffer(scratch), error);
+  if (!error) {
+    input_.append(scratch.data(), bytes);
+  } else if (error == asio::error::eof) {
+    peer_ended_ = true;
+  } else if (error != asio::error::would_block && error != asio::error::interrupted) {
+    reset_ = true;
+  }
+}
+
+void Connection::watch_for_errors() {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  const int failed = ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (failed != 0 || error != 0) {
+    reset_ = true;
+  } else {
+    error_watch_useless_ = true;  // urgent data wakes the watch too, again and again
+  }
+}
+
+void Connection::push() {
+  std::array<std::string_view, 16> pieces;
+  std::array<asio::const_buffer, 16> buffers;
+  while (!output_.empty() && !lost()) {
+    const std::size_t count = output_.gather(pieces);
+    std::transform(pieces.begin(), pieces.begin() + count, buffers.begin(),
+                   [](std::string_view piece) { return asio::buffer(piece); });
+    boost::system::error_code error;
+    const std::size_t bytes = socket_.write_some(std::span(buffers).first(count), error);
+    if (!error) {
+      output_.consume(bytes);
+      sent_bytes_ += bytes;
+      continue;
+    }
+    if (error == asio::error::interrupted) continue;
+    if (error != asio::error::would_block) {
+      reset_ = true;
+      return;
+    }
+    if (!stall_since_) {
+      stall_since_ = steady_clock::now();
+      stall_sent_bytes_ = sent_bytes_;
+    }
+    if (std::exchange(write_armed_, true)) return;
+    socket_.async_wait(
+        asio::ip::tcp::socket::wait_write,
+        asio::bind_executor(strand_, [self = shared_from_this()](boost::system::error_code) {
+          self->write_armed_ = false;
+          self->notify();
+        }));
+    return;
+  }
+  stall_since_.reset();
+}
+
+bool Connection::output_stalled(TimePoint now) {
+  const auto timeout = state_->options.write_stall_timeout;
+  if (!stall_since_ || now < *stall_since_ + timeout) return false;
+  const auto least = static_cast<std::uint64_t>(1024 * timeout.count() / 1000);
+  if (sent_bytes_ - stall_sent_bytes_ < std::max<std::uint64_t>(1, least)) return true;
+  stall_since_ = now;
+  stall_sent_bytes_ = sent_bytes_;
+  return false;
+}
+
+}  // namespace tessera::http

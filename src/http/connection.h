@@ -1,0 +1,109 @@
+// One accepted socket: a coroutine on a strand of its own reads a request, has it answered, and
+// goes on to the next. All socket calls are non-blocking and made on the strand; the coroutine
+// waits in one place only (wait_until), for readiness, for the exchange, or for a deadline. Kept
+// alive by its coroutine.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/exchange.h"
+#include "http/output_queue.h"
+#include "http/request_parser.h"
+#include "http/server_state.h"
+
+namespace tessera::http {
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket, Strand strand);
+
+  // Once. With `refused` the client gets a 503 and nothing is read as a request.
+  void start(bool refused);
+  // Any thread: look at ServerState::draining again; close at once, in the middle of whatever.
+  void reconsider();
+  void abort();
+
+ private:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  enum class Progress { kGoOn, kDone, kGone };
+
+  // The current request's answer, as far as the wire has it.
+  struct AnswerState {
+    bool head_queued = false;
+    bool chunked = false;
+    bool complete = false;        // everything is in output_
+    bool cut = false;             // the stream cannot be completed
+    std::size_t probe_zeros = 0;  // leading zeros of the next chunk size, sent already
+    TimePoint next_probe{};       // of a peer that ended its side
+    std::chrono::milliseconds probe_interval{};
+    PendingAnswer taken;  // memory lent to the exchange
+  };
+
+  asio::awaitable<void> run(bool refused);
+  asio::awaitable<bool> serve_request();
+  asio::awaitable<bool> read_head(ParsedHead& parsed);
+  asio::awaitable<bool> read_body(const ParsedHead& parsed, std::string& body);
+  ParseStatus take_body(const ParsedHead& parsed, class ChunkedDecoder& decoder, std::string& body,
+                        Rejection& rejection);
+  asio::awaitable<bool> answer(RequestHead head, std::string body);
+  asio::awaitable<bool> flush();
+  asio::awaitable<void> finish();
+
+  void take_answer(ExchangeState& exchange, AnswerState& answer);
+  void queue_response(Response response);
+  void queue_stream_head(const StreamHead& stream, AnswerState& answer);
+  void queue_chunk(AnswerState& answer);
+  void queue_end(AnswerState& answer);
+  void queue_error(const Rejection& rejection);
+  Progress advance(ExchangeState& exchange, AnswerState& answer);
+  void probe_peer(AnswerState& answer, TimePoint now);
+  bool output_stalled(TimePoint now);
+
+  // Waits until something happened or `deadline` has come: then false.
+  asio::awaitable<bool> wait_until(TimePoint deadline);
+  void notify();
+  void arm_reads();
+  void read_some();
+  void watch_for_errors();
+  // Writes what the socket takes.
+  void push();
+  bool lost() const { return reset_ || aborted_; }
+
+  const std::shared_ptr<ServerState> state_;
+  asio::ip::tcp::socket socket_;
+  const Strand strand_;
+  asio::steady_timer timer_;
+  const std::size_t input_limit_;  // of unread bytes; above it the socket is left alone
+  std::string client_address_;
+
+  // All below: on the strand.
+  std::string input_;   // received, not consumed
+  OutputQueue output_;  // to be sent
+  bool notified_ = false;
+  bool waiting_ = false;
+  bool read_armed_ = false;
+  bool error_armed_ = false;
+  bool error_watch_useless_ = false;
+  bool write_armed_ = false;
+  bool peer_ended_ = false;  // FIN seen
+  bool reset_ = false;       // nothing can be sent any more
+  bool aborted_ = false;
+  bool first_request_ = true;
+  bool close_after_ = false;  // the current answer is the last
+  bool request_is_head_ = false;
+  bool request_is_1_0_ = false;
+  bool request_keep_alive_ = false;
+
+  // The write stall's window: since when, and what had been sent then.
+  std::optional<TimePoint> stall_since_;
+  std::uint64_t sent_bytes_ = 0;
+  std::uint64_t stall_sent_bytes_ = 0;
+};
+
+}  // namespace tessera::http

@@ -1,0 +1,150 @@
+// The answering half of a connection: from the exchange to the wire.
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "http/connection.h"
+#include "http/response_format.h"
+
+namespace tessera::http {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr std::size_t kLowWaterBytes = 32768;
+// When a peer that ended its side is asked whether it still reads: not at once, because most
+// answers are faster than that; then ever more seldom, because one question suffices for a closed
+// socket.
+constexpr milliseconds kFirstProbe{100};
+constexpr milliseconds kSecondProbe{500};
+constexpr milliseconds kLongestProbeInterval{30'000};
+constexpr std::size_t kMaxProbeZeros = 4;
+constexpr auto kNever = std::chrono::hours(24);
+
+}  // namespace
+
+asio::awaitable<bool> Connection::answer(RequestHead head, std::string body) {
+  const std::size_t low_water =
+      std::min(kLowWaterBytes, state_->options.max_output_buffer_bytes / 2);
+  const auto exchange =
+      std::make_shared<ExchangeState>(state_->runtime, strand_, low_water, [this] { notify(); });
+  ++state_->active_exchanges;
+  state_->handler->on_request(std::move(head), std::move(body), exchange->handle());
+  AnswerState answer;
+  Progress progress;
+  while ((progress = advance(*exchange, answer)) == Progress::kGoOn) {
+    auto deadline = steady_clock::now() + kNever;
+    if (stall_since_) deadline = *stall_since_ + state_->options.write_stall_timeout;
+    if (peer_ended_ && !answer.complete) deadline = std::min(deadline, answer.next_probe);
+    co_await wait_until(deadline);
+  }
+  --state_->active_exchanges;
+  if (progress == Progress::kGone && answer.head_queued && !answer.chunked) {
+    // Where the connection's end is the body's end, only a reset tells that the body was cut.
+    boost::system::error_code ignored;
+    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  }
+  if (progress == Progress::kGone) reset_ = true;
+  exchange->detach(progress == Progress::kGone);
+  co_return progress == Progress::kDone && !close_after_;
+}
+
+// One round: take what the handler queued, write, look after the peer.
+Connection::Progress Connection::advance(ExchangeState& exchange, AnswerState& answer) {
+  if (lost()) return Progress::kGone;
+  take_answer(exchange, answer);
+  const auto now = steady_clock::now();
+  if (peer_ended_ && !answer.complete) probe_peer(answer, now);
+  push();
+  if (lost() || answer.cut || output_stalled(now)) return Progress::kGone;
+  if (answer.complete && output_.empty()) return Progress::kDone;
+  exchange.set_unsent(output_.size());
+  return Progress::kGoOn;
+}
+
+void Connection::take_answer(ExchangeState& exchange, AnswerState& answer) {
+  exchange.take(answer.taken);
+  PendingAnswer& taken = answer.taken;
+  if (taken.abandoned && !answer.head_queued && !taken.stream)
+    taken.response = state_->handler->error_response(500, "internal_error",
+                                                     "The request could not be answered.");
+  if (taken.response) {
+    queue_response(std::move(*taken.response));
+    answer.head_queued = answer.complete = true;
+    return;
+  }
+  if (taken.stream) queue_stream_head(*taken.stream, answer);
+  if (!taken.frames.empty()) queue_chunk(answer);
+  if (taken.finished) queue_end(answer);
+  answer.cut |= taken.abandoned;
+}
+
+// Decides about the connection's future, too: close_after_.
+void Connection::queue_response(Response response) {
+  close_after_ = response.close || !request_keep_alive_ || state_->draining;
+  HeadFormat format;
+  format.framing = status_has_body(response.status) ? BodyFraming::kLength : BodyFraming::kNone;
+  format.content_length = response.body.size();
+  format.close = close_after_;
+  format.keep_alive = request_is_1_0_;
+  output_.append(format_head(response.status, response.headers, format));
+  if (format.framing == BodyFraming::kLength && !request_is_head_)
+    output_.append(std::move(response.body));
+}
+
+void Connection::queue_error(const Rejection& rejection) {
+  Response response =
+      state_->handler->error_response(rejection.status, rejection.code, rejection.message);
+  response.close = true;
+  queue_response(std::move(response));
+}
+
+void Connection::queue_stream_head(const StreamHead& stream, AnswerState& answer) {
+  close_after_ = request_is_1_0_ || !request_keep_alive_ || state_->draining;
+  HeadFormat format;
+  format.framing = request_is_1_0_ ? BodyFraming::kUntilEnd : BodyFraming::kChunked;
+  if (!status_has_body(stream.status)) format.framing = BodyFraming::kNone;
+  format.close = close_after_;
+  output_.append(format_head(stream.status, stream.headers, format));
+  answer.head_queued = true;
+  answer.chunked = format.framing == BodyFraming::kChunked;
+}
+
+void Connection::queue_chunk(AnswerState& answer) {
+  if (request_is_head_) return;
+  if (!answer.chunked) return output_.append(std::string_view(answer.taken.frames));
+  output_.append(std::string_view(fmt::format("{:x}\r\n", answer.taken.frames.size())));
+  output_.append(std::string_view(answer.taken.frames));
+  output_.append("\r\n");
+  answer.probe_zeros = 0;
+}
+
+void Connection::queue_end(AnswerState& answer) {
+  if (answer.chunked && !request_is_head_) output_.append("0\r\n\r\n");
+  answer.complete = true;
+}
+
+// A peer that ended its side is either waiting for the answer or closed altogether. A closed socket
+// answers any byte with a reset, so a byte is sent that means nothing to one that reads: an interim
+// response before the final one, a leading zero of the next chunk size within a stream.
+void Connection::probe_peer(AnswerState& answer, TimePoint now) {
+  if (answer.probe_interval.count() == 0) {
+    answer.probe_interval = kSecondProbe;
+    answer.next_probe = now + kFirstProbe;
+  }
+  if (now < answer.next_probe) return;
+  answer.next_probe = now + answer.probe_interval;
+  answer.probe_interval = std::min(answer.probe_interval * 2, kLongestProbeInterval);
+  if (request_is_1_0_ || !output_.empty()) return;  // what waits to be sent asks as well
+  if (!answer.head_queued) {
+    output_.append("HTTP/1.1 102 Processing\r\n\r\n");
+  } else if (answer.chunked && !request_is_head_ && answer.probe_zeros < kMaxProbeZeros) {
+    ++answer.probe_zeros;
+    output_.append("0");
+  }
+}
+
+}  // namespace tessera::http
