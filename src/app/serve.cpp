@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -102,6 +103,14 @@ void print_start(const ServeOptions& options, const chat::ModelInfo& info,
   std::fflush(stdout);
 }
 
+// Each connection is a file descriptor: as many as the system lets this process have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -139,6 +148,7 @@ void drain(const ServeOptions& options, const sigset_t& signals, api::ApiHandler
 Result<void> serve(ServeOptions options) {
   static const sigset_t signals = block_signals();
   if (options.served_names.empty()) options.served_names.emplace_back("Qwen/Qwen3.6-35B-A3B");
+  raise_descriptor_limit();
   TRY_ASSIGN(const Keys keys, prepare_keys(options));
   TRY_ASSIGN(const Checkpoint checkpoint, load_checkpoint(options.model.path));
   TRY_ASSIGN(const auto tokenizer, load_tokenizer(*checkpoint.tensors.file));

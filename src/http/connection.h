@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "http/exchange.h"
 #include "http/output_queue.h"
@@ -37,10 +38,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct AnswerState {
     bool head_queued = false;
     bool chunked = false;
-    bool complete = false;        // everything is in output_
-    bool cut = false;             // the stream cannot be completed
-    std::size_t probe_zeros = 0;  // leading zeros of the next chunk size, sent already
-    TimePoint next_probe{};       // of a peer that ended its side
+    bool complete = false;               // everything is in output_
+    bool cut = false;                    // the stream cannot be completed
+    std::size_t probe_zeros = 0;         // leading zeros of the next chunk size, sent already
+    std::optional<TimePoint> next_ping;  // of a stream that is silent
+    TimePoint next_probe{};              // of a peer that ended its side
     std::chrono::milliseconds probe_interval{};
     PendingAnswer taken;  // memory lent to the exchange
   };
@@ -58,7 +60,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void take_answer(ExchangeState& exchange, AnswerState& answer);
   void queue_response(Response response);
   void queue_stream_head(const StreamHead& stream, AnswerState& answer);
-  void queue_chunk(AnswerState& answer);
+  void queue_chunk(std::string_view frames, AnswerState& answer);
+  void ping_client(AnswerState& answer, TimePoint now);
   void queue_end(AnswerState& answer);
   void queue_error(const Rejection& rejection);
   Progress advance(ExchangeState& exchange, AnswerState& answer);

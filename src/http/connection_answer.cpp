@@ -39,6 +39,7 @@ asio::awaitable<bool> Connection::answer(RequestHead head, std::string body) {
     auto deadline = steady_clock::now() + kNever;
     if (stall_since_) deadline = *stall_since_ + state_->options.write_stall_timeout;
     if (peer_ended_ && !answer.complete) deadline = std::min(deadline, answer.next_probe);
+    if (answer.next_ping) deadline = std::min(deadline, *answer.next_ping);
     co_await wait_until(deadline);
   }
   --state_->active_exchanges;
@@ -57,6 +58,7 @@ Connection::Progress Connection::advance(ExchangeState& exchange, AnswerState& a
   if (lost()) return Progress::kGone;
   take_answer(exchange, answer);
   const auto now = steady_clock::now();
+  if (answer.next_ping && now >= *answer.next_ping) ping_client(answer, now);
   if (peer_ended_ && !answer.complete) probe_peer(answer, now);
   push();
   if (lost() || answer.cut || output_stalled(now)) return Progress::kGone;
@@ -77,7 +79,10 @@ void Connection::take_answer(ExchangeState& exchange, AnswerState& answer) {
     return;
   }
   if (taken.stream) queue_stream_head(*taken.stream, answer);
-  if (!taken.frames.empty()) queue_chunk(answer);
+  if (!taken.frames.empty()) queue_chunk(taken.frames, answer);
+  if (taken.stream || !taken.frames.empty()) {
+    answer.next_ping = steady_clock::now() + state_->options.stream_ping_interval;
+  }
   if (taken.finished) queue_end(answer);
   answer.cut |= taken.abandoned;
 }
@@ -113,11 +118,11 @@ void Connection::queue_stream_head(const StreamHead& stream, AnswerState& answer
   answer.chunked = format.framing == BodyFraming::kChunked;
 }
 
-void Connection::queue_chunk(AnswerState& answer) {
+void Connection::queue_chunk(std::string_view frames, AnswerState& answer) {
   if (request_is_head_) return;
-  if (!answer.chunked) return output_.append(std::string_view(answer.taken.frames));
-  output_.append(std::string_view(fmt::format("{:x}\r\n", answer.taken.frames.size())));
-  output_.append(std::string_view(answer.taken.frames));
+  if (!answer.chunked) return output_.append(frames);
+  output_.append(std::string_view(fmt::format("{:x}\r\n", frames.size())));
+  output_.append(frames);
   output_.append("\r\n");
   answer.probe_zeros = 0;
 }
@@ -125,6 +130,14 @@ void Connection::queue_chunk(AnswerState& answer) {
 void Connection::queue_end(AnswerState& answer) {
   if (answer.chunked && !request_is_head_) output_.append("0\r\n\r\n");
   answer.complete = true;
+  answer.next_ping.reset();
+}
+
+// Clients and proxies give up on a stream that is silent for long, as one is during a long prefill:
+// a comment, which every reader of event streams skips, tells them that somebody is there.
+void Connection::ping_client(AnswerState& answer, TimePoint now) {
+  if (output_.empty()) queue_chunk(": ping\n\n", answer);
+  answer.next_ping = now + state_->options.stream_ping_interval;
 }
 
 // A peer that ended its side is either waiting for the answer or closed altogether. A closed socket

@@ -112,6 +112,8 @@ struct ServerOptions {
   std::chrono::milliseconds keep_alive_timeout{60'000};
   // In this time the peer has to take 1 KiB/s of what waits for it.
   std::chrono::milliseconds write_stall_timeout{30'000};
+  // A stream to which nothing was written for so long gets a comment line (": ping").
+  std::chrono::milliseconds stream_ping_interval{5'000};
   // How long a closed connection may stay silent before the peer's end, so that it can read our
   // answer; five times this, in all.
   std::chrono::milliseconds linger_timeout{2'000};

@@ -113,6 +113,18 @@ TEST(Stream, FramesArriveAsTheyAreWrittenAndTheConnectionGoesOn) {
   }
 }
 
+TEST(Stream, SilenceIsFilledWithComments) {
+  ServerOptions options;
+  options.stream_ping_interval = milliseconds(20);
+  HoldingServer server(options);
+  Peer peer = server.peer();
+  const auto held = server.stream(peer);
+  EXPECT_TRUE(peer.wait_for(": ping\n\n"));
+  held->exchange->write("second");
+  held->exchange->finish_stream();
+  EXPECT_TRUE(peer.wait_for("second"));
+}
+
 TEST(Stream, QueuedFramesShareAChunk) {
   HoldingServer server;
   Peer peer = server.peer();
