@@ -42,7 +42,11 @@ struct ModelConfig {
   std::int32_t expert_ffn = 0;
   std::int32_t shared_ffn = 0;
 
+  // Where the file lists its layers' kinds one by one; empty: by the interval.
+  std::vector<LayerKind> layer_kinds;
+
   LayerKind kind(std::int32_t layer) const {
+    if (!layer_kinds.empty()) return layer_kinds[static_cast<std::size_t>(layer)];
     return (layer + 1) % attention_interval == 0 ? LayerKind::kAttention
                                                  : LayerKind::kGatedDeltaNet;
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -65,6 +66,8 @@ struct TensorTable {
   const TensorView* output =
       nullptr;  // {hidden, vocabulary}; the embedding where the file ties them
   std::vector<LayerTensors> layers;
+  std::vector<std::string>
+      unused_tensors;  // names in the file that the model has no use for, MTP blocks apart
 };
 
 // Reads the configuration, finds every tensor and checks its shape and type. An error lists what is

@@ -38,6 +38,7 @@ struct TokenizerData {
   std::vector<TokenKind> kinds;          // by id
   std::vector<std::string_view> merges;  // "left right" in that spelling, best rank first
   PreTokenizer pre = PreTokenizer::kQwen35;
+  bool nfc = true;  // as the checkpoint's own tokenizer does; llama.cpp does not
 };
 
 class Tokenizer {
@@ -47,14 +48,16 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   virtual std::int32_t vocabulary_size() const = 0;
-  // Appends the tokens of `text` (valid UTF-8) to `out`. Everything is text: no added token
-  // (control or user defined) can come out of it, whatever it spells.
+  // Appends the tokens of `text` (below 2 GiB) to `out`. Everything is text: no added token
+  // (control or user defined) can come out of it, whatever it spells. Text that is not valid UTF-8
+  // is not normalised, and its stray bytes become one token each: decode() gives all its bytes
+  // back.
   virtual void encode_text(std::string_view text, std::vector<TokenId>& out) const = 0;
   // The same, but added tokens that are spelt out become their ids (leftmost, longest): for prompts
   // that the operator wrote, never for content.
   virtual void encode_with_added_tokens(std::string_view text, std::vector<TokenId>& out) const = 0;
   // The bytes of a token; empty for unused ones. Added tokens give their literal text. May end
-  // inside a code point.
+  // inside a code point. 0 <= token < vocabulary_size() here, in kind() and in decode().
   virtual std::string_view bytes(TokenId token) const = 0;
   virtual TokenKind kind(TokenId token) const = 0;
   // The id of an added token by its literal text ("<|im_end|>").

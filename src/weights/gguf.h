@@ -45,14 +45,20 @@ struct TensorView {
   std::uint64_t rows() const { return elements() / dims[0]; }
 };
 
+// What to do about tensors of a type that this build does not read: refuse the file, or list them
+// (for `inspect`) with `type` holding the unknown id, no data and no bytes.
+enum class UnknownTypes { kRefuse, kList };
+
 class GgufFile {
  public:
   // Opens a file, or all parts of a split file when `path` names its first part.
-  static Result<std::shared_ptr<const GgufFile>> open(const std::string& path);
-  // The same on bytes in memory (kept alive by the caller): the embedded demo model, tests,
-  // fuzzing. Single part.
-  static Result<std::shared_ptr<const GgufFile>> from_memory(std::span<const std::byte> bytes,
-                                                             std::string name);
+  static Result<std::shared_ptr<const GgufFile>> open(
+      const std::string& path, UnknownTypes unknown_types = UnknownTypes::kRefuse);
+  // The same on bytes in memory (kept alive by the caller, aligned to 8): the embedded demo model,
+  // tests, fuzzing. Single part.
+  static Result<std::shared_ptr<const GgufFile>> from_memory(
+      std::span<const std::byte> bytes, std::string name,
+      UnknownTypes unknown_types = UnknownTypes::kRefuse);
 
   virtual ~GgufFile() = default;
 
@@ -64,8 +70,8 @@ class GgufFile {
   virtual std::uint64_t file_bytes() const = 0;
 
   // Null when absent.
-  const MetadataValue* find_metadata(std::string_view key) const;
-  const TensorView* find_tensor(std::string_view name) const;
+  virtual const MetadataValue* find_metadata(std::string_view key) const = 0;
+  virtual const TensorView* find_tensor(std::string_view name) const = 0;
 
   // The value of a key as a type; an error that names the key when absent or of another type.
   Result<std::int64_t> integer(std::string_view key) const;

@@ -1,0 +1,161 @@
+#include "model/reference_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "base/check.h"
+#include "model/reference_forward.h"
+
+namespace tessera::model {
+namespace {
+
+class ReferenceBackend final : public Backend {
+ public:
+  ReferenceBackend(TensorTable table, const ReferenceOptions& options)
+      : table_(std::move(table)), options_(options) {
+    if (options_.max_context == 0) options_.max_context = table_.config.max_context;
+  }
+
+  std::string_view name() const override { return "reference"; }
+  const ModelConfig& config() const override { return table_.config; }
+  BackendLimits limits() const override;
+  MemoryUse memory() const override;
+
+  Result<SequenceId> create_sequence(std::int32_t max_tokens) override;
+  Result<SequenceId> copy_sequence(SequenceId source) override;
+  void free_sequence(SequenceId sequence) override { CHECK(sequences_.erase(sequence) == 1); }
+  Result<LogitsView> forward(const Batch& batch) override;
+  void synchronise() override {}
+
+ private:
+  struct Sequence {
+    std::int32_t max_tokens = 0;
+    std::int32_t seen = 0;
+    ReferenceState state;
+  };
+
+  Sequence& find(SequenceId id) {
+    const auto found = sequences_.find(id);
+    CHECK(found != sequences_.end());
+    return found->second;
+  }
+  Result<void> check_slot() const;
+  SequenceId add(Sequence sequence);
+  void check_batch(const Batch& batch);
+  void run(const BatchItem& item);
+
+  TensorTable table_;
+  ReferenceOptions options_;
+  std::unordered_map<SequenceId, Sequence> sequences_;
+  std::uint64_t next_id_ = 1;
+  std::vector<float> logits_;  // [rows, vocabulary] of the last forward()
+};
+
+BackendLimits ReferenceBackend::limits() const {
+  const ModelConfig& c = table_.config;
+  std::size_t attention_layers = 0;
+  for (std::int32_t layer = 0; layer < c.layers; ++layer) {
+    if (c.kind(layer) == LayerKind::kAttention) ++attention_layers;
+  }
+  BackendLimits limits;
+  limits.vocabulary = c.vocabulary;
+  limits.max_context = options_.max_context;
+  limits.max_sequences = options_.max_sequences;
+  limits.max_batch_tokens = options_.max_batch_tokens;
+  limits.kv_bytes_per_token = attention_layers * 2 * sizeof(float) *
+                              static_cast<std::size_t>(c.kv_heads) *
+                              static_cast<std::size_t>(c.head_dim);
+  for (const LayerState& layer : make_reference_state(c).layers) {
+    limits.state_bytes_per_sequence += layer.bytes();
+  }
+  limits.batch_invariant = true;
+  return limits;
+}
+
+MemoryUse ReferenceBackend::memory() const {
+  MemoryUse use;
+  for (const TensorView& tensor : table_.file->tensors()) use.weight_bytes += tensor.bytes;
+  for (const auto& [id, sequence] : sequences_) {
+    for (const LayerState& layer : sequence.state.layers) use.state_bytes += layer.bytes();
+  }
+  use.scratch_bytes = logits_.capacity() * sizeof(float);
+  return use;
+}
+
+Result<void> ReferenceBackend::check_slot() const {
+  if (std::ssize(sequences_) < options_.max_sequences) return {};
+  return fail(ErrorCode::kResourceExhausted,
+              fmt::format("all {} sequences are in use", options_.max_sequences));
+}
+
+SequenceId ReferenceBackend::add(Sequence sequence) {
+  const SequenceId id{next_id_++};
+  sequences_.emplace(id, std::move(sequence));
+  return id;
+}
+
+Result<SequenceId> ReferenceBackend::create_sequence(std::int32_t max_tokens) {
+  TRY(check_slot());
+  if (max_tokens > options_.max_context) {
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("a sequence of {} tokens does not fit the context of {}", max_tokens,
+                            options_.max_context));
+  }
+  return add({max_tokens, 0, make_reference_state(table_.config)});
+}
+
+Result<SequenceId> ReferenceBackend::copy_sequence(SequenceId source) {
+  TRY(check_slot());
+  return add(Sequence(find(source)));
+}
+
+void ReferenceBackend::check_batch(const Batch& batch) {
+  std::int64_t tokens = 0;
+  std::unordered_set<SequenceId> in_batch;
+  for (const BatchItem& item : batch.items) {
+    const Sequence& sequence = find(item.sequence);
+    CHECK(in_batch.insert(item.sequence).second);
+    CHECK(!item.tokens.empty());
+    CHECK(item.position == sequence.seen);
+    CHECK(item.position + std::ssize(item.tokens) <= sequence.max_tokens);
+    tokens += std::ssize(item.tokens);
+  }
+  CHECK(tokens <= options_.max_batch_tokens);
+}
+
+void ReferenceBackend::run(const BatchItem& item) {
+  Sequence& sequence = find(item.sequence);
+  Rows hidden = reference_hidden(table_, item.tokens, item.position, sequence.state);
+  sequence.seen += static_cast<std::int32_t>(item.tokens.size());
+  if (item.logits == LogitsWanted::kNone) return;
+  if (item.logits == LogitsWanted::kLast) {
+    Rows last(1, hidden.columns);
+    std::copy(hidden[hidden.rows - 1].begin(), hidden[hidden.rows - 1].end(), last.values.begin());
+    hidden = std::move(last);
+  }
+  const Rows logits = reference_logits(table_, hidden);
+  logits_.insert(logits_.end(), logits.values.begin(), logits.values.end());
+}
+
+// NaN in the weights comes out as NaN in that sequence's rows alone: whoever samples a row looks at
+// it.
+Result<LogitsView> ReferenceBackend::forward(const Batch& batch) {
+  check_batch(batch);
+  logits_.clear();
+  for (const BatchItem& item : batch.items) run(item);
+  const std::int64_t vocabulary = table_.config.vocabulary;
+  return LogitsView{logits_.data(), std::ssize(logits_) / vocabulary, vocabulary};
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_reference_backend(TensorTable table,
+                                                const ReferenceOptions& options) {
+  return std::make_unique<ReferenceBackend>(std::move(table), options);
+}
+
+}  // namespace tessera::model

@@ -1,0 +1,266 @@
+// Block formats: dequantisation by hand-computed values, rounding, and bounds of quantise then
+// dequantise.
+#include "weights/tensor_type.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace tessera::weights {
+namespace {
+
+constexpr TensorType kAllTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16,
+                                    TensorType::kQ4_0, TensorType::kQ8_0, TensorType::kQ4_K,
+                                    TensorType::kQ5_K, TensorType::kQ6_K};
+
+// A block of a type, zeroed, with fields set by byte offset.
+class Block {
+ public:
+  explicit Block(TensorType type) : type_(type), bytes_(info(type).block_bytes) {}
+  Block& byte(std::size_t offset, int value) {
+    bytes_.at(offset) = static_cast<std::byte>(value);
+    return *this;
+  }
+  Block& half(std::size_t offset, float value) {
+    const std::uint16_t bits = float_to_half(value);
+    std::memcpy(&bytes_.at(offset), &bits, sizeof bits);
+    return *this;
+  }
+  std::vector<float> values() const {
+    std::vector<float> out(info(type_).block_elements);
+    dequantise_row(type_, bytes_.data(), out);
+    return out;
+  }
+
+ private:
+  TensorType type_;
+  std::vector<std::byte> bytes_;
+};
+
+TEST(TensorType, TableHasTheFormatsSizes) {
+  EXPECT_EQ(row_bytes(TensorType::kF32, 7), 28u);
+  EXPECT_EQ(row_bytes(TensorType::kF16, 7), 14u);
+  EXPECT_EQ(row_bytes(TensorType::kBF16, 7), 14u);
+  EXPECT_EQ(row_bytes(TensorType::kQ4_0, 64), 36u);
+  EXPECT_EQ(row_bytes(TensorType::kQ8_0, 64), 68u);
+  EXPECT_EQ(row_bytes(TensorType::kQ4_K, 512), 288u);
+  EXPECT_EQ(row_bytes(TensorType::kQ5_K, 512), 352u);
+  EXPECT_EQ(row_bytes(TensorType::kQ6_K, 512), 420u);
+  for (const TensorType type : kAllTypes) {
+    const TensorTypeInfo* found = find_tensor_type(static_cast<std::uint32_t>(type));
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(found->type, type);
+    EXPECT_EQ(name_of_unknown_type(static_cast<std::uint32_t>(type)), "?") << found->name;
+  }
+  EXPECT_EQ(info(TensorType::kQ4_K).name, "Q4_K");
+}
+
+TEST(TensorType, UnknownIdsAreNamedWhereTheyAreKnownElsewhere) {
+  EXPECT_EQ(find_tensor_type(11), nullptr);
+  EXPECT_EQ(name_of_unknown_type(11), "Q3_K");
+  EXPECT_EQ(name_of_unknown_type(4), "Q4_2 (removed)");
+  EXPECT_EQ(find_tensor_type(0xffffffffu), nullptr);
+  EXPECT_EQ(name_of_unknown_type(0xffffffffu), "?");
+}
+
+TEST(Half, EveryValueGoesThereAndBack) {
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const float value = half_to_float(static_cast<std::uint16_t>(bits));
+    if (std::isnan(value)) {
+      EXPECT_TRUE(std::isnan(half_to_float(float_to_half(value))));
+      continue;
+    }
+    ASSERT_EQ(float_to_half(value), bits);
+  }
+}
+
+TEST(Half, KnownValues) {
+  EXPECT_EQ(half_to_float(0x3c00), 1.0F);
+  EXPECT_EQ(half_to_float(0xc000), -2.0F);
+  EXPECT_EQ(half_to_float(0x0001), 0x1p-24F);
+  EXPECT_EQ(half_to_float(0x0400), 0x1p-14F);
+  EXPECT_EQ(half_to_float(0x7bff), 65504.0F);
+  EXPECT_EQ(half_to_float(0x7c00), std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::signbit(half_to_float(0x8000)));
+}
+
+TEST(Half, RoundsToNearestEven) {
+  // Between each pair of neighbours: the midpoint goes to the even one, a hair off it to the
+  // nearer.
+  for (std::uint16_t bits = 0; bits < 0x7bff; ++bits) {
+    const float low = half_to_float(bits);
+    const float high = half_to_float(static_cast<std::uint16_t>(bits + 1));
+    const float middle = (low + high) / 2;  // exact: one bit more than a half has
+    ASSERT_EQ(float_to_half(middle), bits % 2 == 0 ? bits : bits + 1) << bits;
+    ASSERT_EQ(float_to_half(std::nextafter(middle, low)), bits);
+    ASSERT_EQ(float_to_half(std::nextafter(middle, high)), bits + 1);
+  }
+  EXPECT_EQ(float_to_half(65519.996F), 0x7bff);
+  EXPECT_EQ(float_to_half(65520.0F), 0x7c00);
+  EXPECT_EQ(float_to_half(1e30F), 0x7c00);
+  EXPECT_EQ(float_to_half(-1e30F), 0xfc00);
+  EXPECT_EQ(float_to_half(1e-30F), 0);
+}
+
+TEST(Bfloat16, RoundsToNearestEvenAndKeepsSpecials) {
+  EXPECT_EQ(float_to_bfloat16(1.0F), 0x3f80);
+  EXPECT_EQ(bfloat16_to_float(0xc049), -3.140625F);
+  EXPECT_EQ(float_to_bfloat16(std::bit_cast<float>(0x3f808000u)), 0x3f80);  // tie, to even
+  EXPECT_EQ(float_to_bfloat16(std::bit_cast<float>(0x3f818000u)), 0x3f82);  // tie, to even
+  EXPECT_EQ(float_to_bfloat16(std::bit_cast<float>(0x3f808001u)), 0x3f81);
+  EXPECT_EQ(float_to_bfloat16(std::numeric_limits<float>::infinity()), 0x7f80);
+  EXPECT_TRUE(std::isnan(bfloat16_to_float(float_to_bfloat16(std::bit_cast<float>(0x7f800001u)))));
+}
+
+TEST(Dequantise, Q8_0) {
+  const auto x = Block(TensorType::kQ8_0).half(0, 0.5F).byte(2, 100).byte(33, -128).values();
+  EXPECT_EQ(x[0], 50.0F);
+  EXPECT_EQ(x[1], 0.0F);
+  EXPECT_EQ(x[31], -64.0F);
+}
+
+TEST(Dequantise, Q4_0) {
+  const auto x = Block(TensorType::kQ4_0).half(0, 2.0F).byte(2, 0xf0).byte(17, 0x19).values();
+  EXPECT_EQ(x[0], -16.0F);   // low nibble 0
+  EXPECT_EQ(x[16], 14.0F);   // high nibble 15
+  EXPECT_EQ(x[15], 2.0F);    // 9
+  EXPECT_EQ(x[31], -14.0F);  // 1
+}
+
+// Scales of Q4_K and Q5_K: sub-block 1 in the first four (6 bits in place), sub-block 6 in the
+// split half.
+Block k_block(TensorType type) {
+  Block block(type);
+  block.half(0, 0.5F).half(2, 0.25F);
+  block.byte(4 + 1, 45);                   // scale of 1
+  block.byte(4 + 5, 17);                   // min of 1
+  block.byte(4 + 10, 0x0b | (0x06 << 4));  // sub-block 6: low nibbles of scale 11, of min 6
+  block.byte(4 + 2, 0x80);                 // top bits of scale 6: 2 -> 11 + 32 = 43
+  block.byte(4 + 6, 0x40);                 // top bits of min 6: 1 -> 6 + 16 = 22
+  return block;
+}
+
+TEST(Dequantise, Q4_K) {
+  // Sub-block 1: high nibbles of bytes 0..31; sub-block 6: low nibbles of bytes 96..127.
+  const auto x = k_block(TensorType::kQ4_K).byte(16 + 3, 0x70).byte(16 + 96 + 31, 0x0d).values();
+  EXPECT_EQ(x[32 + 3], 0.5F * 45 * 7 - 0.25F * 17);
+  EXPECT_EQ(x[32 + 4], -0.25F * 17);
+  EXPECT_EQ(x[6 * 32 + 31], 0.5F * 43 * 13 - 0.25F * 22);
+  EXPECT_EQ(x[0], 0.0F);       // scale and min 0
+  EXPECT_EQ(x[2 * 32], 0.0F);  // its top bits are scale 6's, its own six are 0
+}
+
+TEST(Dequantise, Q5_K) {
+  const auto x = k_block(TensorType::kQ5_K)
+                     .byte(16 + 3, 1 << 1)   // fifth bit of element 3 of sub-block 1
+                     .byte(16 + 31, 1 << 6)  // of element 31 of sub-block 6
+                     .byte(48 + 3, 0x70)
+                     .byte(48 + 96 + 31, 0x0d)
+                     .values();
+  EXPECT_EQ(x[32 + 3], 0.5F * 45 * 23 - 0.25F * 17);
+  EXPECT_EQ(x[32 + 4], -0.25F * 17);
+  EXPECT_EQ(x[6 * 32 + 31], 0.5F * 43 * 29 - 0.25F * 22);
+}
+
+TEST(Dequantise, Q6_K) {
+  const auto x = Block(TensorType::kQ6_K)
+                     .half(208, 0.5F)
+                     .byte(192, 3)                   // half 0, group 0, elements 0..15
+                     .byte(192 + 8 + 2 * 3 + 1, -5)  // half 1, group 3, elements 16..31
+                     .byte(5, 0x0c)                  // low nibble of element 5
+                     .byte(128 + 5, 0x02)            // its top bits: 2 -> 12 + 32 = 44
+                     .byte(64 + 32 + 20, 0x90)       // half 1, group 3, element 20: nibble 9
+                     .byte(128 + 32 + 20, 0x40)      // top bits 1 -> 9 + 16 = 25
+                     .values();
+  EXPECT_EQ(x[5], 0.5F * 3 * (44 - 32));
+  EXPECT_EQ(x[6], 0.5F * 3 * -32);
+  EXPECT_EQ(x[16], 0.0F);
+  EXPECT_EQ(x[128 + 96 + 20], 0.5F * -5 * (25 - 32));
+}
+
+TEST(Dequantise, AnyBytesGiveSomeNumber) {
+  std::mt19937 random(7);
+  std::vector<std::byte> block(256);
+  for (int round = 0; round < 2000; ++round) {
+    for (std::byte& byte : block) byte = static_cast<std::byte>(random());
+    for (const TensorType type : kAllTypes) {
+      std::vector<float> out(info(type).block_elements);
+      dequantise_row(type, block.data(), out);  // under UBSan: no shift, cast or overflow trouble
+    }
+  }
+}
+
+// |x - round trip| per element, by type, for values of magnitude up to `largest` in the block.
+float bound(TensorType type, float value, float largest) {
+  switch (type) {
+    case TensorType::kF32:
+      return 0;
+    case TensorType::kF16:
+      return std::fabs(value) * 0x1p-11F + 0x1p-25F;
+    case TensorType::kBF16:
+      return std::fabs(value) * 0x1p-8F;
+    case TensorType::kQ8_0:  // half a step, and the scale rounded to half: 127 steps of 2^-11
+      return largest / 127 * (0.5F + 127 * 0x1p-11F) * 1.0001F;
+    case TensorType::kQ4_0:  // half a step, a whole one at the end that the range lacks
+      return largest / 8 * (1.0F + 8 * 0x1p-11F) * 1.0001F;
+    default:
+      return -1;
+  }
+}
+
+TEST(Quantise, RoundTripStaysInItsBounds) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0.0F, 0.3F);
+  for (const TensorType type : kAllTypes) {
+    if (!can_quantise(type)) continue;
+    std::vector<float> in(320);
+    std::vector<float> out(in.size());
+    std::vector<std::byte> row(row_bytes(type, in.size()));
+    for (int round = 0; round < 200; ++round) {
+      for (float& value : in) value = normal(random);
+      quantise_row(type, in, row.data());
+      dequantise_row(type, row.data(), out);
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        float largest = 0;
+        for (std::size_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j) {
+          largest = std::max(largest, std::fabs(in[j]));
+        }
+        ASSERT_LE(std::fabs(in[i] - out[i]), bound(type, in[i], largest))
+            << info(type).name << " " << in[i] << " " << out[i];
+      }
+    }
+  }
+}
+
+TEST(Quantise, ZerosStayZeroAndExtremesHold) {
+  for (const TensorType type : kAllTypes) {
+    if (!can_quantise(type)) continue;
+    std::vector<float> in(32, 0.0F);
+    std::vector<float> out(32);
+    std::vector<std::byte> row(row_bytes(type, 32));
+    quantise_row(type, in, row.data());
+    dequantise_row(type, row.data(), out);
+    EXPECT_EQ(out, in) << info(type).name;
+    in[3] = -4.0F;  // a power of two: exact in each of the types
+    quantise_row(type, in, row.data());
+    dequantise_row(type, row.data(), out);
+    EXPECT_NEAR(out[3], -4.0F, 4 * 0x1p-11F) << info(type).name;
+    EXPECT_EQ(out[4], 0.0F) << info(type).name;
+  }
+}
+
+TEST(Quantise, OnlyTheSimpleTypes) {
+  EXPECT_TRUE(can_quantise(TensorType::kQ8_0));
+  EXPECT_FALSE(can_quantise(TensorType::kQ4_K));
+  std::vector<float> in(256);
+  std::vector<std::byte> row(256);
+  EXPECT_DEATH(quantise_row(TensorType::kQ4_K, in, row.data()), "quantise");
+}
+
+}  // namespace
+}  // namespace tessera::weights
