@@ -102,10 +102,12 @@ Result<cpu::Isa> find_isa(const std::string& name) {
 
 }  // namespace
 
-Result<std::shared_ptr<const weights::GgufFile>> open_weights(const std::string& path) {
+Result<std::shared_ptr<const weights::GgufFile>> open_weights(const std::string& path,
+                                                              weights::UnknownTypes unknown_types) {
   if (path.empty())
-    return weights::GgufFile::from_memory(embedded_model(), "the embedded demo model");
-  return weights::GgufFile::open(path);
+    return weights::GgufFile::from_memory(embedded_model(), "the embedded demo model",
+                                          unknown_types);
+  return weights::GgufFile::open(path, unknown_types);
 }
 
 Result<Checkpoint> load_checkpoint(const std::string& path) {

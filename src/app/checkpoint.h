@@ -19,7 +19,8 @@ struct Checkpoint {
 };
 
 // Empty path: the embedded demo model.
-Result<std::shared_ptr<const weights::GgufFile>> open_weights(const std::string& path);
+Result<std::shared_ptr<const weights::GgufFile>> open_weights(
+    const std::string& path, weights::UnknownTypes unknown_types = weights::UnknownTypes::kRefuse);
 Result<Checkpoint> load_checkpoint(const std::string& path);
 Result<std::shared_ptr<const text::Tokenizer>> load_tokenizer(const weights::GgufFile& file);
 

@@ -56,7 +56,8 @@ int report(const Error& error) {
 }
 
 int run_inspect(const std::string& path, std::int32_t context) {
-  const auto file = open_weights(path);
+  // A file of types that this build cannot compute with is worth looking at, too.
+  const auto file = open_weights(path, weights::UnknownTypes::kList);
   if (!file) return report(file.error());
   write_standard_output(model::inspect(*file, context));
   return 0;

@@ -131,10 +131,12 @@ class [[nodiscard]] Result<void, E> {
 // TRY(f()) for Result<void>.
 #define TESSERA_CONCAT_(a, b) a##b
 #define TESSERA_CONCAT(a, b) TESSERA_CONCAT_(a, b)
+// A declaration cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
 #define TRY_ASSIGN_(declaration, expression, temporary)                       \
   auto temporary = (expression);                                              \
   if (!temporary) return ::tessera::Unexpected{std::move(temporary).error()}; \
   declaration = *std::move(temporary)
+// NOLINTEND(bugprone-macro-parentheses)
 #define TRY_ASSIGN(declaration, expression) \
   TRY_ASSIGN_(declaration, expression, TESSERA_CONCAT(try_result_, __LINE__))
 #define TRY(expression)                                             \

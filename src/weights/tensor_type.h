@@ -1,6 +1,6 @@
 // The block formats that weights are stored in: GGUF's type ids, sizes, and the reference
-// dequantisation. Source of the layouts: the GGUF/ggml formats as described in docs/formats.md.
-// Plain C++20; any thread.
+// dequantisation. Source of the layouts: ggml's block formats, as the GGUF specification names
+// them. Plain C++20; any thread.
 #pragma once
 
 #include <cstddef>
