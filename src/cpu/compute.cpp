@@ -1,0 +1,86 @@
+#include "cpu/compute.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/check.h"
+
+namespace tessera::cpu {
+namespace {
+
+// Weights that a member takes at a time: enough for a stream from memory to get going, few enough
+// that all end together.
+constexpr std::size_t kChunkBytes = 64 << 10;
+
+std::size_t chunk_rows(const Matrix& matrix) {
+  const std::size_t rows = kChunkBytes / matrix.row_bytes / kPanelRows * kPanelRows;
+  return std::max(rows, kPanelRows);
+}
+
+}  // namespace
+
+Matrix Matrix::of(const weights::TensorView& tensor) {
+  const std::size_t columns = tensor.row_elements();
+  return {tensor.type, tensor.data, weights::row_bytes(tensor.type, columns), tensor.rows(),
+          columns};
+}
+
+Matrix Matrix::slice(std::size_t first, std::size_t count) const {
+  DCHECK(first + count <= rows);
+  return {type, data + first * row_bytes, row_bytes, count, columns};
+}
+
+Result<std::unique_ptr<Compute>> Compute::create(const Kernels& kernels, int threads,
+                                                 std::size_t max_columns,
+                                                 std::size_t max_products) {
+  std::unique_ptr<Compute> compute(new Compute(kernels, threads));
+  TRY_ASSIGN(compute->panels_, Rows::allocate(static_cast<std::size_t>(threads),
+                                              kPanelRows * max_columns, "matmul panels"));
+  compute->chunk_ends_.reserve(max_products);
+  return compute;
+}
+
+void Compute::multiply(std::span<const Product> products) {
+  DCHECK(products.size() <= chunk_ends_.capacity());
+  chunk_ends_.clear();
+  std::size_t chunks = 0;
+  for (const Product& product : products) {
+    const std::size_t rows = chunk_rows(product.weights);
+    chunks += (product.weights.rows + rows - 1) / rows;
+    chunk_ends_.push_back(chunks);
+  }
+  team_.for_each(chunks, 1, [&](std::size_t chunk, std::size_t, int member) {
+    const auto end = std::upper_bound(chunk_ends_.begin(), chunk_ends_.end(), chunk);
+    const std::size_t index = static_cast<std::size_t>(end - chunk_ends_.begin());
+    const Product& product = products[index];
+    const std::size_t rows = chunk_rows(product.weights);
+    const std::size_t first = (chunk - (index == 0 ? 0 : chunk_ends_[index - 1])) * rows;
+    multiply_rows(product, first, std::min(rows, product.weights.rows - first), member);
+  });
+}
+
+void Compute::multiply_rows(const Product& product, std::size_t first, std::size_t count,
+                            int member) {
+  const Matrix& w = product.weights;
+  const MatmulFunction matmul = kernels_.matmul(w.type);
+  Matmul task{w.data + first * w.row_bytes,
+              w.row_bytes,
+              count,
+              w.columns,
+              product.tokens,
+              product.x,
+              product.y,
+              first,
+              panels_[static_cast<std::size_t>(member)]};
+  matmul(task);
+  if (product.up == nullptr) return;
+  task.weights = product.up + first * w.row_bytes;
+  task.y = product.y_up;
+  matmul(task);
+  for (std::size_t t = 0; t < product.tokens; ++t) {
+    float* gate = product.y[t] + first;
+    kernels_.swiglu(gate, product.y_up[t] + first, count, gate);
+  }
+}
+
+}  // namespace tessera::cpu

@@ -1,0 +1,71 @@
+// The threads of the CPU backend and what all its parts do with them: products of weight matrices
+// with rows. Owned by the backend; called by the engine's thread alone. No allocation after
+// construction.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "base/thread_team.h"
+#include "cpu/buffer.h"
+#include "cpu/kernels.h"
+#include "weights/gguf.h"
+
+namespace tessera::cpu {
+
+// Rows of a weight matrix.
+struct Matrix {
+  weights::TensorType type = weights::TensorType::kF32;
+  const std::byte* data = nullptr;
+  std::size_t row_bytes = 0;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+
+  // All rows of a tensor, or `count` from `first` on.
+  static Matrix of(const weights::TensorView& tensor);
+  Matrix slice(std::size_t first, std::size_t count) const;
+};
+
+// y[t] = W x[t]; with `up` set, y[t] = silu(W x[t]) * (up x[t]), the half of a SwiGLU that the down
+// projection reads.
+struct Product {
+  Matrix weights;
+  const float* const* x = nullptr;  // [tokens]
+  float* const* y = nullptr;        // [tokens]
+  std::size_t tokens = 0;
+  const std::byte* up = nullptr;  // rows as those of `weights`
+  float* const* y_up = nullptr;   // [tokens]: room for up x
+};
+
+class Compute {
+ public:
+  // `max_columns`: the longest weight row; `max_products`: in one multiply().
+  static Result<std::unique_ptr<Compute>> create(const Kernels& kernels, int threads,
+                                                 std::size_t max_columns, std::size_t max_products);
+
+  const Kernels& kernels() const { return kernels_; }
+  int threads() const { return team_.threads(); }
+  std::size_t scratch_bytes() const { return panels_.bytes(); }
+
+  // All products, their rows shared among the threads. They must not depend on one another.
+  void multiply(std::span<const Product> products);
+
+  // As ThreadTeam::for_each.
+  template <class F>
+  void for_each(std::size_t count, std::size_t grain, F&& function) {
+    team_.for_each(count, grain, function);
+  }
+
+ private:
+  Compute(const Kernels& kernels, int threads) : kernels_(kernels), team_(threads) {}
+
+  void multiply_rows(const Product& product, std::size_t first, std::size_t count, int member);
+
+  const Kernels& kernels_;
+  ThreadTeam team_;
+  Rows panels_;                          // one a member
+  std::vector<std::size_t> chunk_ends_;  // of each product: chunks of it and of those before
+};
+
+}  // namespace tessera::cpu

@@ -1,0 +1,375 @@
+#include "cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "cpu/forward.h"
+#include "fmt/format.h"
+
+namespace tessera::cpu {
+namespace {
+
+using model::LogitsWanted;
+
+class CpuBackend final : public model::Backend {
+ public:
+  static Result<std::unique_ptr<model::Backend>> make(model::TensorTable table, CpuOptions options,
+                                                      const Kernels& kernels);
+
+  std::string_view name() const override { return name_; }
+  const model::ModelConfig& config() const override { return table_.config; }
+  model::BackendLimits limits() const override;
+  model::MemoryUse memory() const override;
+  Result<SequenceId> create_sequence(std::int32_t max_tokens) override;
+  Result<SequenceId> copy_sequence(SequenceId source) override;
+  void free_sequence(SequenceId id) override;
+  Result<model::LogitsView> forward(const model::Batch& batch) override;
+  void synchronise() override {}
+
+ private:
+  CpuBackend(model::TensorTable table, const CpuOptions& options)
+      : table_(std::move(table)), options_(options), layout_(table_.config) {}
+
+  Result<void> allocate(const Kernels& kernels);
+  void prepare_tables();
+  Sequence& find(SequenceId id);
+  void begin_step(const model::Batch& batch);
+  void grow(Sequence& sequence, std::size_t tokens);
+  Result<model::LogitsView> compute_logits(Context& c);
+  bool logits_are_finite(std::size_t rows);
+
+  const model::TensorTable table_;
+  const CpuOptions options_;
+  const StateLayout layout_;
+  std::string name_;
+  std::unique_ptr<Compute> compute_;
+  Scratch scratch_;
+  Rows logits_;  // grown when a step wants more rows than any before
+  BlockPool blocks_;
+  std::vector<double> frequencies_;               // of the rotation: [rope_dims / 2]
+  std::vector<std::vector<float>> conv_weights_;  // per GDN layer: [conv_kernel, conv_channels]
+  std::unordered_map<SequenceId, Sequence> sequences_;
+  std::uint64_t next_id_ = 1;
+  Step step_;
+};
+
+Result<std::unique_ptr<model::Backend>> CpuBackend::make(model::TensorTable table,
+                                                         CpuOptions options,
+                                                         const Kernels& kernels) {
+  std::unique_ptr<CpuBackend> backend(new CpuBackend(std::move(table), options));
+  TRY(backend->allocate(kernels));
+  backend->prepare_tables();
+  return std::unique_ptr<model::Backend>(std::move(backend));
+}
+
+Result<void> CpuBackend::allocate(const Kernels& kernels) {
+  const model::ModelConfig& c = table_.config;
+  name_ = fmt::format("cpu/{}", isa_name(kernels.isa));
+  std::size_t max_columns = 0;
+  for (const weights::TensorView& tensor : table_.file->tensors()) {
+    if (tensor.dims.size() > 1)
+      max_columns = std::max(max_columns, static_cast<std::size_t>(tensor.dims[0]));
+  }
+  TRY_ASSIGN(compute_, Compute::create(kernels, options_.threads, max_columns,
+                                       static_cast<std::size_t>(c.experts) + 4));
+  TRY_ASSIGN(scratch_,
+             Scratch::allocate(c, static_cast<std::size_t>(options_.max_batch_tokens),
+                               static_cast<std::size_t>(options_.max_context), options_.threads));
+  TRY_ASSIGN(logits_, Rows::allocate(static_cast<std::size_t>(options_.max_sequences),
+                                     static_cast<std::size_t>(c.vocabulary), "logits"));
+  const std::size_t block_bytes = layout_.block_floats() * sizeof(float);
+  std::size_t blocks = layout_.blocks_for(static_cast<std::size_t>(options_.max_context)) *
+                       static_cast<std::size_t>(options_.max_sequences);
+  if (options_.max_kv_bytes > 0 && block_bytes > 0) {
+    blocks = std::min(blocks, options_.max_kv_bytes / block_bytes);
+  }
+  TRY_ASSIGN(blocks_, BlockPool::create(blocks, layout_.block_floats()));
+  sequences_.reserve(static_cast<std::size_t>(options_.max_sequences));
+  step_.items.reserve(static_cast<std::size_t>(options_.max_sequences));
+  step_.tokens.reserve(static_cast<std::size_t>(options_.max_batch_tokens));
+  step_.wanted.reserve(static_cast<std::size_t>(options_.max_batch_tokens));
+  return {};
+}
+
+void CpuBackend::prepare_tables() {
+  const model::ModelConfig& c = table_.config;
+  for (std::int32_t i = 0; i < c.rope_dims / 2; ++i) {
+    frequencies_.push_back(std::pow(c.rope_base, -2.0 * i / c.rope_dims));
+  }
+  const std::size_t kernel = static_cast<std::size_t>(c.conv_kernel);
+  const std::size_t channels = static_cast<std::size_t>(c.conv_channels());
+  for (const model::LayerTensors& layer : table_.layers) {
+    if (layer.kind != model::LayerKind::kGatedDeltaNet) continue;
+    std::vector<float>& transposed = conv_weights_.emplace_back(kernel * channels);
+    const float* weights = floats(*layer.gdn.conv);
+    for (std::size_t channel = 0; channel < channels; ++channel) {
+      for (std::size_t j = 0; j < kernel; ++j) {
+        transposed[j * channels + channel] = weights[channel * kernel + j];
+      }
+    }
+  }
+}
+
+model::BackendLimits CpuBackend::limits() const {
+  model::BackendLimits limits;
+  limits.vocabulary = table_.config.vocabulary;
+  limits.max_context = options_.max_context;
+  limits.max_sequences = options_.max_sequences;
+  limits.max_batch_tokens = options_.max_batch_tokens;
+  limits.kv_bytes_per_token = layout_.block_floats() * sizeof(float) / kKeysPerBlock;
+  limits.state_bytes_per_sequence = layout_.recurrent_floats() * sizeof(float);
+  limits.batch_invariant = true;
+  return limits;
+}
+
+model::MemoryUse CpuBackend::memory() const {
+  model::MemoryUse use;
+  for (const weights::TensorView& tensor : table_.file->tensors()) use.weight_bytes += tensor.bytes;
+  use.state_bytes = blocks_.taken_bytes();
+  for (const auto& [id, sequence] : sequences_) use.state_bytes += sequence.recurrent.bytes();
+  use.scratch_bytes = scratch_.bytes() + compute_->scratch_bytes() + logits_.bytes();
+  for (const std::vector<float>& weights : conv_weights_)
+    use.scratch_bytes += weights.size() * sizeof(float);
+  return use;
+}
+
+Sequence& CpuBackend::find(SequenceId id) {
+  const auto found = sequences_.find(id);
+  CHECK(found != sequences_.end());
+  return found->second;
+}
+
+Result<SequenceId> CpuBackend::create_sequence(std::int32_t max_tokens) {
+  CHECK(max_tokens >= 1);
+  if (max_tokens > options_.max_context) {
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("a sequence of {} tokens does not fit the context of {}", max_tokens,
+                            options_.max_context));
+  }
+  if (std::ssize(sequences_) >= options_.max_sequences) {
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("all {} sequences are in use", options_.max_sequences));
+  }
+  const std::size_t blocks = layout_.blocks_for(static_cast<std::size_t>(max_tokens));
+  Sequence sequence;
+  sequence.max_tokens = max_tokens;
+  sequence.blocks.reserve(blocks);
+  TRY_ASSIGN(sequence.recurrent,
+             Buffer::allocate(layout_.recurrent_floats() * sizeof(float), "a sequence's state"));
+  if (!blocks_.reserve(blocks)) {
+    return fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("{} tokens need {} blocks of keys and values; {} of {} are not spoken for",
+                    max_tokens, blocks, blocks_.unreserved(), blocks_.capacity()));
+  }
+  const SequenceId id{next_id_++};
+  sequences_.emplace(id, std::move(sequence));
+  return id;
+}
+
+Result<SequenceId> CpuBackend::copy_sequence(SequenceId source) {
+  TRY_ASSIGN(const SequenceId id, create_sequence(find(source).max_tokens));
+  const Sequence& from = find(source);
+  CHECK(!from.failed);
+  Sequence& to = find(id);
+  grow(to, static_cast<std::size_t>(from.seen));
+  to.seen = from.seen;
+  compute_->for_each(from.blocks.size(), 1, [&](std::size_t block, std::size_t, int) {
+    std::memcpy(to.blocks[block], from.blocks[block], layout_.block_floats() * sizeof(float));
+  });
+  if (from.recurrent.bytes() > 0) {
+    std::memcpy(to.recurrent.data(), from.recurrent.data(), from.recurrent.bytes());
+  }
+  return id;
+}
+
+void CpuBackend::free_sequence(SequenceId id) {
+  Sequence& sequence = find(id);
+  for (float* block : sequence.blocks) blocks_.give_back(block);
+  blocks_.unreserve(layout_.blocks_for(static_cast<std::size_t>(sequence.max_tokens)));
+  sequences_.erase(id);
+}
+
+void CpuBackend::grow(Sequence& sequence, std::size_t tokens) {
+  const std::size_t blocks = layout_.blocks_for(tokens);
+  while (sequence.blocks.size() < blocks) sequence.blocks.push_back(blocks_.take());
+}
+
+void CpuBackend::begin_step(const model::Batch& batch) {
+  step_.items.clear();
+  step_.tokens.clear();
+  step_.wanted.clear();
+  for (const model::BatchItem& item : batch.items) {
+    Sequence& sequence = find(item.sequence);
+    for (const StepItem& other : step_.items) CHECK(other.sequence != &sequence);
+    CHECK(!sequence.failed);
+    CHECK(!item.tokens.empty());
+    CHECK(item.position == sequence.seen);
+    CHECK(std::ssize(item.tokens) <= sequence.max_tokens - sequence.seen);
+    CHECK(step_.tokens.size() + item.tokens.size() <=
+          static_cast<std::size_t>(options_.max_batch_tokens));
+    step_.items.push_back({&sequence, step_.tokens.size(), item.tokens.size(), item.position});
+    for (std::size_t t = 0; t < item.tokens.size(); ++t) {
+      CHECK(item.tokens[t] >= 0 && item.tokens[t] < table_.config.vocabulary);
+      const bool last = t + 1 == item.tokens.size();
+      if (item.logits == LogitsWanted::kAll || (item.logits == LogitsWanted::kLast && last)) {
+        step_.wanted.push_back(step_.tokens.size());
+      }
+      step_.tokens.push_back(
+          {item.tokens[t], item.position + static_cast<std::int32_t>(t), step_.items.size() - 1});
+    }
+    grow(sequence, static_cast<std::size_t>(sequence.seen) + item.tokens.size());
+  }
+}
+
+Result<model::LogitsView> CpuBackend::forward(const model::Batch& batch) {
+  begin_step(batch);
+  Context c{table_.config, layout_, *compute_, scratch_, step_};
+  Result<model::LogitsView> logits = model::LogitsView{nullptr, 0, table_.config.vocabulary};
+  if (!step_.tokens.empty()) {
+    embed(c, *table_.token_embedding);
+    prepare_rotation(c, frequencies_);
+    std::size_t attention_layer = 0, gdn_layer = 0;
+    for (const model::LayerTensors& layer : table_.layers) {
+      rms_norm(c, *layer.attn_norm, false);
+      if (layer.kind == model::LayerKind::kAttention) {
+        gated_attention(c, layer.attention, attention_layer++);
+      } else {
+        gated_delta_net(c, layer.gdn, conv_weights_[gdn_layer].data(), gdn_layer);
+        ++gdn_layer;
+      }
+      rms_norm(c, *layer.post_attention_norm, true);
+      mixture_of_experts(c, layer.moe);
+    }
+    logits = compute_logits(c);
+  }
+  for (const StepItem& item : step_.items) {
+    item.sequence->seen += static_cast<std::int32_t>(item.tokens);
+    item.sequence->failed = !logits.has_value();
+  }
+  return logits;
+}
+
+Result<model::LogitsView> CpuBackend::compute_logits(Context& c) {
+  const std::size_t rows = step_.wanted.size();
+  const std::size_t vocabulary = static_cast<std::size_t>(table_.config.vocabulary);
+  if (rows > logits_.count()) {
+    TRY_ASSIGN(logits_, Rows::allocate(rows, vocabulary, "logits"));
+  }
+  const std::size_t hidden = static_cast<std::size_t>(table_.config.hidden);
+  compute_->for_each(rows, 4, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t i = begin; i < end; ++i) {
+      c.compute.kernels().rms_norm(scratch_.x[step_.wanted[i]], floats(*table_.output_norm), hidden,
+                                   table_.config.rms_epsilon, scratch_.normed[i]);
+    }
+  });
+  if (rows > 0) {
+    const Product head{Matrix::of(*table_.output), scratch_.normed.pointers(), logits_.pointers(),
+                       rows};
+    compute_->multiply({&head, 1});
+    if (!logits_are_finite(rows)) {
+      return fail(ErrorCode::kNumerical,
+                  "the model computed a logit that is not a number or not finite");
+    }
+  }
+  return model::LogitsView{rows > 0 ? logits_[0] : nullptr, static_cast<std::int64_t>(rows),
+                           static_cast<std::int64_t>(vocabulary)};
+}
+
+bool CpuBackend::logits_are_finite(std::size_t rows) {
+  constexpr std::size_t kPiece = 16384;
+  std::atomic<bool> finite{true};
+  const std::size_t floats = rows * logits_.columns();
+  compute_->for_each(floats, kPiece, [&](std::size_t begin, std::size_t end, int) {
+    if (!compute_->kernels().all_finite(logits_[0] + begin, end - begin)) {
+      finite.store(false, std::memory_order_relaxed);
+    }
+  });
+  return finite.load(std::memory_order_relaxed);
+}
+
+// What the kernels ask of a checkpoint; each refusal names the number.
+Result<void> check_shapes(const model::TensorTable& table) {
+  const model::ModelConfig& c = table.config;
+  const struct {
+    const char* what;
+    std::int32_t value;
+  } lengths[] = {{"hidden size", c.hidden},
+                 {"attention head size", c.head_dim},
+                 {"Gated DeltaNet head size", c.gdn_head_dim},
+                 {"expert FFN size", c.expert_ffn},
+                 {"shared expert FFN size", c.shared_ffn}};
+  for (const auto& length : lengths) {
+    if (length.value <= 0 || length.value % static_cast<std::int32_t>(kLanes) != 0) {
+      return fail(
+          ErrorCode::kUnsupported,
+          fmt::format("the CPU backend needs a {} that is a multiple of {}; this model's is {}",
+                      length.what, kLanes, length.value));
+    }
+  }
+  if (c.conv_kernel < 1 || c.conv_kernel > static_cast<std::int32_t>(kMaxConvKernel)) {
+    return fail(
+        ErrorCode::kUnsupported,
+        fmt::format("the CPU backend knows convolutions of 1 to {} steps; this model's has {}",
+                    kMaxConvKernel, c.conv_kernel));
+  }
+  if (c.heads / c.kv_heads > static_cast<std::int32_t>(kMaxHeadGroup)) {
+    return fail(
+        ErrorCode::kUnsupported,
+        fmt::format(
+            "the CPU backend lets up to {} query heads share a key/value head; this model has {}",
+            kMaxHeadGroup, c.heads / c.kv_heads));
+  }
+  if (c.experts_used > static_cast<std::int32_t>(kMaxChosen)) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("the CPU backend takes up to {} experts a token; this model has {}",
+                            kMaxChosen, c.experts_used));
+  }
+  for (const weights::TensorView& tensor : table.file->tensors()) {
+    if (!kernels_support(tensor.type)) {
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("tensor {} is of type {}, which the CPU backend has no kernels for",
+                              tensor.name, weights::info(tensor.type).name));
+    }
+  }
+  return {};
+}
+
+Result<CpuOptions> complete(CpuOptions options, const model::ModelConfig& config) {
+  constexpr int kMaxThreads = 1024;
+  if (options.threads == 0)
+    options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (options.max_context == 0) options.max_context = config.max_context;
+  if (options.threads < 1 || options.threads > kMaxThreads) {
+    return fail(ErrorCode::kOutOfRange,
+                fmt::format("{} threads; 1 to {} are possible", options.threads, kMaxThreads));
+  }
+  if (options.max_context < 1 || options.max_sequences < 1 || options.max_batch_tokens < 1) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format(
+            "a context of {} tokens, {} sequences, {} tokens a step: each must be at least 1",
+            options.max_context, options.max_sequences, options.max_batch_tokens));
+  }
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<model::Backend>> make_backend(model::TensorTable table,
+                                                     const CpuOptions& options) {
+  TRY(check_shapes(table));
+  TRY_ASSIGN(const CpuOptions completed, complete(options, table.config));
+  TRY_ASSIGN(const Isa isa, choose_isa(options.isa));
+  return CpuBackend::make(std::move(table), completed, kernels(isa));
+}
+
+}  // namespace tessera::cpu

@@ -1,0 +1,35 @@
+// The Backend that runs on the CPU: weights as they lie in the mapped file, float32 activations,
+// the best instruction set of the machine, all cores. Bitwise the same on every instruction set,
+// thread count, batch and chunking (kernels.h).
+//
+// Called by one thread at a time, as model/backend.h says. Memory: see CpuOptions; a decode step
+// allocates nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/result.h"
+#include "cpu/isa.h"
+#include "model/backend.h"
+#include "model/tensor_table.h"
+
+namespace tessera::cpu {
+
+struct CpuOptions {
+  int threads = 0;  // 0: all cores
+  Isa isa = Isa::kAuto;
+  std::int32_t max_context = 0;  // tokens of one sequence; 0: what the checkpoint was made for
+  std::int32_t max_sequences = 4;
+  std::int32_t max_batch_tokens = 512;
+  // Keys and values of all sequences together; 0: max_sequences of max_context. Address space is
+  // taken at once, memory as sequences grow.
+  std::size_t max_kv_bytes = 0;
+};
+
+// kUnsupported, naming the number, where the kernels lack a shape or type that the checkpoint has.
+Result<std::unique_ptr<model::Backend>> make_backend(model::TensorTable table,
+                                                     const CpuOptions& options);
+
+}  // namespace tessera::cpu

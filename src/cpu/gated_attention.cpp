@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "cpu/forward.h"
+
+namespace tessera::cpu {
+namespace {
+
+// The sizes that the functions below share.
+struct Shape {
+  explicit Shape(const model::ModelConfig& config)
+      : heads(static_cast<std::size_t>(config.heads)),
+        kv_heads(static_cast<std::size_t>(config.kv_heads)),
+        group(heads / kv_heads),
+        head_dim(static_cast<std::size_t>(config.head_dim)),
+        half(static_cast<std::size_t>(config.rope_dims / 2)) {}
+  std::size_t heads, kv_heads, group, head_dim, half;
+};
+
+std::size_t spans_of(std::size_t keys) {
+  return (keys + kKeysPerSpan - 1) / kKeysPerSpan;
+}
+
+void project(Context& c, const model::AttentionTensors& tensors) {
+  Scratch& s = c.scratch;
+  const std::size_t tokens = c.step.tokens.size();
+  const Product products[] = {
+      {Matrix::of(*tensors.q), s.normed.pointers(), s.projected.pointers(), tokens},
+      {Matrix::of(*tensors.k), s.normed.pointers(), s.keys.pointers(), tokens},
+      {Matrix::of(*tensors.v), s.normed.pointers(), s.values.pointers(), tokens},
+  };
+  c.compute.multiply(products);
+}
+
+// Normalises and rotates the queries and keys of one key/value head and one token; key and value go
+// into the cache.
+void rotate_and_store(Context& c, const model::AttentionTensors& tensors, const Shape& shape,
+                      std::size_t layer, std::size_t token, std::size_t kv_head) {
+  const Kernels& k = c.compute.kernels();
+  Scratch& s = c.scratch;
+  const StepToken& at = c.step.tokens[token];
+  const std::size_t n = shape.head_dim;
+  const float* cosines = s.cosines[token];
+  const float* sines = s.sines[token];
+  for (std::size_t head = kv_head * shape.group; head < (kv_head + 1) * shape.group; ++head) {
+    float* query = s.side[token] + head * n;
+    k.rms_norm(s.projected[token] + head * 2 * n, floats(*tensors.q_norm), n, c.config.rms_epsilon,
+               query);
+    k.rope(query, cosines, sines, shape.half);
+  }
+  const std::size_t position = static_cast<std::size_t>(at.position);
+  float* block = c.step.items[at.item].sequence->blocks[position / kKeysPerBlock];
+  const std::size_t slot = position % kKeysPerBlock * n;
+  float* key = block + c.layout.keys_at(layer, kv_head) + slot;
+  k.rms_norm(s.keys[token] + kv_head * n, floats(*tensors.k_norm), n, c.config.rms_epsilon, key);
+  k.rope(key, cosines, sines, shape.half);
+  std::memcpy(block + c.layout.values_at(layer, kv_head) + slot, s.values[token] + kv_head * n,
+              n * sizeof(float));
+}
+
+void attend_span(Context& c, const Shape& shape, std::size_t layer, std::size_t token,
+                 std::size_t kv_head, std::size_t span, float* partial) {
+  const StepToken& at = c.step.tokens[token];
+  const std::size_t keys = static_cast<std::size_t>(at.position) + 1;
+  const Sequence& sequence = *c.step.items[at.item].sequence;
+  const float* k_blocks[kBlocksPerSpan];
+  const float* v_blocks[kBlocksPerSpan];
+  AttentionSpan task;
+  task.q = c.scratch.side[token] + kv_head * shape.group * shape.head_dim;
+  task.group = shape.group;
+  task.head_dim = shape.head_dim;
+  task.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  task.k_blocks = k_blocks;
+  task.v_blocks = v_blocks;
+  task.keys = std::min(kKeysPerSpan, keys - span * kKeysPerSpan);
+  task.partial = partial;
+  for (std::size_t b = 0; b * kKeysPerBlock < task.keys; ++b) {
+    const float* block = sequence.blocks[span * kBlocksPerSpan + b];
+    k_blocks[b] = block + c.layout.keys_at(layer, kv_head);
+    v_blocks[b] = block + c.layout.values_at(layer, kv_head);
+  }
+  c.compute.kernels().attend_span(task);
+}
+
+void finish(Context& c, const Shape& shape, std::size_t token, std::size_t kv_head,
+            const float* total) {
+  const std::size_t first = kv_head * shape.group * shape.head_dim;
+  const float* gate = c.scratch.projected[token] + 2 * first + shape.head_dim;
+  c.compute.kernels().attend_finish(total, shape.group, shape.head_dim, gate, 2 * shape.head_dim,
+                                    c.scratch.mixed[token] + first, shape.head_dim);
+}
+
+// Many tokens: each (token, kv head) is one thread's, span after span.
+void attend_by_token(Context& c, const Shape& shape, std::size_t layer) {
+  const Kernels& k = c.compute.kernels();
+  const std::size_t units = c.step.tokens.size() * shape.kv_heads;
+  c.compute.for_each(units, 1, [&](std::size_t unit, std::size_t, int member) {
+    // From the last token on: it has the most keys, and the threads should end together.
+    const std::size_t token = c.step.tokens.size() - 1 - unit / shape.kv_heads;
+    const std::size_t kv_head = unit % shape.kv_heads;
+    float* total = c.scratch.member_partials[2 * static_cast<std::size_t>(member)];
+    float* partial = c.scratch.member_partials[2 * static_cast<std::size_t>(member) + 1];
+    const std::size_t spans = spans_of(static_cast<std::size_t>(c.step.tokens[token].position) + 1);
+    attend_span(c, shape, layer, token, kv_head, 0, total);
+    for (std::size_t span = 1; span < spans; ++span) {
+      attend_span(c, shape, layer, token, kv_head, span, partial);
+      k.attend_merge(total, partial, shape.group, shape.head_dim);
+    }
+    finish(c, shape, token, kv_head, total);
+  });
+}
+
+// Few tokens: the spans of one token are shared among the threads, then merged in the same order as
+// above.
+void attend_by_span(Context& c, const Shape& shape, std::size_t layer, std::size_t units) {
+  Scratch& s = c.scratch;
+  const auto ends = s.span_ends.begin();
+  const auto last = ends + static_cast<std::ptrdiff_t>(c.step.tokens.size());
+  c.compute.for_each(units, 1, [&](std::size_t unit, std::size_t, int) {
+    const std::size_t span = unit / shape.kv_heads;
+    const std::size_t token = static_cast<std::size_t>(std::upper_bound(ends, last, span) - ends);
+    const std::size_t first = token == 0 ? 0 : s.span_ends[token - 1];
+    attend_span(c, shape, layer, token, unit % shape.kv_heads, span - first, s.partials[unit]);
+  });
+  const std::size_t heads = c.step.tokens.size() * shape.kv_heads;
+  c.compute.for_each(heads, 4, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t token = i / shape.kv_heads, kv_head = i % shape.kv_heads;
+      const std::size_t first = token == 0 ? 0 : s.span_ends[token - 1];
+      float* total = s.partials[first * shape.kv_heads + kv_head];
+      for (std::size_t span = first + 1; span < s.span_ends[token]; ++span) {
+        c.compute.kernels().attend_merge(total, s.partials[span * shape.kv_heads + kv_head],
+                                         shape.group, shape.head_dim);
+      }
+      finish(c, shape, token, kv_head, total);
+    }
+  });
+}
+
+}  // namespace
+
+void gated_attention(Context& c, const model::AttentionTensors& tensors, std::size_t layer) {
+  const Shape shape(c.config);
+  Scratch& s = c.scratch;
+  const std::size_t tokens = c.step.tokens.size();
+  project(c, tensors);
+  c.compute.for_each(tokens * shape.kv_heads, 8, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t i = begin; i < end; ++i) {
+      rotate_and_store(c, tensors, shape, layer, i / shape.kv_heads, i % shape.kv_heads);
+    }
+  });
+  std::size_t spans = 0;
+  for (std::size_t t = 0; t < tokens; ++t) {
+    spans += spans_of(static_cast<std::size_t>(c.step.tokens[t].position) + 1);
+    s.span_ends[t] = spans;
+  }
+  if (spans * shape.kv_heads <= s.partials.count()) {
+    attend_by_span(c, shape, layer, spans * shape.kv_heads);
+  } else {
+    attend_by_token(c, shape, layer);
+  }
+  const Product out{Matrix::of(*tensors.out), s.mixed.pointers(), s.update.pointers(), tokens};
+  c.compute.multiply({&out, 1});
+}
+
+}  // namespace tessera::cpu

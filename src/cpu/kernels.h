@@ -1,0 +1,156 @@
+// The arithmetic of the CPU backend: one table of plain functions per instruction set, all compiled
+// from one body (kernels_body.inc) and all giving the same bits.
+//
+// The rule that makes it so: a sum over a row is 16 float lanes; lane l takes the elements k with k
+// % 16 == l in increasing k by fused multiply-add; then the lanes are added in a fixed tree (l with
+// l + 8, l + 4, l + 2, l + 1). Neither the instruction set nor the tile shape (rows, tokens at a
+// time) nor the thread is part of that definition. What is not a sum is elementwise, with IEEE
+// operations in a fixed order; exp and softplus are our own polynomials.
+//
+// Row lengths are multiples of 16 (and of the weight type's block). Pointers need no alignment; 64
+// bytes is faster. Functions are pure: any thread, no state, no allocation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cpu/isa.h"
+#include "weights/tensor_type.h"
+
+namespace tessera::cpu {
+
+constexpr std::size_t kLanes = 16;
+// Rows that a matmul dequantises at once into Matmul::panel when there are many tokens.
+constexpr std::size_t kPanelRows = 16;
+// Keys in a block of the KV cache, and blocks whose online softmax runs in one go; both at absolute
+// positions.
+constexpr std::size_t kKeysPerBlock = 64;
+constexpr std::size_t kBlocksPerSpan = 8;
+constexpr std::size_t kKeysPerSpan = kKeysPerBlock * kBlocksPerSpan;
+// Query heads that may share one key/value head.
+constexpr std::size_t kMaxHeadGroup = 64;
+constexpr std::size_t kMaxConvKernel = 8;
+
+// y[t][r] = sum over k of W[r][k] * x[t][k], for `rows` rows of W and `tokens` tokens.
+struct Matmul {
+  const std::byte* weights = nullptr;  // the first row, in blocks of the type
+  std::size_t row_bytes = 0;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t tokens = 0;
+  const float* const* x = nullptr;  // [tokens] rows of `columns`
+  float* const* y = nullptr;        // [tokens]; row 0 of `weights` goes to y[t][first_row]
+  std::size_t first_row = 0;
+  float* panel = nullptr;  // scratch: kPanelRows * columns floats
+};
+
+// What the query heads of one key/value head have seen so far: per head kLanes + head_dim floats,
+// namely the largest score, the sum of exp(score - largest), padding, and the values weighted by
+// the same. Merged span by span in order.
+constexpr std::size_t attention_partial_floats(std::size_t head_dim) {
+  return kLanes + head_dim;
+}
+
+struct AttentionSpan {
+  const float* q = nullptr;  // [group, head_dim], normalised and rotated
+  std::size_t group = 0;     // query heads that share the key/value head
+  std::size_t head_dim = 0;
+  float scale = 0;
+  const float* const* k_blocks = nullptr;  // the span's blocks of [kKeysPerBlock, head_dim]
+  const float* const* v_blocks = nullptr;
+  std::size_t keys = 0;      // 1 .. kKeysPerSpan: the keys of the span that this query may see
+  float* partial = nullptr;  // out: [group, attention_partial_floats]
+};
+
+// The gated delta rule of one value head over consecutive tokens of a sequence (model card, 2.3
+// step 6): S *= decay; u = k S; S += k (x) beta (v - u); o = q S.
+struct GdnScan {
+  std::size_t tokens = 0;
+  std::size_t head_dim = 0;
+  const float* q = nullptr;  // [tokens] rows at `qkv_stride`, l2-normalised, q scaled
+  const float* k = nullptr;
+  const float* v = nullptr;
+  std::size_t qkv_stride = 0;
+  const float* beta = nullptr;   // [tokens] at `gate_stride`
+  const float* decay = nullptr;  // exp(g)
+  std::size_t gate_stride = 0;
+  float* state = nullptr;  // [head_dim k, head_dim v]
+  float* out = nullptr;    // [tokens] rows at `out_stride`
+  std::size_t out_stride = 0;
+};
+
+// A causal depthwise convolution in time with SiLU, in place, for some channels of consecutive
+// tokens.
+struct ConvScan {
+  std::size_t tokens = 0;
+  std::size_t channels = 0;
+  std::size_t kernel = 0;
+  float* x = nullptr;  // [tokens] rows at `stride`
+  std::size_t stride = 0;
+  const float* weights = nullptr;  // [kernel] rows at `weight_stride`: transposed against the file
+  std::size_t weight_stride = 0;
+  float* window = nullptr;  // [kernel - 1] rows at `window_stride`: the inputs before, updated
+  std::size_t window_stride = 0;
+};
+
+using MatmulFunction = void (*)(const Matmul&);
+using DequantiseFunction = void (*)(const std::byte* row, std::size_t n, float* out);
+
+struct Kernels {
+  Isa isa = Isa::kAuto;
+
+  // By weight type; null for types that the kernels lack.
+  MatmulFunction matmul(weights::TensorType type) const;
+  DequantiseFunction dequantise(weights::TensorType type) const;
+
+  void (*attend_span)(const AttentionSpan&);
+  // total and partial: [group] as above; the first span's total is a copy of its partial.
+  void (*attend_merge)(float* total, const float* partial, std::size_t group, std::size_t head_dim);
+  // out[h] = total[h] / its sum, times sigmoid(gate[h]): [group] rows at the strides.
+  void (*attend_finish)(const float* total, std::size_t group, std::size_t head_dim,
+                        const float* gate, std::size_t gate_stride, float* out,
+                        std::size_t out_stride);
+
+  void (*conv_scan)(const ConvScan&);
+  void (*gdn_scan)(const GdnScan&);
+  // beta = sigmoid(beta), decay = exp(a * softplus(alpha + dt_bias)); any n, in place over beta and
+  // alpha.
+  void (*gdn_gates)(float* beta, float* alpha, const float* a, const float* dt_bias, std::size_t n);
+
+  // out = x / sqrt(mean(x^2) + epsilon) * w; out may be x.
+  void (*rms_norm)(const float* x, const float* w, std::size_t n, float epsilon, float* out);
+  // x *= scale / sqrt(sum(x^2) + epsilon)
+  void (*l2_norm)(float* x, std::size_t n, float epsilon, float scale);
+  // x = rms_norm(x, w) * silu(z)
+  void (*gated_rms_norm)(float* x, const float* w, const float* z, std::size_t n, float epsilon);
+  // NeoX pairs (i, i + half): any half.
+  void (*rope)(float* x, const float* cosines, const float* sines, std::size_t half);
+
+  void (*add)(float* y, const float* x, std::size_t n);                    // y += x
+  void (*multiply_add)(float* y, float a, const float* x, std::size_t n);  // y = a * x + y
+  void (*swiglu)(const float* gate, const float* up, std::size_t n,
+                 float* out);                         // any n; out may be gate
+  void (*softmax)(float* x, std::size_t n);           // any n >= 1
+  bool (*all_finite)(const float* x, std::size_t n);  // any n
+  float (*sigmoid)(float x);
+  float (*dot)(const float* a, const float* b, std::size_t n);
+  // Elementwise, any n: for tests and tools.
+  void (*exp)(const float* x, std::size_t n, float* out);
+  void (*softplus)(const float* x, std::size_t n, float* out);
+
+  // The weight types, in the order of the enumeration.
+  struct TypeKernels {
+    weights::TensorType type;
+    MatmulFunction matmul;
+    DequantiseFunction dequantise;
+  };
+  TypeKernels types[8];
+};
+
+// The table of a set that supported_isas() lists. Static storage.
+const Kernels& kernels(Isa isa);
+
+// Whether matmul and dequantise exist for the type; all others are refused when a backend is made.
+bool kernels_support(weights::TensorType type);
+
+}  // namespace tessera::cpu
