@@ -176,7 +176,8 @@ Parsed<void> read_messages(const json::Value& value, std::string_view, Context& 
 }
 
 Parsed<void> read_tools(const json::Value& value, std::string_view, Context& context) {
-  TRY_ASSIGN(context.request.chat.prompt.tools, parse_tools(value, context.limits));
+  TRY_ASSIGN(context.request.chat.prompt.tools,
+             parse_tools(value, context.limits, context.reading));
   return {};
 }
 

@@ -23,9 +23,9 @@ struct ChatCompletionRequest {
 };
 
 // How messages are read. As the template takes them is for showing prompts (`tessera render`): what
-// the chat template prints and the API refuses goes through, that is missing call ids, calls
-// without the "function" wrapper, and media parts as their placeholders, numbered where the
-// template's add_vision_id says so.
+// the chat template prints and the API refuses goes through, that is missing call ids, tool names
+// of any letters, calls without the "function" wrapper, and media parts as their placeholders,
+// numbered where the template's add_vision_id says so.
 struct Reading {
   bool as_template = false;
   bool number_media = false;
@@ -39,7 +39,8 @@ Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const RequestLim
 Parsed<std::vector<chat::Message>> parse_messages(const json::Value& value,
                                                   const RequestLimits& limits,
                                                   const Reading& reading);
-Parsed<std::vector<json::Value>> parse_tools(const json::Value& value, const RequestLimits& limits);
+Parsed<std::vector<json::Value>> parse_tools(const json::Value& value, const RequestLimits& limits,
+                                             const Reading& reading);
 // Which tools may be used; `tools` tells whether the request has any.
 Parsed<chat::ToolChoice> parse_tool_choice(const json::Value& value, bool has_tools);
 

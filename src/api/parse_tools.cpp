@@ -10,7 +10,7 @@ namespace tessera::api {
 namespace {
 
 Parsed<std::string_view> read_tool(const json::Value& value, const std::string& path,
-                                   const RequestLimits& limits) {
+                                   const RequestLimits& limits, const Reading& reading) {
   TRY_ASSIGN(const json::Object* tool, read_object(value, path));
   TRY_ASSIGN(const json::Value* type, require(*tool, "type", path));
   TRY_ASSIGN(const std::string_view type_name, read_string(*type, join(path, "type")));
@@ -35,18 +35,19 @@ Parsed<std::string_view> read_tool(const json::Value& value, const std::string& 
                   join(function_path, "parameters"));
   }
   TRY_ASSIGN(const json::Value* name, require(*function, "name", function_path));
+  if (reading.as_template) return read_string(*name, join(function_path, "name"));
   return read_name(*name, join(function_path, "name"), limits.name_bytes);
 }
 
 }  // namespace
 
-Parsed<std::vector<json::Value>> parse_tools(const json::Value& value,
-                                             const RequestLimits& limits) {
+Parsed<std::vector<json::Value>> parse_tools(const json::Value& value, const RequestLimits& limits,
+                                             const Reading& reading) {
   TRY_ASSIGN(const json::Array* array, read_array(value, "tools", 0, limits.tools));
   std::unordered_set<std::string_view> names;
   for (std::size_t i = 0; i < array->size(); ++i) {
     const std::string path = join("tools", i);
-    TRY_ASSIGN(const std::string_view name, read_tool((*array)[i], path, limits));
+    TRY_ASSIGN(const std::string_view name, read_tool((*array)[i], path, limits, reading));
     if (!names.insert(name).second) {
       return refuse(
           ErrorId::kInvalidValue,
