@@ -48,7 +48,7 @@ Parsed<std::vector<json::Value>> parse_tools(const json::Value& value, const Req
   for (std::size_t i = 0; i < array->size(); ++i) {
     const std::string path = join("tools", i);
     TRY_ASSIGN(const std::string_view name, read_tool((*array)[i], path, limits, reading));
-    if (!names.insert(name).second) {
+    if (!names.insert(name).second && !reading.as_template) {
       return refuse(
           ErrorId::kInvalidValue,
           fmt::format("Invalid '{}.function.name': another tool has the same name.", path),
