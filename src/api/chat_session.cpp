@@ -62,7 +62,7 @@ ChatSession::ChatSession(Options options, std::shared_ptr<http::Exchange> exchan
 }
 
 void ChatSession::run(chat::ChatService& service, chat::ChatRequest request, Options options,
-                      std::shared_ptr<http::Exchange> exchange,
+                      const std::shared_ptr<http::Exchange>& exchange,
                       std::function<void(std::string_view outcome, const chat::Usage&)> on_end) {
   const auto session =
       std::make_shared<ChatSession>(std::move(options), exchange, std::move(on_end));

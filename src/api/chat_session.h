@@ -29,7 +29,7 @@ class ChatSession : public std::enable_shared_from_this<ChatSession> {
   // Starts the request; a refusal is answered at once. `log` is called when it is over, with a line
   // of counts.
   static void run(chat::ChatService& service, chat::ChatRequest request, Options options,
-                  std::shared_ptr<http::Exchange> exchange,
+                  const std::shared_ptr<http::Exchange>& exchange,
                   std::function<void(std::string_view outcome, const chat::Usage&)> on_end);
 
   ChatSession(Options options, std::shared_ptr<http::Exchange> exchange,

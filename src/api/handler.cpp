@@ -194,7 +194,7 @@ void ApiHandler::on_request(http::RequestHead head, std::string body,
                             std::shared_ptr<http::Exchange> exchange) {
   const RouteRow* route = find_route(head);
   CHECK(route != nullptr);  // on_head refused the rest
-  (this->*route->route)(head, std::move(body), std::move(exchange));
+  (this->*route->route)(head, body, exchange);
 }
 
 http::Response ApiHandler::error_response(unsigned status, std::string_view code,
@@ -213,8 +213,8 @@ http::Response ApiHandler::error_response(unsigned status, std::string_view code
 
 // ---------------------------------------------------------------- routes
 
-void ApiHandler::chat_completions(const http::RequestHead& head, std::string body,
-                                  std::shared_ptr<http::Exchange> exchange) {
+void ApiHandler::chat_completions(const http::RequestHead& head, const std::string& body,
+                                  const std::shared_ptr<http::Exchange>& exchange) {
   const auto refuse_with = [&](const ApiError& error) {
     answer(head, *exchange, api::error_response(error));
   };
@@ -255,7 +255,7 @@ void ApiHandler::chat_completions(const http::RequestHead& head, std::string bod
     log_info("{} {} from {}: {} prompt + {} completion tokens, {} ms", id, outcome, address,
              usage.prompt_tokens, usage.completion_tokens, elapsed.count());
   };
-  ChatSession::run(service_, std::move(parsed->chat), std::move(session), std::move(exchange),
+  ChatSession::run(service_, std::move(parsed->chat), std::move(session), exchange,
                    std::move(log_end));
 }
 
@@ -274,8 +274,8 @@ std::string ApiHandler::model_object(const std::string& name) const {
   return out;
 }
 
-void ApiHandler::list_models(const http::RequestHead& head, std::string,
-                             std::shared_ptr<http::Exchange> exchange) {
+void ApiHandler::list_models(const http::RequestHead& head, const std::string&,
+                             const std::shared_ptr<http::Exchange>& exchange) {
   std::string body = R"({"object":"list","data":[)";
   for (std::size_t i = 0; i < options_.served_names.size(); ++i) {
     if (i != 0) body += ',';
@@ -284,8 +284,8 @@ void ApiHandler::list_models(const http::RequestHead& head, std::string,
   answer(head, *exchange, json_response(body + "]}"));
 }
 
-void ApiHandler::get_model(const http::RequestHead& head, std::string,
-                           std::shared_ptr<http::Exchange> exchange) {
+void ApiHandler::get_model(const http::RequestHead& head, const std::string&,
+                           const std::shared_ptr<http::Exchange>& exchange) {
   // SDKs percent-encode the slash of the model's name.
   std::string name = head.path.substr(kModelsPrefix.size());
   for (std::size_t at = name.find("%2"); at != std::string::npos; at = name.find("%2", at + 1)) {
@@ -301,13 +301,13 @@ void ApiHandler::get_model(const http::RequestHead& head, std::string,
   answer(head, *exchange, json_response(model_object(name)));
 }
 
-void ApiHandler::alive(const http::RequestHead& head, std::string,
-                       std::shared_ptr<http::Exchange> exchange) {
+void ApiHandler::alive(const http::RequestHead& head, const std::string&,
+                       const std::shared_ptr<http::Exchange>& exchange) {
   answer(head, *exchange, json_response(R"({"status":"ok"})"));
 }
 
-void ApiHandler::ready(const http::RequestHead& head, std::string,
-                       std::shared_ptr<http::Exchange> exchange) {
+void ApiHandler::ready(const http::RequestHead& head, const std::string&,
+                       const std::shared_ptr<http::Exchange>& exchange) {
   if (draining_)
     return answer(head, *exchange,
                   api::error_response({ErrorId::kDraining, "The server is shutting down.", "", 5}));

@@ -38,8 +38,8 @@ class ApiHandler final : public http::Handler {
   void start_draining() { draining_ = true; }
 
  private:
-  using Route = void (ApiHandler::*)(const http::RequestHead&, std::string body,
-                                     std::shared_ptr<http::Exchange>);
+  using Route = void (ApiHandler::*)(const http::RequestHead& head, const std::string& body,
+                                     const std::shared_ptr<http::Exchange>& exchange);
   struct RouteRow {
     std::string_view method;
     std::string_view path;
@@ -51,16 +51,16 @@ class ApiHandler final : public http::Handler {
 
   const RouteRow* authorised_route(const http::RequestHead& head, ApiError& error,
                                    std::string& allow) const;
-  void chat_completions(const http::RequestHead& head, std::string body,
-                        std::shared_ptr<http::Exchange> exchange);
-  void list_models(const http::RequestHead& head, std::string body,
-                   std::shared_ptr<http::Exchange> exchange);
-  void get_model(const http::RequestHead& head, std::string body,
-                 std::shared_ptr<http::Exchange> exchange);
-  void alive(const http::RequestHead& head, std::string body,
-             std::shared_ptr<http::Exchange> exchange);
-  void ready(const http::RequestHead& head, std::string body,
-             std::shared_ptr<http::Exchange> exchange);
+  void chat_completions(const http::RequestHead& head, const std::string& body,
+                        const std::shared_ptr<http::Exchange>& exchange);
+  void list_models(const http::RequestHead& head, const std::string& body,
+                   const std::shared_ptr<http::Exchange>& exchange);
+  void get_model(const http::RequestHead& head, const std::string& body,
+                 const std::shared_ptr<http::Exchange>& exchange);
+  void alive(const http::RequestHead& head, const std::string& body,
+             const std::shared_ptr<http::Exchange>& exchange);
+  void ready(const http::RequestHead& head, const std::string& body,
+             const std::shared_ptr<http::Exchange>& exchange);
   std::string model_object(const std::string& name) const;
   bool serves(std::string_view name) const;
 

@@ -17,27 +17,28 @@ namespace {
 constexpr std::size_t kPiece = std::size_t{64} << 20;
 
 struct Piece {
-  std::uintptr_t begin;
+  const std::byte* begin;
   std::size_t bytes;
 };
 
 // The tensors' data as page-aligned pieces of at most 64 MiB.
 std::vector<Piece> pieces_of(const weights::GgufFile& file) {
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   std::vector<Piece> pieces;
   for (const weights::TensorView& tensor : file.tensors()) {
-    const auto data = reinterpret_cast<std::uintptr_t>(tensor.data);
-    const std::uintptr_t begin = data / page * page;
-    const std::uintptr_t end = (data + tensor.bytes + page - 1) / page * page;
-    for (std::uintptr_t at = begin; at < end; at += kPiece)
-      pieces.push_back({at, std::min<std::size_t>(kPiece, end - at)});
+    const std::size_t before = reinterpret_cast<std::uintptr_t>(tensor.data) % page;
+    const std::byte* const begin = tensor.data - before;
+    const std::size_t bytes = (before + tensor.bytes + page - 1) / page * page;
+    for (std::size_t at = 0; at < bytes; at += kPiece) {
+      pieces.push_back({begin + at, std::min(kPiece, bytes - at)});
+    }
   }
   return pieces;
 }
 
 void read_piece(const Piece& piece) {
   // Linux 5.14 and newer fill the page tables in one call; older ones at least start reading.
-  void* const address = reinterpret_cast<void*>(piece.begin);
+  void* const address = const_cast<std::byte*>(piece.begin);  // madvise takes no const
   if (madvise(address, piece.bytes, MADV_POPULATE_READ) != 0)
     (void)madvise(address, piece.bytes, MADV_WILLNEED);
 }
@@ -52,6 +53,7 @@ void warm_up(const weights::GgufFile& file) {
   std::atomic<std::size_t> done{0};
   const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
   std::vector<std::thread> readers;
+  readers.reserve(threads);
   for (unsigned i = 0; i < threads; ++i) {
     readers.emplace_back([&] {
       for (std::size_t at; (at = next++) < pieces.size();) {

@@ -21,8 +21,8 @@ void project(Context& c, const model::GdnTensors& tensors) {
   c.compute.multiply(products);
 }
 
-// One layer's shape and weights, and a sequence's part in a step.
-struct Head {
+// One layer on one sequence's tokens of a step.
+struct ItemPass {
   Context& c;
   const model::GdnTensors& tensors;
   const float* conv_weights;
@@ -109,7 +109,7 @@ void gated_delta_net(Context& c, const model::GdnTensors& tensors, const float* 
   });
   c.compute.for_each(c.step.items.size() * k_heads, 1, [&](std::size_t unit, std::size_t, int) {
     const StepItem& item = c.step.items[unit / k_heads];
-    Head{c, tensors, conv_weights, layer, item}.run(unit % k_heads);
+    ItemPass{c, tensors, conv_weights, layer, item}.run(unit % k_heads);
   });
   const Product out{Matrix::of(*tensors.out), s.mixed.pointers(), s.update.pointers(), tokens};
   c.compute.multiply({&out, 1});

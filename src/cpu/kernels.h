@@ -133,8 +133,8 @@ struct Kernels {
   void (*softmax)(float* x, std::size_t n);           // any n >= 1
   bool (*all_finite)(const float* x, std::size_t n);  // any n
   float (*sigmoid)(float x);
+  // For tests: what all of the above is made of. exp and softplus take any n.
   float (*dot)(const float* a, const float* b, std::size_t n);
-  // Elementwise, any n: for tests and tools.
   void (*exp)(const float* x, std::size_t n, float* out);
   void (*softplus)(const float* x, std::size_t n, float* out);
 

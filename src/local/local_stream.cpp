@@ -114,6 +114,7 @@ void LocalChatStream::complete() {
     bytes.insert(bytes.end(), first, first + choice.tokens.size() * sizeof(TokenId));
     bytes.insert(bytes.end(), sizeof(TokenId), 0xFF);  // -1: between choices
   }
+  CHECK(submitted_.has_value());
   engine_.cancel(submitted_->id);
   over_ = true;
   events_.emplace_back(chat::Completed{usage(), to_hex(sha256(bytes))});
