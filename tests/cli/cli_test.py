@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""The binary's commands as a user runs them: keys, start and end of `serve`, the small tools, and what they say to
+bad input. TESSERA_BINARY names the binary."""
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+import unittest
+
+BINARY = os.environ["TESSERA_BINARY"]
+EXAMPLE = {"model": "Qwen/Qwen3.6-35B-A3B", "max_tokens": 8, "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def run(*arguments, text=b""):
+    return subprocess.run([BINARY, *arguments], input=text, capture_output=True, timeout=120)
+
+
+class Serve:
+    """`tessera serve` on a free port, as a context."""
+
+    def __init__(self, *flags):
+        self.flags = flags
+
+    def __enter__(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("TESSERA_")}
+        self.process = subprocess.Popen([BINARY, "serve", "--port", str(self.port), *self.flags], env=environment,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(600):
+            try:
+                if self.ask("GET", "/readyz")[0] == 200:
+                    return self
+            except OSError:
+                time.sleep(0.05)
+            if self.process.poll() is not None:
+                raise AssertionError(self.process.stderr.read().decode())
+        raise AssertionError("not ready")
+
+    def ask(self, method, path, body=None, key=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Content-Type": "application/json"} if body else {}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        try:
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def chat(self, key):
+        return self.ask("POST", "/v1/chat/completions", EXAMPLE, key)[0]
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        self.out, self.err = (text.decode() for text in self.process.communicate(timeout=60))
+        return self.process.returncode
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class Keys(unittest.TestCase):
+    def test_a_made_key_is_shown_once_and_kept_as_a_hash(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "state" / "key"
+            with Serve("--key-file", str(path)) as first:
+                first.stop()
+            key = re.search(r"sk-tessera-[A-Za-z0-9]{40}\b", first.out).group()
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+            self.assertNotIn(key[11:], path.read_text())
+            self.assertNotIn(key, first.err)
+            with Serve("--key-file", str(path)) as second:
+                self.assertEqual(second.chat(key), 200)
+                self.assertEqual(second.chat(key + "x"), 401)
+                second.stop()
+            self.assertNotIn("sk-tessera-", second.out)
+            with Serve("--key-file", str(path), "--new-key") as third:
+                self.assertEqual(third.chat(key), 401)
+                third.stop()
+            self.assertNotEqual(re.search(r"sk-tessera-\w{40}", third.out).group(), key)
+
+    def test_several_given_keys(self):
+        with Serve("--api-key", "one", "--api-key", "two") as server:
+            self.assertEqual([server.chat(k) for k in ("one", "two", "three", None)], [200, 200, 401, 401])
+            server.stop()
+            for text in (server.out, server.err):
+                self.assertNotIn("one\n", text)
+
+
+class EndOfServe(unittest.TestCase):
+    def slow_server(self, folder):
+        script = pathlib.Path(folder) / "script.json"
+        script.write_text(json.dumps({"count": {"first": 65, "tokens": 20}, "end_token": 1, "vocabulary": 4096, "delay_us": 50_000}))
+        return Serve("--api-key", "k", "--backend", "fake", "--fake-script", str(script))
+
+    def start_stream(self, server):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.request("POST", "/v1/chat/completions", json.dumps({**EXAMPLE, "max_tokens": 15, "stream": True}),
+                           {"Content-Type": "application/json", "Authorization": "Bearer k"})
+        return connection, connection.getresponse()
+
+    def test_sigterm_lets_running_answers_end(self):
+        with tempfile.TemporaryDirectory() as folder, self.slow_server(folder) as server:
+            connection, response = self.start_stream(server)
+            server.process.send_signal(signal.SIGTERM)
+            text = response.read().decode()
+            connection.close()
+            self.assertIn('"finish_reason":"length"', text)
+            self.assertTrue(text.endswith("data: [DONE]\n\n"))
+            self.assertEqual(server.process.wait(timeout=30), 0)
+
+    def test_a_second_signal_ends_at_once(self):
+        with tempfile.TemporaryDirectory() as folder, self.slow_server(folder) as server:
+            connection, _ = self.start_stream(server)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            self.assertNotEqual(server.stop(), 0)
+            connection.close()
+
+    def test_a_client_that_leaves_ends_its_work(self):
+        with tempfile.TemporaryDirectory() as folder, self.slow_server(folder) as server:
+            for stream in (False, True):
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+                connection.request("POST", "/v1/chat/completions", json.dumps({**EXAMPLE, "max_tokens": 1000, "stream": stream}),
+                                   {"Content-Type": "application/json", "Authorization": "Bearer k"})
+                time.sleep(0.15)
+                connection.close()
+                time.sleep(0.4)
+            self.assertEqual(server.stop(), 0)
+            self.assertEqual(server.err.count(" cancelled from "), 2, server.err)
+
+    def test_what_cannot_be_served_is_said(self):
+        with Serve("--api-key", "k") as server:
+            taken = run("serve", "--port", str(server.port), "--api-key", "k")
+            self.assertEqual(taken.returncode, 1)
+            self.assertIn(str(server.port), taken.stderr.decode())
+            server.stop()
+        for flags, word in ((["--model", "/no/such/file"], "No such file"), (["--model", __file__], "GGUF"), (["--model", "/"], "directory"),
+                            (["--ctx", "1"], "--ctx"), (["--host", "no.such.host.invalid"], "no.such.host.invalid")):
+            refused = run("serve", "--port", "0", "--api-key", "k", *flags)
+            self.assertEqual(refused.returncode, 1, flags)
+            self.assertIn(word, refused.stderr.decode())
+
+
+class Tools(unittest.TestCase):
+    def test_version_and_help(self):
+        self.assertRegex(run("--version").stdout.decode(), r"^tessera \d+\.\d+\.\d+")
+        for command in ("serve", "chat", "inspect", "logits", "render", "tokenize", "detokenize"):
+            self.assertEqual(run(command, "--help").returncode, 0)
+        self.assertNotEqual(run("fly").returncode, 0)
+
+    def test_text_goes_there_and_back(self):
+        text = "Summarise Cervantes: 12 + 30, ¿qué? \U0001F600 <|im_end|>\n".encode()
+        ids = run("tokenize", text=text).stdout
+        self.assertEqual(run("detokenize", text=ids).stdout, text)
+        added = run("tokenize", "--added", text=b"a<|im_end|>").stdout.decode()
+        self.assertLess(len(added.split(",")), len(run("tokenize", text=b"a<|im_end|>").stdout.decode().split(",")))
+
+    def test_inspect_tells_the_configuration(self):
+        out = run("inspect").stdout.decode()
+        for word in ("qwen35moe", "vocabulary", "token_embd.weight", "Q8_0"):
+            self.assertIn(word, out)
+        self.assertEqual(run("inspect", "/no/such/file").returncode, 1)
+
+    def test_logits_are_the_same_for_every_chunk(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tokens = pathlib.Path(folder) / "tokens.txt"
+            tokens.write_text(",".join(str(i) for i in range(1, 41)))
+            rows = []
+            for flags in ([], ["--chunk", "1"], ["--chunk", "7"], ["--threads", "1"], ["--isa", "scalar"]):
+                out = pathlib.Path(folder) / "out.f32"
+                done = run("logits", "--tokens", str(tokens), "--out", str(out), *flags)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                rows.append(out.read_bytes())
+            self.assertEqual(len(set(rows)), 1)
+            self.assertEqual(len(rows[0]) % (40 * 4), 0)
+            for bad in ("", "1,x", "-1", "99999999"):
+                tokens.write_text(bad)
+                self.assertEqual(run("logits", "--tokens", str(tokens), "--out", str(out)).returncode, 1, bad)
+
+
+if __name__ == "__main__":
+    unittest.main()
