@@ -44,7 +44,6 @@ class CpuBackend final : public model::Backend {
   void begin_step(const model::Batch& batch);
   void grow(Sequence& sequence, std::size_t tokens);
   Result<model::LogitsView> compute_logits(Context& c);
-  bool logits_are_finite(std::size_t rows);
 
   const model::TensorTable table_;
   const CpuOptions options_;
@@ -275,25 +274,9 @@ Result<model::LogitsView> CpuBackend::compute_logits(Context& c) {
     const Product head{Matrix::of(*table_.output), scratch_.normed.pointers(), logits_.pointers(),
                        rows};
     compute_->multiply({&head, 1});
-    if (!logits_are_finite(rows)) {
-      return fail(ErrorCode::kNumerical,
-                  "the model computed a logit that is not a number or not finite");
-    }
   }
   return model::LogitsView{rows > 0 ? logits_[0] : nullptr, static_cast<std::int64_t>(rows),
                            static_cast<std::int64_t>(vocabulary)};
-}
-
-bool CpuBackend::logits_are_finite(std::size_t rows) {
-  constexpr std::size_t kPiece = 16384;
-  std::atomic<bool> finite{true};
-  const std::size_t floats = rows * logits_.columns();
-  compute_->for_each(floats, kPiece, [&](std::size_t begin, std::size_t end, int) {
-    if (!compute_->kernels().all_finite(logits_[0] + begin, end - begin)) {
-      finite.store(false, std::memory_order_relaxed);
-    }
-  });
-  return finite.load(std::memory_order_relaxed);
 }
 
 // What the kernels ask of a checkpoint; each refusal names the number.

@@ -129,9 +129,8 @@ struct Kernels {
   void (*add)(float* y, const float* x, std::size_t n);                    // y += x
   void (*multiply_add)(float* y, float a, const float* x, std::size_t n);  // y = a * x + y
   void (*swiglu)(const float* gate, const float* up, std::size_t n,
-                 float* out);                         // any n; out may be gate
-  void (*softmax)(float* x, std::size_t n);           // any n >= 1
-  bool (*all_finite)(const float* x, std::size_t n);  // any n
+                 float* out);                // any n; out may be gate
+  void (*softmax)(float* x, std::size_t n);  // any n >= 1
   float (*sigmoid)(float x);
   // For tests: what all of the above is made of. exp and softplus take any n.
   float (*dot)(const float* a, const float* b, std::size_t n);

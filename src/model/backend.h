@@ -52,9 +52,10 @@ class Backend {
   // All its memory back, at once.
   virtual void free_sequence(SequenceId sequence) = 0;
 
-  // Runs a batch: each item's tokens are appended to its sequence. Errors (kResourceExhausted,
-  // kNumerical) leave the batch's sequences unusable but for free_sequence; other sequences are
-  // untouched. Misuse (unknown sequence, wrong position, token outside the vocabulary, over the
+  // Runs a batch: each item's tokens are appended to its sequence. Numbers that are not finite stay
+  // in the rows of the sequence that they arose in, for the caller to notice: its neighbours in the
+  // batch are untouched. Errors (kResourceExhausted) leave the batch's sequences unusable but for
+  // free_sequence. Misuse (unknown sequence, wrong position, token outside the vocabulary, over the
   // limits) is a CHECK.
   virtual Result<LogitsView> forward(const Batch& batch) = 0;
 

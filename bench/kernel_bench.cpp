@@ -1,0 +1,127 @@
+// The matmul kernels against the machine: bytes of weights a second (few tokens) and floating-point
+// operations a second (many tokens), by weight type, instruction set and number of tokens; beside
+// them what reading alone gives.
+//
+//   build/release/bench/kernel_bench [--benchmark_filter=Q4_K] [--benchmark_repetitions=5]
+//
+// One thread and all threads. Weights are 256 MiB, larger than any cache, unless the name ends in
+// /cached.
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/thread_team.h"
+#include "cpu/kernels.h"
+#include "read_bandwidth.h"
+#include "weights/tensor_type.h"
+
+namespace {
+
+using namespace tessera;  // NOLINT(google-build-using-namespace): a program of its own
+
+constexpr std::size_t kColumns = 2048;
+constexpr std::size_t kWeightBytes = std::size_t{256} << 20;
+constexpr std::size_t kCachedBytes = std::size_t{256} << 10;
+constexpr std::size_t kChunkRows = 64;
+
+int all_threads() {
+  return static_cast<int>(std::thread::hardware_concurrency());
+}
+
+// Random bytes with every scale made finite and small.
+std::vector<std::byte> random_weights(std::size_t bytes) {
+  std::vector<std::byte> data(bytes + 64);
+  std::minstd_rand random(7);
+  for (std::size_t i = 0; i + 4 <= bytes; i += 4) {
+    const std::uint32_t word =
+        static_cast<std::uint32_t>(random()) & 0x2FFF2FFFU;  // halves below 0.2
+    std::memcpy(data.data() + i, &word, 4);
+  }
+  return data;
+}
+
+void read_bandwidth(benchmark::State& state) {
+  bench::ReadBandwidth probe(static_cast<int>(state.range(0)));
+  for (auto _ : state) probe.read();
+  state.SetBytesProcessed(state.iterations() *
+                          static_cast<std::int64_t>(bench::ReadBandwidth::kBytes));
+}
+
+struct Case {
+  weights::TensorType type;
+  cpu::Isa isa;
+  std::size_t tokens;
+  int threads;
+  bool cached;
+};
+
+void matmul(benchmark::State& state, Case c) {
+  const cpu::Kernels& k = cpu::kernels(c.isa);
+  const std::size_t row_bytes = weights::row_bytes(c.type, kColumns);
+  const std::size_t rows =
+      (c.cached ? kCachedBytes : kWeightBytes) / row_bytes / kChunkRows * kChunkRows +
+      (c.cached ? kChunkRows : 0);
+  const auto data = random_weights(rows * row_bytes);
+  std::vector<float> x(c.tokens * kColumns, 0.25F), y(c.tokens * rows);
+  std::vector<const float*> xs(c.tokens);
+  std::vector<float*> ys(c.tokens);
+  for (std::size_t t = 0; t < c.tokens; ++t) {
+    xs[t] = x.data() + t * kColumns;
+    ys[t] = y.data() + t * rows;
+  }
+  ThreadTeam team(c.threads);
+  std::vector<std::vector<float>> panels(c.threads, std::vector<float>(cpu::kPanelRows * kColumns));
+  for (auto _ : state) {
+    team.for_each(rows / kChunkRows, 1, [&](std::size_t begin, std::size_t end, int thread) {
+      for (std::size_t chunk = begin; chunk < end; ++chunk) {
+        const std::size_t row = chunk * kChunkRows;
+        k.matmul(c.type)({data.data() + row * row_bytes, row_bytes, kChunkRows, kColumns, c.tokens,
+                          xs.data(), ys.data(), row, panels[thread].data()});
+      }
+    });
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(rows * row_bytes));
+  state.counters["flop"] = benchmark::Counter(2.0 * static_cast<double>(rows * kColumns * c.tokens),
+                                              benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void register_all() {
+  for (int threads : {1, all_threads()}) {
+    benchmark::RegisterBenchmark("read", read_bandwidth)->Arg(threads)->UseRealTime();
+  }
+  using weights::TensorType;
+  for (TensorType type :
+       {TensorType::kF32, TensorType::kF16, TensorType::kBF16, TensorType::kQ8_0, TensorType::kQ4_0,
+        TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K}) {
+    for (cpu::Isa isa : cpu::supported_isas()) {
+      if (isa == cpu::Isa::kScalar) continue;  // the parity path, not a fast one
+      for (std::size_t tokens : {1, 2, 3, 4, 6, 8, 16, 128}) {
+        for (int threads : {1, all_threads()}) {
+          const bool cached = threads == 1;
+          const std::string name =
+              std::string(weights::info(type).name) + "/" + std::string(cpu::isa_name(isa)) +
+              "/tokens:" + std::to_string(tokens) + "/threads:" + std::to_string(threads) +
+              (cached ? "/cached" : "");
+          const Case c{type, isa, tokens, threads, cached};
+          benchmark::RegisterBenchmark(name.c_str(), matmul, c)->UseRealTime()->MinTime(0.2);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  register_all();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
