@@ -1,0 +1,128 @@
+"""The synthetic corpus of the demo model: an endless, seeded stream of chat examples in two disjoint splits."""
+
+import json
+
+from . import skills_chat, skills_text, skills_tools
+from .chooser import HELDOUT, TRAIN, Chooser
+from .draft import finish
+
+# Skill -> share of the examples. "thinking" draws another skill by these shares and answers in thinking mode;
+# with arithmetic_thinking and a part of text about 30 % of all examples think.
+SKILLS = {
+    "readme": 0.05,
+    "greeting": 0.028,
+    "tessera": 0.075,
+    "facts": 0.11,
+    "unknown": 0.022,
+    "arithmetic_direct": 0.022,
+    "arithmetic_thinking": 0.045,
+    "text": 0.07,
+    "extract_json": 0.035,
+    "passage": 0.025,
+    "tool_call": 0.145,
+    "tool_parallel": 0.045,
+    "tool_none": 0.028,
+    "tool_result": 0.035,
+    "multi_turn": 0.03,
+    "system": 0.02,
+    "thinking": 0.215,
+}
+MAKERS = {
+    "readme": skills_chat.readme, "greeting": skills_chat.greeting, "tessera": skills_chat.tessera,
+    "facts": skills_chat.fact, "unknown": skills_chat.unknown, "multi_turn": skills_chat.multi_turn,
+    "system": skills_chat.system, "arithmetic_direct": skills_text.arithmetic_direct,
+    "arithmetic_thinking": skills_text.arithmetic_thinking, "text": skills_text.text,
+    "extract_json": skills_text.extract_json, "passage": skills_text.passage, "tool_call": skills_tools.tool_call,
+    "tool_parallel": skills_tools.tool_parallel, "tool_none": skills_tools.tool_none,
+    "tool_result": skills_tools.tool_result,
+}
+_THINKABLE = [name for name in MAKERS if name not in ("arithmetic_direct", "arithmetic_thinking")]
+
+
+def make_example(chooser, skill):
+    """One example of one skill."""
+    base, thinking = skill, skill == "thinking"
+    if thinking:
+        base = chooser.rng.choices(_THINKABLE, [SKILLS[name] for name in _THINKABLE])[0]
+    return finish(chooser, MAKERS[base](chooser), skill, thinking)
+
+
+def examples(seed, split, skills=None):
+    """Endless iterator of examples; skills, if given, are names or a dict of name -> share."""
+    chooser = Chooser(seed, split)
+    shares = dict(SKILLS) if skills is None else skills
+    if not isinstance(shares, dict):
+        shares = {name: SKILLS[name] for name in shares}
+    names, weights = list(shares), list(shares.values())
+    total, cumulative = 0.0, []
+    for weight in weights:
+        total += weight
+        cumulative.append(total)
+    while True:
+        yield make_example(chooser, chooser.rng.choices(names, cum_weights=cumulative)[0])
+
+
+TOOLS_HEAD = "# Tools\n\nYou have access to the following functions:\n\n<tools>"
+TOOLS_TAIL = """
+</tools>
+
+If you choose to call a function ONLY reply in the following format with NO suffix:
+
+<tool_call>
+<function=example_function_name>
+<parameter=example_parameter_1>
+value_1
+</parameter>
+<parameter=example_parameter_2>
+This is the value for the second parameter
+that can span
+multiple lines
+</parameter>
+</function>
+</tool_call>
+
+<IMPORTANT>
+Reminder:
+- Function calls MUST follow the specified format: an inner <function=...></function> block must be nested within \
+<tool_call></tool_call> XML tags
+- Required parameters MUST be specified
+- You may provide optional reasoning for your function call in natural language BEFORE the function call, but NOT after
+- If there is no function call available, answer the question like normal with your current knowledge and do not tell \
+the user about function calls
+</IMPORTANT>"""
+
+
+def call_text(function):
+    """A tool call in the form the model writes."""
+    lines = [f"<function={function['name']}>"]
+    for key, value in function["arguments"].items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        lines.append(f"<parameter={key}>\n{shown}\n</parameter>")
+    return "\n".join(lines + ["</function>"])
+
+
+def plain_text(example):
+    """The texts of an example, one under the other, without control tokens."""
+    parts = []
+    if example["tools"]:
+        parts += [TOOLS_HEAD] + [json.dumps(tool, ensure_ascii=False) for tool in example["tools"]] + [TOOLS_TAIL]
+    for message in example["messages"]:
+        parts.append(message["role"])
+        parts.append(message.get("reasoning_content") or "")
+        parts.append(message.get("content") or "")
+        parts += [call_text(call["function"]) for call in message.get("tool_calls", [])]
+    return "\n".join(part for part in parts if part)
+
+
+def tokenizer_text(seed, n_bytes):
+    """About n_bytes of representative text for training a tokenizer."""
+    parts, size = [], 0
+    for example in examples(f"tokenizer:{seed}", TRAIN):
+        text = plain_text(example)
+        parts.append(text)
+        size += len(text.encode()) + 1
+        if size >= n_bytes:
+            return "\n".join(parts)
+
+
+__all__ = ["SKILLS", "TRAIN", "HELDOUT", "examples", "make_example", "tokenizer_text"]

@@ -1,0 +1,205 @@
+"""Self check of the corpus: python3 -m corpus.check [--n 20000]. Exit status 1 if anything is wrong."""
+
+import argparse
+import itertools
+import json
+import re
+import sys
+import time
+
+from . import HELDOUT, SKILLS, TRAIN, examples, plain_text
+from .chooser import is_held
+from .tool_maker import KNOWN_NAMES
+
+ROLES = ("system", "user", "assistant", "tool")
+TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
+SUM = re.compile(r"^(\d+) ([+-]) (\d+)$")
+
+
+class Wrong(Exception):
+    pass
+
+
+def need(condition, what):
+    if not condition:
+        raise Wrong(what)
+
+
+def user_text(example):
+    return "\n".join(m["content"] for m in example["messages"] if m["role"] == "user")
+
+
+def prompt_key(example):
+    """The prompt without case, punctuation and system message: what must differ between the splits."""
+    texts = [m.get("content") or "" for m in example["messages"][:-1] if m["role"] != "system"]
+    system = [m["content"] for m in example["messages"] if m["role"] == "system"]
+    tools = [t["function"]["name"] for t in example["tools"] or []]
+    own = system if example["skill"] == "system" else []
+    return re.sub(r"[^\w]+", " ", " ".join(texts + own + tools).lower()).strip()
+
+
+def check_text(text, what):
+    need(isinstance(text, str) and text, f"{what} is empty")
+    need(text == text.strip(), f"{what} has white space at its edges")
+    need("{" not in text or text.startswith("{") or '"' in text, f"{what} has an open slot")
+    need("<|" not in text and "<tool" not in text and "</think>" not in text, f"{what} spells a control token")
+
+
+def check_tool(tool):
+    function = tool["function"]
+    need(tool["type"] == "function" and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", function["name"]), "bad tool name")
+    check_text(function["description"], "tool description")
+    parameters = function["parameters"]
+    need(parameters["type"] == "object" and parameters["properties"], "tool without parameters")
+    need(set(parameters["required"]) <= set(parameters["properties"]), "required parameter is not there")
+
+
+def check_value(name, schema, value, said):
+    need(isinstance(value, TYPES[schema["type"]]), f"{name} has the wrong type")
+    need(schema["type"] == "boolean" or not isinstance(value, bool), f"{name} is a boolean")
+    if "enum" in schema:
+        need(value in schema["enum"], f"{name} is not in the enum")
+    if not isinstance(value, bool):
+        need(str(value) in said, f"{name} = {value!r} is not in the question")
+
+
+def check_calls(example, message):
+    tools = {t["function"]["name"]: t["function"]["parameters"] for t in example["tools"] or []}
+    need(len(tools) == len(example["tools"] or []), "two tools of one name")
+    said = user_text(example)
+    for call in message["tool_calls"]:
+        function = call["function"]
+        need(call["type"] == "function" and function["name"] in tools, "call of an unknown tool")
+        parameters, arguments = tools[function["name"]], function["arguments"]
+        need(set(parameters["required"]) <= set(arguments), "required argument is missing")
+        need(set(arguments) <= set(parameters["properties"]), "unknown argument")
+        for name, value in arguments.items():
+            check_value(name, parameters["properties"][name], value, said)
+
+
+def check_messages(example):
+    messages = example["messages"]
+    need([m["role"] for m in messages].count("system") <= 1, "several system messages")
+    for index, message in enumerate(messages):
+        need(message["role"] in ROLES, "unknown role")
+        need(message["role"] != "system" or index == 0, "system message is not first")
+        if message.get("tool_calls"):
+            need(message["content"] is None, "content beside tool calls")
+            if index == len(messages) - 1 or messages[index + 1]["role"] == "tool":
+                check_calls(example, message)
+        else:
+            check_text(message["content"], message["role"])
+    need(messages[-1]["role"] == "assistant", "the last message is no answer")
+    thinks = "reasoning_content" in messages[-1]
+    need(thinks == example["enable_thinking"], "thinking flag and reasoning differ")
+    if thinks:
+        check_text(messages[-1]["reasoning_content"], "reasoning")
+
+
+def check_arithmetic(example):
+    """Evaluates sums again from the reasoning or from the numbers in the question."""
+    question, answer = user_text(example), example["messages"][-1]["content"]
+    a, b = (int(n) for n in re.findall(r"\d+", question)[:2])
+    if re.search(r"[Ss]ubtract", question):
+        a, b = b, a
+    if re.search(r"\d - \d|minus|ubtract|difference", question):
+        value = a - b
+    elif re.search(r"\*| x |times|ultiply|product", question):
+        value = a * b
+    else:
+        value = a + b
+    need(answer == f"The answer is {value}.", f"wrong sum: {question} -> {answer}")
+    reasoning = example["messages"][-1].get("reasoning_content")
+    if reasoning and "Result:" in reasoning:
+        need(int(reasoning.rsplit("Result:")[1].replace(" ", "").rstrip(".")) == value, "wrong scratchpad")
+
+
+def check_json(example):
+    answer = json.loads(example["messages"][-1]["content"])
+    need(isinstance(answer, dict) and answer, "the JSON answer is no object")
+    for key, value in answer.items():
+        need(str(value) in user_text(example) and key in user_text(example), f"{key} is not in the question")
+
+
+def check_example(example):
+    need(set(example) == {"skill", "messages", "tools", "enable_thinking"}, "other keys")
+    need(example["skill"] in SKILLS and isinstance(example["enable_thinking"], bool), "bad skill or flag")
+    for tool in example["tools"] or []:
+        check_tool(tool)
+    check_messages(example)
+    if example["skill"].startswith("arithmetic"):
+        check_arithmetic(example)
+    if example["skill"] == "extract_json":
+        check_json(example)
+    json.dumps(example)
+
+
+def copied_values(example):
+    """What the answer's calls copy from the question: names of random tools and free text values."""
+    values = set()
+    for call in example["messages"][-1].get("tool_calls", []):
+        function = call["function"]
+        tool = next(t["function"] for t in example["tools"] if t["function"]["name"] == function["name"])
+        if function["name"] not in KNOWN_NAMES:
+            values.add(function["name"])
+        for key, value in function["arguments"].items():
+            if isinstance(value, str) and "enum" not in tool["parameters"]["properties"][key]:
+                values.add(value)
+    return values
+
+
+def run(split, count, seed=11):
+    """(prompts, copied values, statistics per skill, wrong ones) of one split."""
+    prompts, values, stats, wrong = {}, set(), {}, []
+    for example in itertools.islice(examples(seed, split), count):
+        try:
+            check_example(example)
+        except (Wrong, ValueError, KeyError, TypeError) as error:
+            wrong.append((str(error), example))
+        prompts[prompt_key(example)] = example
+        values |= copied_values(example)
+        entry = stats.setdefault(example["skill"], [0, 0, 0, 0])
+        answer = example["messages"][-1]
+        entry[0] += 1
+        entry[1] += len(plain_text({**example, "tools": None})) + sum(len(json.dumps(t)) for t in example["tools"] or [])
+        entry[2] += len(plain_text({"messages": [answer], "tools": None})) - len("assistant\n")
+        entry[3] += example["enable_thinking"]
+    return prompts, values, stats, wrong
+
+
+def print_stats(stats):
+    total = sum(entry[0] for entry in stats.values())
+    print("| skill | share % | characters | of which answer | thinking % |\n|---|---|---|---|---|")
+    for skill in SKILLS:
+        n, characters, answer, thinks = stats.get(skill, [0, 0, 0, 0])
+        if n:
+            print(f"| {skill} | {100 * n / total:.1f} | {characters / n:.0f} | {answer / n:.0f} | {100 * thinks / n:.0f} |")
+    sums = [sum(entry[i] for entry in stats.values()) / total for i in range(4)]
+    print(f"| all | 100 | {sums[1]:.0f} | {sums[2]:.0f} | {100 * sums[3]:.0f} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=20000, help="examples per split")
+    count = parser.parse_args().n
+    start = time.time()
+    train, values, stats, wrong = run(TRAIN, count)
+    seconds = time.time() - start
+    held, held_values, _, wrong_held = run(HELDOUT, count // 4)
+    both = sorted(set(train) & set(held))
+    print_stats(stats)
+    again = [list(itertools.islice(examples(5, TRAIN), 200)) for _ in range(2)]
+    problems = [f"{error}: {json.dumps(example, ensure_ascii=False)}" for error, example in wrong + wrong_held]
+    problems += [f"prompt in both splits: {key!r}" for key in both]
+    problems += [f"value in both splits: {value!r}" for value in sorted(values & held_values)]
+    problems += [] if again[0] == again[1] else ["the same seed gives other examples"]
+    problems += [] if is_held("Oslo") and not is_held("Paris") else ["the partition has changed"]
+    for line in problems[:20]:
+        print(line)
+    print(f"{count} + {count // 4} examples, {count / seconds:.0f} checked per second, {len(train)} different "
+          f"training prompts, {len(values)} different copied values, {len(problems)} problems")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

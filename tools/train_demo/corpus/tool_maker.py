@@ -1,0 +1,183 @@
+"""Makes random tools, values for their parameters, and requests that determine a call."""
+
+from . import known_tools, words
+from .draft import article
+
+STYLES = ["snake", "snake", "snake", "snake", "camel", "kebab", "made_up", "made_up"]
+KNOWN_NAMES = {entry[0]["function"]["name"] for entry in known_tools.KNOWN}
+DESCRIPTIONS = ["{Verb} a {noun}.", "{Verb} the {noun}.", "Use this to {verb} a {noun}.", "Can {verb} a {noun}.",
+                "{Verb} a {noun} for the user.", "{Verb} one {noun}.", "A tool to {verb} a {noun}.",
+                "Call this to {verb} a {noun}."]
+OPENINGS = ["{Verb} a {noun}", "{Verb} the {noun}", "Please {verb} a {noun}", "Please {verb} the {noun}",
+            "Can you {verb} a {noun}", "I want to {verb} a {noun}", "{Verb} my {noun}", "I need to {verb} the {noun}",
+            "Could you {verb} the {noun}", "Help me to {verb} a {noun}"]
+NAMED_OPENINGS = ["Use {tool}", "Call {tool}", "Please call {tool}", "Run {tool}", "Use the tool {tool}",
+                  "Please use {tool}", "Call the function {tool}", "Invoke {tool}"]
+JOINS = [" with {p}", " with {p}", ": {p}", ", {p}", " and set {p}", " using {p}"]
+PAIRS = ["{k} {v}", "{k} {v}", "{k} = {v}", "{k}: {v}", "the {k} {v}", "{k} set to {v}", "{k} is {v}"]
+PLACES = ["in {v}", "for {v}", "with {k} {v}"]
+PEOPLE = ["for {v}", "with {k} {v}", "for {k} {v}"]
+
+
+def value_of(c, kind):
+    """A value for a kind of parameter; a list is an enum."""
+    if isinstance(kind, list):
+        return c.any(kind)
+    makers = {
+        "person": c.person, "city": c.city, "code": c.code, "email": c.email, "integer": c.integer,
+        "number": lambda: c.decimal() if c.chance(0.6) else c.integer(), "boolean": lambda: c.chance(0.6),
+        "country": lambda: c.word(words.COUNTRIES), "language": lambda: c.word(words.LANGUAGES),
+        "color": lambda: c.word(words.COLORS), "day": lambda: c.word(words.DAYS), "month": lambda: c.word(words.MONTHS),
+        "topic": lambda: c.word(words.TOPICS) if c.chance(0.6) else two_words(c),
+        "message": lambda: c.word(words.MESSAGES) if c.chance(0.6) else two_words(c),
+        "noun": lambda: c.word(words.NOUNS), "word": c.made_up,
+        "date": lambda: c.until_owned(lambda: f"{c.number(2024, 2029)}-{c.number(1, 12):02}-{c.number(1, 28):02}"),
+        "time": lambda: c.until_owned(lambda: f"{c.number(0, 23):02}:{c.number(0, 59):02}"),
+        "street": lambda: f"{c.number(1, 99)} {c.made_up(capital=True)} Street",
+        "path": lambda: f"/{c.made_up(capital=False)}/{c.word(words.NOUNS)}.{c.any(['txt', 'csv', 'json', 'py'])}",
+        "expression": lambda: c.until_owned(lambda: f"{c.number(2, 99)} {c.any('+-*')} {c.number(2, 99)}"),
+    }
+    return makers[kind]()
+
+
+def two_words(c):
+    return f"{c.word(words.ADJECTIVES)} {c.word(words.NOUNS)}" if c.chance(0.6) else c.made_up()
+
+
+def param_kind(c):
+    """(name, kind of value, JSON schema) of a random parameter."""
+    roll = c.rng.random()
+    if roll < 0.5:
+        name = c.word(STRING_NAMES)
+        return name, words.STRING_PARAMS[name], {"type": "string"}
+    if roll < 0.68:
+        return c.word(words.INTEGER_PARAMS), "integer", {"type": "integer"}
+    if roll < 0.76:
+        return c.word(words.NUMBER_PARAMS), "number", {"type": "number"}
+    if roll < 0.84:
+        return c.word(words.BOOLEAN_PARAMS), "boolean", {"type": "boolean"}
+    if roll < 0.92:
+        name = c.word(ENUM_NAMES)
+        return name, words.ENUM_PARAMS[name], {"type": "string", "enum": words.ENUM_PARAMS[name]}
+    name = c.made_up(capital=False)
+    kind = c.any(["word", "integer", "noun", "code", "city"])
+    return name, kind, {"type": "integer" if kind == "integer" else "string"}
+
+
+STRING_NAMES = list(words.STRING_PARAMS)
+ENUM_NAMES = list(words.ENUM_PARAMS)
+
+
+class Tool:
+    """A random tool: its schema, how a user speaks of it, and the kinds of its parameters."""
+
+    def __init__(self, c, taken=()):
+        self.style = c.any(STYLES)
+        while True:
+            self.verb, self.noun = c.word(words.VERBS), c.word(words.NOUNS)
+            self.name = self.make_name(c)
+            if self.name not in taken and self.name not in KNOWN_NAMES:
+                break
+        self.kinds, properties = {}, {}
+        for _ in range(c.any([1, 1, 2, 2, 3])):
+            name, kind, schema = param_kind(c)
+            if name in self.kinds:
+                continue
+            self.kinds[name] = kind
+            if c.chance(0.25):
+                schema = {**schema, "description": f"The {name.replace('_', ' ')}"}
+            properties[name] = schema
+        names = list(properties)
+        self.required = [n for i, n in enumerate(names) if i == 0 or c.chance(0.75)]
+        self.description = article(fill(c.phrase(DESCRIPTIONS), self))
+        self.schema = known_tools.tool(self.name, self.description, properties, self.required)
+        if c.chance(0.2):
+            self.schema = varied(c, self.schema)
+
+    def make_name(self, c):
+        if self.style == "snake":
+            return f"{self.verb}_{self.noun}"
+        if self.style == "camel":
+            return self.verb + self.noun.capitalize()
+        if self.style == "kebab":
+            return f"{self.verb}-{self.noun}"
+        return c.made_up(capital=False) + (f"_{c.made_up(capital=False)}" if c.chance(0.5) else "")
+
+
+def fill(template, tool):
+    return template.format(verb=tool.verb, Verb=tool.verb.capitalize(), noun=tool.noun, tool=tool.name)
+
+
+def spoken(c, name, kind, value):
+    """How the user says one argument."""
+    shown_name = name.replace("_", " ") if c.chance(0.6) else name
+    if isinstance(value, bool):
+        return f"{shown_name} {c.any(['yes', 'on', 'true'] if value else ['no', 'off', 'false'])}"
+    templates = PLACES if kind == "city" and c.chance(0.4) else PEOPLE if kind == "person" and c.chance(0.4) else PAIRS
+    template = c.any(templates) if templates is not PAIRS else c.phrase(PAIRS)
+    shown = f'"{value}"' if isinstance(value, str) and c.chance(0.15) else value
+    return template.format(k=shown_name, v=shown)
+
+
+def arguments_for(c, tool):
+    """Values of all required and some optional parameters, in schema order."""
+    return {name: value_of(c, kind) for name, kind in tool.kinds.items()
+            if name in tool.required or c.chance(0.5)}
+
+
+def spoken_arguments(c, tool, arguments):
+    """(free parts such as "in Rome", named parts such as "count 3") in the order of the arguments."""
+    parts = [spoken(c, name, tool.kinds[name], value) for name, value in arguments.items()]
+    if len(parts) > 1 and c.chance(0.2):
+        c.rng.shuffle(parts)
+    return parts
+
+
+def request(c, tool, arguments):
+    """A user's sentence that determines the call."""
+    named = tool.style == "made_up" and c.chance(0.5) or c.chance(0.1)
+    opening = article(fill(c.phrase(NAMED_OPENINGS if named else OPENINGS), tool))
+    parts = spoken_arguments(c, tool, arguments)
+    listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + c.any([" and ", ", "]) + parts[-1]
+    if listed.startswith(("in ", "for ", "with ")):
+        text = f"{opening} {listed}"
+    else:
+        text = opening + c.phrase(JOINS).format(p=listed)
+    return text + ("?" if text.startswith(("Can ", "Could ")) else c.any([".", ".", ".", ""]))
+
+
+def known(c):
+    """(schema, request, arguments) of a well-known tool."""
+    entry = c.phrase(known_tools.KNOWN)
+    schema, questions, kinds = entry
+    question = c.phrase(questions)
+    values = {slot: value_of(c, kind) for slot, kind in kinds.items() if "{" + slot + "}" in question}
+    if "location" in values and c.chance(0.1):
+        values["location"] += ", " + c.word(words.COUNTRIES)
+    return varied(c, schema), question.format(**values), values
+
+
+def varied(c, schema):
+    """The same tool as other clients would write it: with or without descriptions, strict, closed."""
+    function = schema["function"]
+    parameters = dict(function["parameters"])
+    if c.chance(0.3):
+        parameters["properties"] = {name: {k: v for k, v in prop.items() if k != "description"}
+                                    for name, prop in parameters["properties"].items()}
+    if c.chance(0.15):
+        parameters["additionalProperties"] = False
+    function = {**function, "description": function["description"] if c.chance(0.7)
+                else function["description"].rstrip("."), "parameters": parameters}
+    if c.chance(0.1):
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+def random_tools(c, count, taken=()):
+    tools = []
+    names = set(taken)
+    while len(tools) < count:
+        tool = Tool(c, names)
+        tools.append(tool)
+        names.add(tool.name)
+    return tools

@@ -1,0 +1,239 @@
+"""The demo model: `qwen35moe` as a function of a flat dictionary of weights that carries GGUF's tensor names.
+
+Two forms of the same layer: `forward` (trainer, float32, kernels.cpp) and `forward_plain` (any dtype, plain PyTorch,
+the recurrence written out), which checks the first and computes the golden logits in float64.
+"""
+import dataclasses
+import math
+
+import torch
+import torch.nn.functional as F
+
+from kernels import ConvSilu, FromExperts, GatedDelta, SwiGlu, ToExperts, rms_norm
+
+EPS = 1e-6
+
+
+@dataclasses.dataclass
+class Config:
+    vocab: int = 2048
+    hidden: int = 192
+    layers: int = 8
+    full_attention_interval: int = 4
+    n_head: int = 4
+    n_head_kv: int = 2
+    head_dim: int = 64
+    n_rot: int = 32
+    rope_base: float = 1e6
+    rope_sections: tuple = (6, 5, 5, 0)
+    context: int = 8192
+    gdn_dim: int = 64
+    n_k_heads: int = 2
+    n_v_heads: int = 4
+    experts: int = 8
+    experts_used: int = 2
+    ff_expert: int = 64
+    ff_shared: int = 64
+
+    def is_attention(self, layer):
+        return (layer + 1) % self.full_attention_interval == 0
+
+
+def weight_shapes(c):
+    """name -> shape in row-major (out, in) order, i.e. GGUF's dims reversed."""
+    shapes = {"token_embd.weight": (c.vocab, c.hidden), "output_norm.weight": (c.hidden,),
+              "output.weight": (c.vocab, c.hidden)}
+    qkv, inner = (2 * c.n_k_heads + c.n_v_heads) * c.gdn_dim, c.n_v_heads * c.gdn_dim
+    attention = {"attn_q.weight": (2 * c.n_head * c.head_dim, c.hidden),
+                 "attn_k.weight": (c.n_head_kv * c.head_dim, c.hidden),
+                 "attn_v.weight": (c.n_head_kv * c.head_dim, c.hidden),
+                 "attn_output.weight": (c.hidden, c.n_head * c.head_dim),
+                 "attn_q_norm.weight": (c.head_dim,), "attn_k_norm.weight": (c.head_dim,)}
+    delta = {"attn_qkv.weight": (qkv, c.hidden), "attn_gate.weight": (inner, c.hidden), "ssm_conv1d.weight": (qkv, 4),
+             "ssm_dt.bias": (c.n_v_heads,), "ssm_a": (c.n_v_heads,), "ssm_beta.weight": (c.n_v_heads, c.hidden),
+             "ssm_alpha.weight": (c.n_v_heads, c.hidden), "ssm_norm.weight": (c.gdn_dim,),
+             "ssm_out.weight": (c.hidden, inner)}
+    moe = {"attn_norm.weight": (c.hidden,), "post_attention_norm.weight": (c.hidden,),
+           "ffn_gate_inp.weight": (c.experts, c.hidden), "ffn_gate_exps.weight": (c.experts, c.ff_expert, c.hidden),
+           "ffn_up_exps.weight": (c.experts, c.ff_expert, c.hidden),
+           "ffn_down_exps.weight": (c.experts, c.hidden, c.ff_expert), "ffn_gate_inp_shexp.weight": (c.hidden,),
+           "ffn_gate_shexp.weight": (c.ff_shared, c.hidden), "ffn_up_shexp.weight": (c.ff_shared, c.hidden),
+           "ffn_down_shexp.weight": (c.hidden, c.ff_shared)}
+    for i in range(c.layers):
+        for name, shape in {**(attention if c.is_attention(i) else delta), **moe}.items():
+            shapes[f"blk.{i}.{name}"] = shape
+    return shapes
+
+
+def initial_weights(c, seed):
+    """ssm_a is trained as A_log (see `a_log` in forward); everything else is stored as it will lie in the file."""
+    g = torch.Generator().manual_seed(seed)
+    weights = {}
+    for name, shape in weight_shapes(c).items():
+        if name.endswith("norm.weight"):
+            w = torch.ones(shape)
+        elif name.endswith("ssm_a"):
+            w = torch.log(torch.empty(shape).uniform_(0.5, 8.0, generator=g))
+        elif name.endswith("ssm_dt.bias"):  # softplus^-1 of a step size between 1e-3 and 0.1
+            dt = torch.exp(torch.empty(shape).uniform_(math.log(1e-3), math.log(0.1), generator=g))
+            w = dt + torch.log(-torch.expm1(-dt))
+        elif name.endswith("ssm_conv1d.weight"):
+            w = torch.randn(shape, generator=g) * 0.3
+            w[:, 3] += 0.5  # start out looking mostly at the token itself
+        elif name == "token_embd.weight":
+            w = torch.randn(shape, generator=g) * 0.3
+        elif "ffn_gate_inp" in name or name == "output.weight":
+            w = torch.randn(shape, generator=g) * 0.02
+        else:
+            out_projection = any(k in name for k in ("ssm_out", "attn_output", "ffn_down"))
+            w = torch.randn(shape, generator=g) / math.sqrt(shape[-1]) * (0.2 if out_projection else 1.0)
+        weights[name] = w
+    return weights
+
+
+def rope_tables(c, positions, dtype):
+    half = c.n_rot // 2
+    freq = c.rope_base ** (-torch.arange(half, dtype=torch.float64) * 2.0 / c.n_rot)
+    angle = positions.to(torch.float64)[:, None] * freq
+    return angle.cos().to(dtype)[:, None], angle.sin().to(dtype)[:, None]
+
+
+def rope(x, cos, sin, n_rot):
+    half = n_rot // 2
+    a, b, rest = x[..., :half], x[..., half:n_rot], x[..., n_rot:]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], -1)
+
+
+def plain_rms(x, w):
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + EPS) * w
+
+
+def attend(q, k, v, bounds, group):
+    """Causal attention inside each conversation; q [N, heads, d], k and v [N, kv heads, d]."""
+    parts = []
+    for begin, end in zip(bounds[:-1], bounds[1:]):
+        n = end - begin
+        qs = q[begin:end].transpose(0, 1).reshape(-1, group * n, q.shape[-1])  # query heads of one kv head together
+        ks, vs = k[begin:end].transpose(0, 1), v[begin:end].transpose(0, 1)
+        scores = torch.matmul(qs, ks.transpose(1, 2)) * q.shape[-1] ** -0.5
+        future = torch.triu(torch.full((n, n), float("-inf"), dtype=q.dtype), 1).repeat(group, 1)
+        out = torch.matmul(torch.softmax(scores + future, -1), vs)
+        parts.append(out.reshape(-1, n, q.shape[-1]).transpose(0, 1))
+    return torch.cat(parts)
+
+
+def attention_layer(c, w, x, bounds, cos, sin, norm):
+    n = x.shape[0]
+    qg = F.linear(x, w("attn_q.weight")).view(n, c.n_head, 2 * c.head_dim)
+    q, gate = qg[..., :c.head_dim], qg[..., c.head_dim:]
+    k = F.linear(x, w("attn_k.weight")).view(n, c.n_head_kv, c.head_dim)
+    v = F.linear(x, w("attn_v.weight")).view(n, c.n_head_kv, c.head_dim)
+    q = rope(norm(q, w("attn_q_norm.weight")), cos, sin, c.n_rot)
+    k = rope(norm(k, w("attn_k_norm.weight")), cos, sin, c.n_rot)
+    out = attend(q, k, v, bounds, c.n_head // c.n_head_kv) * torch.sigmoid(gate)
+    return F.linear(out.reshape(n, -1), w("attn_output.weight"))
+
+
+def gdn_gates(w, x):
+    beta = torch.sigmoid(F.linear(x, w("ssm_beta.weight")))
+    log_decay = -torch.exp(w("ssm_a")) * F.softplus(F.linear(x, w("ssm_alpha.weight")) + w("ssm_dt.bias"))
+    return log_decay, beta
+
+
+def gdn_layer(c, w, x, seg):
+    mixed = ConvSilu.apply(F.linear(x, w("attn_qkv.weight")), w("ssm_conv1d.weight").t(), seg)
+    log_decay, beta = gdn_gates(w, x)
+    out = GatedDelta.apply(mixed, log_decay, beta, seg, c.gdn_dim, c.n_k_heads, c.n_v_heads)
+    z = F.linear(x, w("attn_gate.weight")).view_as(out)
+    return F.linear(rms_norm(out, w("ssm_norm.weight"), z).view(x.shape[0], -1), w("ssm_out.weight"))
+
+
+def route(c, w, x):
+    """Softmax over all experts, the best ones, their weights renormalised; and the load-balancing loss."""
+    p = torch.softmax(F.linear(x, w("ffn_gate_inp.weight")), -1)
+    top, chosen = p.topk(c.experts_used, -1)
+    load = torch.bincount(chosen.reshape(-1), minlength=c.experts).to(p.dtype) / chosen.numel()
+    return top / top.sum(-1, keepdim=True), chosen, c.experts * (load * p.mean(0)).sum()
+
+
+def moe_layer(c, w, x):
+    weight, chosen, balance = route(c, w, x)
+    flat = chosen.reshape(-1)
+    order = torch.argsort(flat, stable=True)
+    slot = torch.empty_like(order)
+    slot[order] = torch.arange(len(order))
+    slot = slot.view_as(chosen)
+    rows = ToExperts.apply(x, slot)
+    # unbind, not [e]: the gradient of an index would fill and add a whole expert tensor for every expert
+    gate_up = torch.cat([w("ffn_gate_exps.weight"), w("ffn_up_exps.weight")], 1).unbind()
+    parts = rows.split(torch.bincount(flat, minlength=c.experts).tolist())
+    outputs = [F.linear(SwiGlu.apply(F.linear(part, into)), out_of)
+               for part, into, out_of in zip(parts, gate_up, w("ffn_down_exps.weight").unbind())]
+    routed = FromExperts.apply(torch.cat(outputs), weight, slot)
+    shared_in = F.linear(x, torch.cat([w("ffn_gate_shexp.weight"), w("ffn_up_shexp.weight")]))
+    shared = F.linear(SwiGlu.apply(shared_in), w("ffn_down_shexp.weight"))
+    return routed + shared * torch.sigmoid(x @ w("ffn_gate_inp_shexp.weight"))[:, None], balance
+
+
+def forward(c, weights, tokens, bounds):
+    """tokens [N]: conversations back to back, bounds: their offsets. Returns the final normed hidden rows and the
+    mean load-balancing loss; the caller multiplies the rows it needs by output.weight."""
+    seg = torch.tensor(bounds, dtype=torch.int64)
+    positions = torch.cat([torch.arange(b - a) for a, b in zip(bounds[:-1], bounds[1:])])
+    cos, sin = rope_tables(c, positions, torch.float32)
+    h = F.embedding(tokens, weights["token_embd.weight"])
+    balance = 0.0
+    for i in range(c.layers):
+        w = lambda name: weights[f"blk.{i}.{name}"]
+        x = rms_norm(h, w("attn_norm.weight"))
+        h = h + (attention_layer(c, w, x, bounds, cos, sin, rms_norm) if c.is_attention(i) else gdn_layer(c, w, x, seg))
+        y, aux = moe_layer(c, w, rms_norm(h, w("post_attention_norm.weight")))
+        h, balance = h + y, balance + aux / c.layers
+    return rms_norm(h, weights["output_norm.weight"]), balance
+
+
+# ---- the plain form -------------------------------------------------------------------------------------------------
+
+def plain_gdn(c, w, x):
+    n, d = x.shape[0], c.gdn_dim
+    padded = F.pad(F.linear(x, w("attn_qkv.weight")), (0, 0, 3, 0))
+    mixed = F.silu(sum(padded[j:j + n] * w("ssm_conv1d.weight")[:, j] for j in range(4)))
+    q, k, v = mixed.split([c.n_k_heads * d, c.n_k_heads * d, c.n_v_heads * d], -1)
+    unit = lambda a: a * torch.rsqrt((a * a).sum(-1, keepdim=True) + EPS)
+    repeat = c.n_v_heads // c.n_k_heads  # tiled: value head n uses key head n % n_k
+    q = (unit(q.view(n, -1, d)) * d ** -0.5).repeat(1, repeat, 1)
+    k = unit(k.view(n, -1, d)).repeat(1, repeat, 1)
+    v = v.view(n, -1, d)
+    log_decay, beta = gdn_gates(w, x)
+    state, out = x.new_zeros(c.n_v_heads, d, d), []
+    for t in range(n):
+        state = state * log_decay[t].exp()[:, None, None]
+        read = torch.einsum("hk,hkv->hv", k[t], state)
+        state = state + torch.einsum("hk,hv->hkv", k[t], beta[t][:, None] * (v[t] - read))
+        out.append(torch.einsum("hk,hkv->hv", q[t], state))
+    out = plain_rms(torch.stack(out), w("ssm_norm.weight")) * F.silu(F.linear(x, w("attn_gate.weight")).view(n, -1, d))
+    return F.linear(out.view(n, -1), w("ssm_out.weight"))
+
+
+def plain_moe(c, w, x):
+    weight, chosen, _ = route(c, w, x)
+    dense = torch.zeros(x.shape[0], c.experts, dtype=x.dtype).scatter(1, chosen, weight)
+    inner = F.silu(torch.einsum("nh,efh->nef", x, w("ffn_gate_exps.weight"))) * \
+        torch.einsum("nh,efh->nef", x, w("ffn_up_exps.weight"))
+    routed = torch.einsum("nef,ehf,ne->nh", inner, w("ffn_down_exps.weight"), dense)
+    shared = F.silu(F.linear(x, w("ffn_gate_shexp.weight"))) * F.linear(x, w("ffn_up_shexp.weight"))
+    gate = torch.sigmoid(x @ w("ffn_gate_inp_shexp.weight"))[:, None]
+    return routed + F.linear(shared, w("ffn_down_shexp.weight")) * gate
+
+
+def forward_plain(c, weights, tokens):
+    """Logits [N, vocab] of one conversation, in the dtype of the weights."""
+    n = len(tokens)
+    cos, sin = rope_tables(c, torch.arange(n), weights["output.weight"].dtype)
+    h = F.embedding(tokens, weights["token_embd.weight"])
+    for i in range(c.layers):
+        w = lambda name: weights[f"blk.{i}.{name}"]
+        x = plain_rms(h, w("attn_norm.weight"))
+        h = h + (attention_layer(c, w, x, [0, n], cos, sin, plain_rms) if c.is_attention(i) else plain_gdn(c, w, x))
+        h = h + plain_moe(c, w, plain_rms(h, w("post_attention_norm.weight")))
+    return F.linear(plain_rms(h, weights["output_norm.weight"]), weights["output.weight"])
