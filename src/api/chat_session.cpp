@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/log.h"
+
 namespace tessera::api {
 namespace {
 
@@ -44,6 +46,9 @@ ApiError to_api_error(const Error& error) {
     case ErrorCode::kResourceExhausted:
       return {ErrorId::kServerOverloaded,
               "The server ran out of memory for this request. Please retry later.", "", 5};
+    case ErrorCode::kIo:
+      return {ErrorId::kModelUnavailable,
+              "The model cannot be read any more; the operator has to look at it."};
     default:
       return {ErrorId::kEngineFailure, "The engine could not finish this request."};
   }
@@ -173,6 +178,7 @@ void ChatSession::complete(const chat::Completed& completed) {
 
 void ChatSession::fail(const Error& error) {
   const ApiError api_error = to_api_error(error);
+  log_warning("{} failed: {}", options_.identity.id, error.message);
   if (options_.stream) {  // a cut stream never looks finished: no finish_reason was sent
     exchange_->write(ChunkWriter::error(api_error) + std::string(ChunkWriter::done()));
     exchange_->finish_stream();

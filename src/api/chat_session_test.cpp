@@ -86,6 +86,12 @@ class FakeExchange final : public http::Exchange {
 
 class ChatSessionTest : public testing::Test {
  protected:
+  // A connection always ends; it then lets go of the session.
+  void TearDown() override {
+    if (exchange->disconnect) exchange->disconnect();
+    exchange->disconnect = exchange->writable = nullptr;
+  }
+
   void run(bool stream) {
     ChatSession::Options options;
     options.identity = {"chatcmpl-1", 5, "m", "fp"};

@@ -51,6 +51,7 @@ constexpr std::array kRows = {
     ErrorRow{ErrorId::kServerOverloaded, 503, kOverloaded, "server_overloaded"},
     ErrorRow{ErrorId::kDraining, 503, kOverloaded, "draining"},
     ErrorRow{ErrorId::kModelLoading, 503, kOverloaded, "model_loading"},
+    ErrorRow{ErrorId::kModelUnavailable, 503, kOverloaded, "model_unavailable"},
 };
 static_assert(kRows.size() == static_cast<std::size_t>(ErrorId::kCount));
 

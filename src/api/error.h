@@ -49,6 +49,7 @@ enum class ErrorId {
   kServerOverloaded,
   kDraining,
   kModelLoading,
+  kModelUnavailable,
   kCount
 };
 

@@ -222,7 +222,7 @@ void ApiHandler::chat_completions(const http::RequestHead& head, const std::stri
     return refuse_with({ErrorId::kDraining, "The server is shutting down. Please retry.", "", 5});
   if (!service_.ready())
     return refuse_with(
-        {ErrorId::kModelLoading, "The model is still loading. Please retry.", "", 5});
+        {ErrorId::kModelUnavailable, "The model is not available now. Please retry.", "", 5});
 
   auto parsed = parse_chat(body, options_.limits, service_.model().vocabulary);
   if (!parsed) return refuse_with(parsed.error());
@@ -312,8 +312,9 @@ void ApiHandler::ready(const http::RequestHead& head, const std::string&,
     return answer(head, *exchange,
                   api::error_response({ErrorId::kDraining, "The server is shutting down.", "", 5}));
   if (!service_.ready())
-    return answer(head, *exchange,
-                  api::error_response({ErrorId::kModelLoading, "The model is loading.", "", 5}));
+    return answer(
+        head, *exchange,
+        api::error_response({ErrorId::kModelUnavailable, "The model is not available.", "", 5}));
   answer(head, *exchange, json_response(R"({"status":"ok"})"));
 }
 

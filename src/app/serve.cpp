@@ -161,6 +161,7 @@ Result<void> serve(ServeOptions options) {
   const auto engine = engine::Engine::create(std::move(backend), engine_options);
   local::LocalOptions local_options;
   local_options.model = describe_model(checkpoint, context);
+  local_options.healthy = [file = checkpoint.tensors.file] { return !file->damaged(); };
   TRY_ASSIGN(const auto service,
              local::LocalChatService::create(*engine, tokenizer, local_options));
 

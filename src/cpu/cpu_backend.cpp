@@ -250,6 +250,9 @@ Result<model::LogitsView> CpuBackend::forward(const model::Batch& batch) {
     }
     logits = compute_logits(c);
   }
+  if (table_.file->damaged()) {
+    logits = fail(ErrorCode::kIo, "the model file was changed or lost while it was in use");
+  }
   for (const StepItem& item : step_.items) {
     item.sequence->seen += static_cast<std::int32_t>(item.tokens);
     item.sequence->failed = !logits.has_value();

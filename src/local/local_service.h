@@ -3,6 +3,7 @@
 // (I/O) thread; the engine sees tokens alone.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace tessera::local {
 
 struct LocalOptions {
   chat::ModelInfo model;  // max_context is what one request may use, prompt and answer together
+  std::function<bool()> healthy = [] { return true; };  // false: nothing can be answered any more
   std::int32_t retry_after_s = 5;  // what an overloaded server tells its clients
 };
 
@@ -26,7 +28,7 @@ class LocalChatService final : public chat::ChatService {
       LocalOptions options);
 
   const chat::ModelInfo& model() const override { return options_.model; }
-  bool ready() const override { return true; }
+  bool ready() const override { return options_.healthy(); }
   Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> start(
       chat::ChatRequest request, std::function<void()> on_ready) override;
 

@@ -54,9 +54,9 @@ class Backend {
 
   // Runs a batch: each item's tokens are appended to its sequence. Numbers that are not finite stay
   // in the rows of the sequence that they arose in, for the caller to notice: its neighbours in the
-  // batch are untouched. Errors (kResourceExhausted) leave the batch's sequences unusable but for
-  // free_sequence. Misuse (unknown sequence, wrong position, token outside the vocabulary, over the
-  // limits) is a CHECK.
+  // batch are untouched. Errors (kResourceExhausted; kIo: the weights are gone) leave the batch's
+  // sequences unusable but for free_sequence. Misuse (unknown sequence, wrong position, token
+  // outside the vocabulary, over the limits) is a CHECK.
   virtual Result<LogitsView> forward(const Batch& batch) = 0;
 
   // Waits until what was submitted is done; only then are a LogitsView's numbers there.

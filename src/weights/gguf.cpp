@@ -58,6 +58,10 @@ class LoadedGguf final : public GgufFile {
   std::span<const MetadataEntry> metadata() const override { return metadata_; }
   std::span<const TensorView> tensors() const override { return tensors_; }
   std::uint64_t file_bytes() const override { return file_bytes_; }
+  bool damaged() const override {
+    return std::any_of(mappings_.begin(), mappings_.end(),
+                       [](const MappedFile& mapping) { return mapping.damaged(); });
+  }
 
   const MetadataValue* find_metadata(std::string_view key) const override {
     const auto* entry = find_by_name(metadata_, metadata_order_, &MetadataEntry::key, key);

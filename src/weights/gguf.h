@@ -68,6 +68,9 @@ class GgufFile {
   virtual std::span<const MetadataEntry> metadata() const = 0;
   virtual std::span<const TensorView> tensors() const = 0;
   virtual std::uint64_t file_bytes() const = 0;
+  // True once a page of the file was found gone (truncated while mapped): what was computed with it
+  // since is worthless. Any thread.
+  virtual bool damaged() const = 0;
 
   // Null when absent.
   virtual const MetadataValue* find_metadata(std::string_view key) const = 0;

@@ -156,6 +156,31 @@ class EndOfServe(unittest.TestCase):
             self.assertIn(word, refused.stderr.decode())
 
 
+class LostModel(unittest.TestCase):
+    def test_a_file_truncated_in_use_fails_requests_and_not_the_process(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "model.gguf"
+            path.write_bytes((pathlib.Path(__file__).resolve().parents[2] / "models/demo.gguf").read_bytes())
+            with Serve("--api-key", "k", "--model", str(path)) as server:
+                self.assertEqual(server.chat("k"), 200)
+                os.truncate(path, 4096)
+                self.assertEqual(server.chat("k"), 503)
+                self.assertEqual(server.chat("k"), 503)
+                self.assertEqual(server.ask("GET", "/healthz")[0], 200)
+                self.assertEqual(server.ask("GET", "/readyz")[0], 503)
+                self.assertEqual(server.stop(), 0)
+
+    def test_a_file_deleted_or_replaced_in_use_does_no_harm(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "model.gguf"
+            path.write_bytes((pathlib.Path(__file__).resolve().parents[2] / "models/demo.gguf").read_bytes())
+            with Serve("--api-key", "k", "--model", str(path)) as server:
+                path.unlink()
+                path.write_bytes(b"something else")
+                self.assertEqual(server.chat("k"), 200)
+                self.assertEqual(server.stop(), 0)
+
+
 class Tools(unittest.TestCase):
     def test_version_and_help(self):
         self.assertRegex(run("--version").stdout.decode(), r"^tessera \d+\.\d+\.\d+")
