@@ -53,10 +53,12 @@ constexpr std::size_t kMaxRefusals = 256;
 constexpr std::chrono::milliseconds kAcceptRest{100};
 constexpr int kFailuresALogLine = 100;
 
-// The host as an address; a name is resolved, IPv4 first.
+// The host as an address; a name is resolved, IPv4 first. "localhost" is the loopback address
+// without asking anybody (RFC 6761, 6.3): a bare container may have no hosts file.
 Result<tcp::endpoint> resolve(tcp::resolver& resolver, const ServerOptions& options) {
   boost::system::error_code error;
-  const auto address = asio::ip::make_address(options.host, error);
+  const std::string host = options.host == "localhost" ? "127.0.0.1" : options.host;
+  const auto address = asio::ip::make_address(host, error);
   if (!error) return tcp::endpoint(address, options.port);
   const auto found =
       resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, error);
