@@ -35,10 +35,12 @@ Connection::Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket
                    kReadBytes) {}
 
 void Connection::start(bool refused) {
-  asio::co_spawn(strand_, run(refused), [self = shared_from_this()](std::exception_ptr error) {
-    self->state_->remove(self);
-    if (error) std::rethrow_exception(error);  // nothing here throws but a lack of memory
-  });
+  asio::co_spawn(strand_, run(refused),
+                 [self = shared_from_this()](const std::exception_ptr& error) {
+                   self->state_->remove(self);
+                   if (error)
+                     std::rethrow_exception(error);  // nothing here throws but a lack of memory
+                 });
 }
 
 void Connection::reconsider() {
@@ -208,7 +210,8 @@ asio::awaitable<bool> Connection::flush() {
       reset_ = true;
       co_return false;
     }
-    co_await wait_until(*stall_since_ + state_->options.write_stall_timeout);
+    const TimePoint since = stall_since_.value_or(steady_clock::now());  // output waits: it is set
+    co_await wait_until(since + state_->options.write_stall_timeout);
   }
 }
 

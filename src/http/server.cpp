@@ -119,7 +119,7 @@ Result<void> AsioServer::open() {
 void AsioServer::start() {
   CHECK(threads_.empty() && !work_);
   work_.emplace(state_->runtime->context().get_executor());
-  asio::co_spawn(strand_, accept_loop(), [](std::exception_ptr error) {
+  asio::co_spawn(strand_, accept_loop(), [](const std::exception_ptr& error) {
     if (error) std::rethrow_exception(error);
   });
   for (int i = 0; i < std::max(1, state_->options.io_threads); ++i)
