@@ -2,6 +2,8 @@
 
 import json
 
+from chatml import TOOLS_HEAD, TOOLS_TAIL
+
 from . import skills_chat, skills_text, skills_tools
 from .chooser import HELDOUT, TRAIN, Chooser
 from .draft import finish
@@ -60,36 +62,6 @@ def examples(seed, split, skills=None):
         cumulative.append(total)
     while True:
         yield make_example(chooser, chooser.rng.choices(names, cum_weights=cumulative)[0])
-
-
-TOOLS_HEAD = "# Tools\n\nYou have access to the following functions:\n\n<tools>"
-TOOLS_TAIL = """
-</tools>
-
-If you choose to call a function ONLY reply in the following format with NO suffix:
-
-<tool_call>
-<function=example_function_name>
-<parameter=example_parameter_1>
-value_1
-</parameter>
-<parameter=example_parameter_2>
-This is the value for the second parameter
-that can span
-multiple lines
-</parameter>
-</function>
-</tool_call>
-
-<IMPORTANT>
-Reminder:
-- Function calls MUST follow the specified format: an inner <function=...></function> block must be nested within \
-<tool_call></tool_call> XML tags
-- Required parameters MUST be specified
-- You may provide optional reasoning for your function call in natural language BEFORE the function call, but NOT after
-- If there is no function call available, answer the question like normal with your current knowledge and do not tell \
-the user about function calls
-</IMPORTANT>"""
 
 
 def call_text(function):
