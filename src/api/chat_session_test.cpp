@@ -46,6 +46,19 @@ class ScriptedService final : public chat::ChatService {
     script->on_ready = std::move(on_ready);
     return std::unique_ptr<chat::ChatStream>(std::make_unique<ScriptedStream>(script));
   }
+  Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> start_text(
+      chat::TextRequest, std::function<void()> on_ready) override {
+    return start({}, std::move(on_ready));
+  }
+  Result<chat::PromptFacts, chat::Refusal> measure(const chat::ChatRequest&) override {
+    return chat::PromptFacts{};
+  }
+  Result<std::vector<TokenId>, chat::Refusal> tokenise(std::string_view, bool) override {
+    return std::vector<TokenId>{};
+  }
+  Result<std::string, chat::Refusal> detokenise(std::span<const TokenId>) override {
+    return std::string();
+  }
 
  private:
   chat::ModelInfo info_;
@@ -60,7 +73,7 @@ class FakeExchange final : public http::Exchange {
     written += frame;
     waiting += frame.size();
   }
-  void finish_stream() override { finished = true; }
+  void finish_stream(std::vector<http::Header>) override { finished = true; }
   std::size_t buffered() const override { return waiting; }
   void post(std::function<void()> work) override { posted.push_back(std::move(work)); }
   void on_disconnect(std::function<void()> callback) override { disconnect = std::move(callback); }

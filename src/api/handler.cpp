@@ -105,9 +105,9 @@ const ApiHandler::RouteRow ApiHandler::kRoutes[] = {
     {"GET", "/readyz", false, &ApiHandler::ready},
 };
 
-ApiHandler::ApiHandler(HandlerOptions options, chat::ChatService& service,
-                       const access::KeyRing& keys, const Clock& clock)
-    : options_(std::move(options)), service_(service), keys_(keys), clock_(clock) {
+ApiHandler::ApiHandler(HandlerOptions options, chat::ChatService& service, access::Gate& gate,
+                       const Clock& clock)
+    : options_(std::move(options)), service_(service), gate_(gate), clock_(clock) {
   CHECK(!options_.served_names.empty());
 }
 
@@ -140,7 +140,7 @@ const ApiHandler::RouteRow* ApiHandler::authorised_route(const http::RequestHead
       return nullptr;
     }
     const std::string_view key = bearer_key(head.header("Authorization"));
-    if (key.empty() || !keys_.find(key)) {
+    if (!gate_.identify(key, head.client_address)) {
       error = {ErrorId::kInvalidApiKey,
                "Incorrect or missing API key. Send it as 'Authorization: Bearer sk-tessera-…'; a "
                "lost key cannot be read back, only replaced."};
@@ -246,9 +246,9 @@ void ApiHandler::chat_completions(const http::RequestHead& head, const std::stri
   if (!parsed->ignored.empty())
     session.headers.emplace_back("X-Tessera-Ignored-Params", printable_names(parsed->ignored));
 
-  const std::optional<AccountId> account = keys_.find(bearer_key(head.header("Authorization")));
-  CHECK(account.has_value());
-  parsed->chat.account = *account;
+  const auto caller = gate_.identify(bearer_key(head.header("Authorization")), head.client_address);
+  if (!caller) return refuse_with({ErrorId::kInvalidApiKey, caller.error().message});
+  parsed->chat.account = caller->account;
   auto log_end = [id = session.identity.id, address = head.client_address, start = clock_.now(),
                   &clock = clock_](std::string_view outcome, const chat::Usage& usage) {
     const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - start);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "access/key_ring.h"
+#include "access/gate.h"
 #include "api/error.h"
 #include "api/limits.h"
 #include "base/clock.h"
@@ -23,8 +23,8 @@ struct HandlerOptions {
 
 class ApiHandler final : public http::Handler {
  public:
-  // `service` and `keys` outlive the handler. An empty key ring lets nobody in.
-  ApiHandler(HandlerOptions options, chat::ChatService& service, const access::KeyRing& keys,
+  // `service` and `gate` outlive the handler.
+  ApiHandler(HandlerOptions options, chat::ChatService& service, access::Gate& gate,
              const Clock& clock = Clock::real());
 
   std::unique_ptr<http::Response> on_head(const http::RequestHead& head,
@@ -66,7 +66,7 @@ class ApiHandler final : public http::Handler {
 
   const HandlerOptions options_;
   chat::ChatService& service_;
-  const access::KeyRing& keys_;
+  access::Gate& gate_;
   const Clock& clock_;
   std::atomic<bool> draining_{false};
 };

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "access/gate.h"
 #include "access/key_ring.h"
 #include "api/handler.h"
 #include "app/checkpoint.h"
@@ -25,7 +26,7 @@ namespace {
 constexpr std::int32_t kMaxSequences = 16;
 
 struct Keys {
-  access::KeyRing ring;
+  std::vector<Sha256> hashes;
   std::string shown;   // a key just made: shown once, then forgotten
   std::string origin;  // where the keys come from, for the start-up lines
 };
@@ -39,21 +40,20 @@ std::string default_key_file() {
 
 Result<Keys> prepare_keys(const ServeOptions& options) {
   Keys keys;
-  std::uint64_t account = 0;
   for (const std::string& key : options.api_keys) {
     if (key.empty())
       return fail(ErrorCode::kInvalidArgument, "--api-key (or TESSERA_API_KEY) is empty");
-    keys.ring.add(sha256(key), AccountId{++account});
+    keys.hashes.push_back(sha256(key));
   }
-  if (account > 0) {
-    keys.origin = fmt::format("{} given by --api-key or TESSERA_API_KEY", account);
+  if (!keys.hashes.empty()) {
+    keys.origin = fmt::format("{} given by --api-key or TESSERA_API_KEY", keys.hashes.size());
     return keys;
   }
   const std::string path = options.key_file.empty() ? default_key_file() : options.key_file;
   if (!options.new_key) {
     TRY_ASSIGN(const std::optional<Sha256> stored, access::load_key_hash(path));
     if (stored) {
-      keys.ring.add(*stored, AccountId{1});
+      keys.hashes.push_back(*stored);
       keys.origin = fmt::format(
           "the one that was shown when it was made (hash in {}); lost it? start with --new-key",
           path);
@@ -61,7 +61,7 @@ Result<Keys> prepare_keys(const ServeOptions& options) {
     }
   }
   keys.shown = access::make_key();
-  keys.ring.add(sha256(keys.shown), AccountId{1});
+  keys.hashes.push_back(sha256(keys.shown));
   TRY(access::save_key_hash(path, sha256(keys.shown)));
   keys.origin =
       fmt::format("{}   (shown this once; only its hash is kept, in {})", keys.shown, path);
@@ -167,7 +167,8 @@ Result<void> serve(ServeOptions options) {
 
   api::HandlerOptions handler_options;
   handler_options.served_names = options.served_names;
-  const auto handler = std::make_shared<api::ApiHandler>(handler_options, *service, keys.ring);
+  TRY_ASSIGN(const auto gate, access::Gate::open({":memory:", "", keys.hashes}));
+  const auto handler = std::make_shared<api::ApiHandler>(handler_options, *service, *gate);
   http::ServerOptions http_options;
   http_options.host = options.host;
   http_options.port = options.port;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/ids.h"
@@ -65,7 +66,25 @@ struct ChatRequest {
   std::vector<std::string> stop;           // not applied inside reasoning or tool calls
   std::int32_t choices = 1;                // n
   bool parallel_tool_calls = true;         // false: at most one call, the answer ends behind it
-  AccountId account;                       // whose request it is
+  // Tokens of reasoning in each choice, </think> included; then the server closes the block and the
+  // answer comes. 0: direct mode. Absent: no bound but max_tokens.
+  std::optional<std::int32_t> thinking_budget;
+  std::optional<std::int32_t> top_logprobs;  // absent: no logprobs; 0: of the chosen tokens alone
+  std::int32_t max_context = 0;  // the caller's cap on prompt and answer; 0: the service's own
+  AccountId account;             // whose request it is
+};
+
+// Plain text to be continued: POST /v1/completions.
+struct TextRequest {
+  std::variant<std::string, std::vector<TokenId>>
+      prompt;  // text: control tokens are not looked for
+  Sampling sampling;
+  std::optional<std::int32_t> max_tokens;
+  std::vector<std::string> stop;
+  std::int32_t choices = 1;
+  std::optional<std::int32_t> top_logprobs;
+  std::int32_t max_context = 0;
+  AccountId account;
 };
 
 }  // namespace tessera::chat

@@ -7,7 +7,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -24,9 +26,22 @@ struct ReasoningDelta {
   std::int32_t choice = 0;
   std::string text;
 };
+// A token of the vocabulary with the model's own log probability for it: before temperature,
+// penalties, bias and any constraint.
+struct TokenLogprob {
+  TokenId token = 0;
+  std::string bytes;  // its text; may be part of a code point
+  double logprob = 0;
+};
+struct ContentLogprob : TokenLogprob {
+  std::vector<TokenLogprob> top;  // the likeliest, best first; as many as were asked for
+};
 struct ContentDelta {
   std::int32_t choice = 0;
   std::string text;
+  // Where they were asked for: of the tokens that the text is made of. A token's entry comes with
+  // the delta that holds its last byte; over a whole answer the entries' bytes cover the content.
+  std::vector<ContentLogprob> logprobs = {};
 };
 struct ToolCallStart {
   std::int32_t choice = 0;
@@ -103,6 +118,14 @@ struct ModelInfo {
   Sampling default_thinking;
 };
 
+// What a request's prompt comes to, without answering it.
+struct PromptFacts {
+  std::int64_t tokens = 0;
+  std::string digest;  // SHA-256 over the token ids, hexadecimal: equal prompts, equal digests
+  std::int32_t context = 0;     // tokens that prompt and answer may have together
+  std::int32_t max_answer = 0;  // what the answer may have: max_tokens, or what is left
+};
+
 class ChatService {
  public:
   virtual ~ChatService() = default;
@@ -113,6 +136,16 @@ class ChatService {
   // thread, also before start() has returned; it must not block.
   virtual Result<std::unique_ptr<ChatStream>, Refusal> start(ChatRequest request,
                                                              std::function<void()> on_ready) = 0;
+  // The same for plain text: its events are ContentDelta, ChoiceFinished and the terminal ones.
+  virtual Result<std::unique_ptr<ChatStream>, Refusal> start_text(
+      TextRequest request, std::function<void()> on_ready) = 0;
+  // All that start() would refuse, and what it would cost.
+  virtual Result<PromptFacts, Refusal> measure(const ChatRequest& request) = 0;
+
+  // `control`: control tokens that are spelt out count as such.
+  virtual Result<std::vector<TokenId>, Refusal> tokenise(std::string_view text, bool control) = 0;
+  // The bytes of tokens, which need not be whole code points. kInvalidRequest: an id out of range.
+  virtual Result<std::string, Refusal> detokenise(std::span<const TokenId> tokens) = 0;
 };
 
 }  // namespace tessera::chat

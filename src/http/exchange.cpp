@@ -42,7 +42,7 @@ void ExchangeState::write(std::string frame) {
   wake(lock);
 }
 
-void ExchangeState::finish_stream() {
+void ExchangeState::finish_stream(std::vector<Header>) {
   std::unique_lock lock(mutex_);
   if (detached_) return;
   CHECK(phase_ == Phase::kStreaming);

@@ -42,7 +42,7 @@ class ExchangeState final : public Exchange, public std::enable_shared_from_this
   void respond(Response response) override;
   void start_stream(unsigned status, std::vector<Header> headers) override;
   void write(std::string frame) override;
-  void finish_stream() override;
+  void finish_stream(std::vector<Header> trailers) override;
   std::size_t buffered() const override;
   void post(std::function<void()> work) override;
   void on_disconnect(std::function<void()> callback) override;

@@ -59,7 +59,8 @@ class Exchange {
   virtual void start_stream(unsigned status, std::vector<Header> headers) = 0;
   // Queues bytes behind those that wait; `buffered()` tells how many wait.
   virtual void write(std::string frame) = 0;
-  virtual void finish_stream() = 0;
+  // `trailers` stand behind the last chunk (RFC 9112, 7.1.2); HTTP/1.0 clients do not get them.
+  virtual void finish_stream(std::vector<Header> trailers = {}) = 0;
   virtual std::size_t buffered() const = 0;
   // Runs `work` on this connection's strand, never inside this call: how other threads get back
   // onto it. Works as long as the server has not been shut down, also when the client is gone.

@@ -145,4 +145,21 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   return std::unique_ptr<chat::ChatStream>(std::move(stream));
 }
 
+Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start_text(
+    chat::TextRequest, std::function<void()>) {
+  return Unexpected{Refusal{RefusalCode::kInternal, "Not there yet.", "", 0}};
+}
+
+Result<chat::PromptFacts, Refusal> LocalChatService::measure(const chat::ChatRequest&) {
+  return Unexpected{Refusal{RefusalCode::kInternal, "Not there yet.", "", 0}};
+}
+
+Result<std::vector<TokenId>, Refusal> LocalChatService::tokenise(std::string_view, bool) {
+  return Unexpected{Refusal{RefusalCode::kInternal, "Not there yet.", "", 0}};
+}
+
+Result<std::string, Refusal> LocalChatService::detokenise(std::span<const TokenId>) {
+  return Unexpected{Refusal{RefusalCode::kInternal, "Not there yet.", "", 0}};
+}
+
 }  // namespace tessera::local

@@ -31,6 +31,12 @@ class LocalChatService final : public chat::ChatService {
   bool ready() const override { return options_.healthy(); }
   Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> start(
       chat::ChatRequest request, std::function<void()> on_ready) override;
+  Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> start_text(
+      chat::TextRequest request, std::function<void()> on_ready) override;
+  Result<chat::PromptFacts, chat::Refusal> measure(const chat::ChatRequest& request) override;
+  Result<std::vector<TokenId>, chat::Refusal> tokenise(std::string_view text,
+                                                       bool control) override;
+  Result<std::string, chat::Refusal> detokenise(std::span<const TokenId> tokens) override;
 
  private:
   LocalChatService(engine::Engine& engine, std::shared_ptr<const text::Tokenizer> tokenizer,

@@ -1,0 +1,27 @@
+// Tiers: what one account may do, as a small table. The product's values are the default; the
+// operator's configuration changes single cells. Plain data.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace tessera::access {
+
+// Absent limits: none.
+struct Tier {
+  std::string name;  // "pro"
+  // Sustained, over a rolling window of 60 s.
+  std::optional<std::int32_t> requests_per_minute;
+  // In a burst minute. At most `burst_minutes_per_hour` of them begin in a rolling hour.
+  std::optional<std::int32_t> burst_requests_per_minute;
+  std::int32_t burst_minutes_per_hour = 5;
+  std::optional<std::int32_t> concurrent_requests;
+  std::int32_t context_tokens = 32'768;      // prompt and answer, unless the account says otherwise
+  std::int32_t max_context_tokens = 32'768;  // what an account may be given at most
+  std::int32_t max_choices = 8;              // n
+  std::optional<std::int32_t> thinking_budget_tokens;   // reasoning of one choice
+  std::optional<std::int64_t> thinking_tokens_per_day;  // reasoning of the account, rolling 24 h
+};
+
+}  // namespace tessera::access
