@@ -31,6 +31,7 @@ struct ServeOptions {
   bool new_key = false;
   std::vector<std::string> served_names;
   std::int32_t max_queue = 256;
+  std::int32_t max_running = 0;  // 0: the engine's choice
   int io_threads = 2;
   int drain_timeout_s = 30;
   bool log_json = false;

@@ -93,6 +93,12 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
       ->envname("TESSERA_MAX_QUEUE")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  command
+      .add_option("--max-running", options.max_running,
+                  "requests that are computed together; 0: 4, for a CPU's sake")
+      ->envname("TESSERA_MAX_RUNNING")
+      ->check(CLI::Range(0, 1 << 16))
+      ->capture_default_str();
   command.add_option("--io-threads", options.io_threads, "threads for connections, JSON and text")
       ->envname("TESSERA_IO_THREADS")
       ->check(CLI::Range(1, 256))

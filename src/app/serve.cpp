@@ -22,8 +22,9 @@
 namespace tessera::app {
 namespace {
 
-// Sequences that the backend holds at once: n choices of the running requests.
-constexpr std::int32_t kMaxSequences = 16;
+// Sequences that the backend holds at once: n choices of the running requests, four each on
+// average.
+constexpr std::int32_t kMinSequences = 16;
 
 struct Keys {
   std::vector<Sha256> hashes;
@@ -153,11 +154,13 @@ Result<void> serve(ServeOptions options) {
   TRY_ASSIGN(const Checkpoint checkpoint, load_checkpoint(options.model.path));
   TRY_ASSIGN(const auto tokenizer, load_tokenizer(*checkpoint.tensors.file));
   TRY_ASSIGN(const std::int32_t context, choose_context(options.model, checkpoint.tensors.config));
-  TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context, kMaxSequences));
+  const std::int32_t sequences = std::max(kMinSequences, 4 * options.max_running);
+  TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context, sequences));
   const model::Backend& backend_view = *backend;
 
   engine::EngineOptions engine_options;
   engine_options.max_queue = options.max_queue;
+  engine_options.max_running_requests = options.max_running;
   const auto engine = engine::Engine::create(std::move(backend), engine_options);
   local::LocalOptions local_options;
   local_options.model = describe_model(checkpoint, context);
