@@ -40,6 +40,7 @@ struct Flags {
   int prompt_words = 1'000;
   int max_tokens = 16;
   bool stream = false;
+  bool once = false;
   std::string only;
 };
 
@@ -243,6 +244,7 @@ int run(const Flags& flags) {
         base_options(flags, static_cast<std::uint16_t>(std::atoi(flags.url.c_str() + colon + 1)));
     options.host = flags.url.substr(0, colon);
     options.rate = flags.rate;
+    options.once = flags.once;
     options.request = request_text(flags, flags.prompt_words, flags.max_tokens, flags.stream);
     return report("load", options, nullptr) ? 0 : 1;
   }
@@ -266,6 +268,7 @@ int main(int argc, char** argv) {
   app.add_option("--repeat", flags.repeat, "measurements");
   app.add_option("--streams", flags.streams, "open at once");
   app.add_option("--connections", flags.connections, "of the client");
+  app.add_flag("--once", flags.once, "with --url: one request a connection, all at once");
   app.add_option("--rate", flags.rate, "with --url: requests a second; 0: back to back");
   app.add_option("--prompt", flags.prompt_words, "tokens of the prompt");
   app.add_option("--max-tokens", flags.max_tokens, "with --url: of the answer");

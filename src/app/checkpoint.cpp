@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <iterator>
 
@@ -66,13 +67,21 @@ std::string weights_digest(const model::TensorTable& tensors) {
 std::optional<double> sampling_default(const weights::GgufFile& file, std::string_view name) {
   const auto value = file.number(fmt::format("general.sampling.{}", name));
   if (!value) return std::nullopt;
-  return *value;
+  return std::round(*value * 1e6) / 1e6;  // 0.3 as float32 is 0.30000001192092896
 }
 
-chat::Sampling sampling_defaults(const weights::GgufFile& file) {
-  chat::Sampling sampling;  // where the file says nothing: Qwen3.6's generation_config.json
-  sampling.temperature = sampling_default(file, "temp").value_or(1.0);
-  sampling.top_p = sampling_default(file, "top_p").value_or(0.95);
+// Of one mode. Qwen3.6's generation_config.json (1.0, 0.95, 20) is the model card's row for
+// thinking; for direct answers the card advises 0.7 and 0.8. A file that was given values of its
+// own means them for both modes. The card's presence penalty of 1.5 is left to the request:
+// OpenAI's default for that field is 0, and JSON and tool calls repeat tokens.
+chat::Sampling sampling_defaults(const weights::GgufFile& file, bool thinking) {
+  const auto of_file = [&](std::string_view name, double generation_config, double card) {
+    const std::optional<double> value = sampling_default(file, name);
+    return value && *value != generation_config ? *value : card;
+  };
+  chat::Sampling sampling;
+  sampling.temperature = of_file("temp", 1.0, thinking ? 1.0 : 0.7);
+  sampling.top_p = of_file("top_p", 0.95, thinking ? 0.95 : 0.8);
   sampling.top_k = static_cast<std::int32_t>(sampling_default(file, "top_k").value_or(20));
   sampling.min_p = sampling_default(file, "min_p").value_or(0.0);
   sampling.presence_penalty = 0.0;
@@ -191,8 +200,8 @@ chat::ModelInfo describe_model(const Checkpoint& checkpoint, std::int32_t contex
   info.max_context = context;
   info.vocabulary = checkpoint.tensors.config.vocabulary;
   info.created = Clock::real().unix_seconds();
-  info.default_direct = sampling_defaults(*checkpoint.tensors.file);
-  info.default_thinking = info.default_direct;
+  info.default_direct = sampling_defaults(*checkpoint.tensors.file, false);
+  info.default_thinking = sampling_defaults(*checkpoint.tensors.file, true);
   return info;
 }
 
