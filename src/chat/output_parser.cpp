@@ -69,6 +69,7 @@ OutputParser::OutputParser(std::shared_ptr<const text::Tokenizer> tokenizer, Out
 }
 
 std::optional<OutputParser::Tag> OutputParser::tag_of(TokenId token) const {
+  if (options_.plain) return std::nullopt;
   if (token == think_open_) return Tag::kThinkOpen;
   if (token == think_close_) return Tag::kThinkClose;
   if (token == call_open_) return Tag::kCallOpen;

@@ -30,6 +30,7 @@ std::string random_call_id();
 
 struct OutputOptions {
   std::int32_t choice = 0;
+  bool plain = false;                    // all is content: no think block, no calls
   bool starts_in_reasoning = false;      // Prompt::ends_in_reasoning
   std::shared_ptr<const ToolSet> tools;  // null or empty: tool calls are not looked for
   std::vector<std::string> stop;         // applied to content alone

@@ -7,6 +7,7 @@
 
 #include "base/sha256.h"
 #include "local/local_stream.h"
+#include "local/token_digest.h"
 
 namespace tessera::local {
 namespace {
@@ -31,14 +32,37 @@ Refusal to_refusal(const Error& error, std::int32_t retry_after_s) {
     case ErrorCode::kUnavailable:
       return {RefusalCode::kDraining, "The server is shutting down. Please retry.", "",
               retry_after_s};
-    case ErrorCode::kOutOfRange:
-      return {RefusalCode::kContextLengthExceeded, error.message, "messages", 0};
     default:
       return {RefusalCode::kInternal, "The request could not be started.", "", 0};
   }
 }
 
+// Whether the answer begins with a think block. A budget of nothing is direct mode.
+bool thinks(const chat::ChatRequest& request) {
+  return request.prompt.enable_thinking && request.thinking_budget != 0;
+}
+
+chat::Prompt render(const chat::ChatRequest& request) {
+  if (thinks(request) == request.prompt.enable_thinking) return chat::render_prompt(request.prompt);
+  chat::PromptInput input = request.prompt;
+  input.enable_thinking = false;
+  return chat::render_prompt(input);
+}
+
+Result<chat::TokenisedPrompt, Refusal> tokenise_prompt(const chat::Prompt& prompt,
+                                                       const text::Tokenizer& tokenizer) {
+  auto tokens = chat::tokenise(prompt, tokenizer);
+  if (!tokens)
+    return Unexpected{Refusal{RefusalCode::kInternal, "The prompt could not be tokenised.", "", 0}};
+  return *std::move(tokens);
+}
+
 }  // namespace
+
+struct LocalChatService::Room {
+  std::int32_t context = 0;
+  std::int32_t answer = 0;
+};
 
 LocalChatService::LocalChatService(engine::Engine& engine,
                                    std::shared_ptr<const text::Tokenizer> tokenizer,
@@ -66,18 +90,21 @@ Result<std::unique_ptr<LocalChatService>> LocalChatService::create(
   TRY(find("<think>"));
   TRY(find("</think>"));
   TRY_ASSIGN(service->tool_call_, find("<tool_call>"));
+  TRY_ASSIGN(service->end_of_text_, find("<|endoftext|>"));
   for (TokenId id = 0; id < engine.limits().vocabulary; ++id) {
-    if (id >= vocabulary.vocabulary_size() || vocabulary.kind(id) == text::TokenKind::kUnused)
-      service->never_sampled_.push_back(id);
+    if (!service->has_text(id)) service->never_sampled_.push_back(id);
   }
   return service;
 }
 
-// The request's values over the checkpoint's defaults for the mode.
-engine::SamplingParams LocalChatService::resolve_sampling(const chat::ChatRequest& request) const {
-  const chat::Sampling& given = request.sampling;
-  const chat::Sampling& standard = request.prompt.enable_thinking ? options_.model.default_thinking
-                                                                  : options_.model.default_direct;
+bool LocalChatService::has_text(TokenId token) const {
+  return token >= 0 && token < tokenizer_->vocabulary_size() &&
+         tokenizer_->kind(token) != text::TokenKind::kUnused;
+}
+
+// The request's values over the checkpoint's.
+engine::SamplingParams LocalChatService::resolve_sampling(const chat::Sampling& given,
+                                                          const chat::Sampling& standard) const {
   const auto number = [](const std::optional<double>& value, const std::optional<double>& fallback,
                          double neutral) {
     return static_cast<float>(value.value_or(fallback.value_or(neutral)));
@@ -93,73 +120,141 @@ engine::SamplingParams LocalChatService::resolve_sampling(const chat::ChatReques
   params.seed = given.seed ? static_cast<std::uint64_t>(*given.seed) : random_seed();
   params.logit_bias = given.logit_bias;
   params.banned = never_sampled_;
-  if (!request.prompt.tools.empty() && request.tool_choice == chat::ToolChoice::kNone)
-    params.banned.push_back(tool_call_);
   return params;
 }
 
-Result<engine::EngineRequest, Refusal> LocalChatService::to_engine_request(
-    const chat::ChatRequest& request, const chat::Prompt& prompt) const {
-  auto tokens = chat::tokenise(prompt, *tokenizer_);
-  if (!tokens)
-    return Unexpected{Refusal{RefusalCode::kInternal, "The prompt could not be tokenised.", "", 0}};
-  const auto prompt_tokens = static_cast<std::int64_t>(tokens->ids.size());
-  const std::int64_t context = options_.model.max_context;
-  if (prompt_tokens >= context) {  // at least one token of answer must fit
+// A prompt that leaves room for one token at least; max_tokens cut to what is left.
+Result<LocalChatService::Room, Refusal> LocalChatService::measure_room(
+    std::size_t prompt_tokens, std::int32_t max_context, std::optional<std::int32_t> max_tokens,
+    std::int32_t choices, std::string_view param) const {
+  const model::BackendLimits limits = engine_.limits();
+  Room room;
+  room.context = std::min(options_.model.max_context, limits.max_context);
+  if (max_context > 0) room.context = std::min(room.context, max_context);
+  if (prompt_tokens >= static_cast<std::size_t>(room.context)) {
     return Unexpected{Refusal{RefusalCode::kContextLengthExceeded,
                               fmt::format("This model's maximum context length is {} tokens. "
-                                          "However, your messages resulted in {} tokens. "
-                                          "Please reduce the length of the messages.",
-                                          context, prompt_tokens),
-                              "messages", 0}};
+                                          "However, your {} resulted in {} tokens. "
+                                          "Please reduce the length of the {}.",
+                                          room.context, param, prompt_tokens, param),
+                              std::string(param), 0}};
   }
-  engine::EngineRequest engine_request;
-  engine_request.account = request.account;
-  engine_request.prompt = std::move(tokens->ids);
-  engine_request.boundaries = std::move(tokens->boundaries);
-  const std::int64_t room = context - prompt_tokens;
-  engine_request.max_tokens = static_cast<std::int32_t>(
-      std::min<std::int64_t>(request.max_tokens.value_or(static_cast<std::int32_t>(room)), room));
-  engine_request.end_tokens = end_tokens_;
-  engine_request.sampling = resolve_sampling(request);
-  engine_request.choices = request.choices;
-  return engine_request;
+  if (choices > limits.max_sequences) {
+    return Unexpected{Refusal{
+        RefusalCode::kInvalidRequest,
+        fmt::format("{} choices were asked for, but this server computes at most {} at once.",
+                    choices, limits.max_sequences),
+        "n", 0}};
+  }
+  room.answer = room.context - static_cast<std::int32_t>(prompt_tokens);
+  if (max_tokens) room.answer = std::min(room.answer, *max_tokens);
+  return room;
 }
 
-Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
-    chat::ChatRequest request, std::function<void()> on_ready) {
-  const chat::Prompt prompt = chat::render_prompt(request.prompt);
-  TRY_ASSIGN(engine::EngineRequest engine_request, to_engine_request(request, prompt));
-
-  chat::OutputOptions output;
-  output.starts_in_reasoning = prompt.ends_in_reasoning;
-  output.stop = request.stop;
-  if (!request.prompt.tools.empty())
-    output.tools = std::make_shared<const chat::ToolSet>(std::move(request.prompt.tools));
-  auto stream = std::make_unique<LocalChatStream>(
-      engine_, tokenizer_, std::move(output), request.choices, request.parallel_tool_calls,
-      static_cast<std::int64_t>(engine_request.prompt.size()));
-  auto submitted = engine_.submit(std::move(engine_request), std::move(on_ready));
+Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::submit(
+    engine::EngineRequest request, chat::OutputOptions output, bool parallel_tool_calls,
+    std::function<void()> on_ready) {
+  auto stream = std::make_unique<LocalChatStream>(engine_, tokenizer_, std::move(output),
+                                                  request.choices, parallel_tool_calls,
+                                                  static_cast<std::int64_t>(request.prompt.size()));
+  request.end_tokens = end_tokens_;
+  auto submitted = engine_.submit(std::move(request), std::move(on_ready));
   if (!submitted) return Unexpected{to_refusal(submitted.error(), options_.retry_after_s)};
   stream->attach(*std::move(submitted));
   return std::unique_ptr<chat::ChatStream>(std::move(stream));
 }
 
+Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
+    chat::ChatRequest request, std::function<void()> on_ready) {
+  const chat::Prompt prompt = render(request);
+  TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(prompt, *tokenizer_));
+  TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
+                                           request.max_tokens, request.choices, "messages"));
+  engine::EngineRequest engine_request;
+  engine_request.account = request.account;
+  engine_request.prompt = std::move(tokens.ids);
+  engine_request.boundaries = std::move(tokens.boundaries);
+  engine_request.max_tokens = room.answer;
+  engine_request.choices = request.choices;
+  engine_request.sampling =
+      resolve_sampling(request.sampling, thinks(request) ? options_.model.default_thinking
+                                                         : options_.model.default_direct);
+  if (!request.prompt.tools.empty() && request.tool_choice == chat::ToolChoice::kNone)
+    engine_request.sampling.banned.push_back(tool_call_);
+
+  chat::OutputOptions output;
+  output.starts_in_reasoning = prompt.ends_in_reasoning;
+  output.stop = std::move(request.stop);
+  if (!request.prompt.tools.empty())
+    output.tools = std::make_shared<const chat::ToolSet>(std::move(request.prompt.tools));
+  return submit(std::move(engine_request), std::move(output), request.parallel_tool_calls,
+                std::move(on_ready));
+}
+
+// Text becomes text tokens, whatever it spells. Ids are taken at their word, control tokens
+// included: nobody's text can turn into one by accident.
+Result<std::vector<TokenId>, Refusal> LocalChatService::text_prompt(
+    std::variant<std::string, std::vector<TokenId>> prompt) const {
+  std::vector<TokenId> ids;
+  if (const auto* text = std::get_if<std::string>(&prompt)) {
+    tokenizer_->encode_text(*text, ids);
+  } else {
+    ids = std::get<std::vector<TokenId>>(std::move(prompt));
+    const std::int32_t vocabulary = engine_.limits().vocabulary;
+    for (const TokenId id : ids) {
+      if (has_text(id) && id < vocabulary) continue;
+      return Unexpected{Refusal{RefusalCode::kInvalidRequest,
+                                fmt::format("Token id {} is not in the model's vocabulary.", id),
+                                "prompt", 0}};
+    }
+  }
+  if (ids.empty()) ids.push_back(end_of_text_);  // what stands between texts in training
+  return ids;
+}
+
 Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start_text(
-    chat::TextRequest, std::function<void()>) {
-  return Unexpected{Refusal{RefusalCode::kInternal, "Not there yet.", "", 0}};
+    chat::TextRequest request, std::function<void()> on_ready) {
+  engine::EngineRequest engine_request;
+  TRY_ASSIGN(engine_request.prompt, text_prompt(std::move(request.prompt)));
+  TRY_ASSIGN(const Room room, measure_room(engine_request.prompt.size(), request.max_context,
+                                           request.max_tokens, request.choices, "prompt"));
+  engine_request.account = request.account;
+  engine_request.max_tokens = room.answer;
+  engine_request.choices = request.choices;
+  engine_request.sampling = resolve_sampling(request.sampling, options_.model.default_direct);
+
+  chat::OutputOptions output;
+  output.plain = true;
+  output.stop = std::move(request.stop);
+  return submit(std::move(engine_request), std::move(output), true, std::move(on_ready));
 }
 
-Result<chat::PromptFacts, Refusal> LocalChatService::measure(const chat::ChatRequest&) {
-  return Unexpected{Refusal{RefusalCode::kInternal, "Not there yet.", "", 0}};
+Result<chat::PromptFacts, Refusal> LocalChatService::measure(const chat::ChatRequest& request) {
+  TRY_ASSIGN(const chat::TokenisedPrompt tokens, tokenise_prompt(render(request), *tokenizer_));
+  TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
+                                           request.max_tokens, request.choices, "messages"));
+  TokenDigest digest;
+  digest.add(tokens.ids);
+  return chat::PromptFacts{static_cast<std::int64_t>(tokens.ids.size()), digest.hex(), room.context,
+                           room.answer};
 }
 
-Result<std::vector<TokenId>, Refusal> LocalChatService::tokenise(std::string_view, bool) {
-  return Unexpected{Refusal{RefusalCode::kInternal, "Not there yet.", "", 0}};
+Result<std::vector<TokenId>, Refusal> LocalChatService::tokenise(std::string_view text,
+                                                                 bool control) {
+  std::vector<TokenId> ids;
+  control ? tokenizer_->encode_with_added_tokens(text, ids) : tokenizer_->encode_text(text, ids);
+  return ids;
 }
 
-Result<std::string, Refusal> LocalChatService::detokenise(std::span<const TokenId>) {
-  return Unexpected{Refusal{RefusalCode::kInternal, "Not there yet.", "", 0}};
+Result<std::string, Refusal> LocalChatService::detokenise(std::span<const TokenId> tokens) {
+  for (const TokenId id : tokens) {
+    if (id >= 0 && id < tokenizer_->vocabulary_size()) continue;
+    return Unexpected{Refusal{
+        RefusalCode::kInvalidRequest,
+        fmt::format("Token id {} is not between 0 and {}.", id, tokenizer_->vocabulary_size() - 1),
+        "tokens", 0}};
+  }
+  return tokenizer_->decode(tokens);
 }
 
 }  // namespace tessera::local

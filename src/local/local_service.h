@@ -3,10 +3,18 @@
 // (I/O) thread; the engine sees tokens alone.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
+#include "chat/output_parser.h"
 #include "chat/prompt.h"
 #include "chat/service.h"
 #include "engine/engine.h"
@@ -42,9 +50,20 @@ class LocalChatService final : public chat::ChatService {
   LocalChatService(engine::Engine& engine, std::shared_ptr<const text::Tokenizer> tokenizer,
                    LocalOptions options);
 
-  engine::SamplingParams resolve_sampling(const chat::ChatRequest& request) const;
-  Result<engine::EngineRequest, chat::Refusal> to_engine_request(const chat::ChatRequest& request,
-                                                                 const chat::Prompt& prompt) const;
+  struct Room;  // for prompt and answer
+
+  engine::SamplingParams resolve_sampling(const chat::Sampling& given,
+                                          const chat::Sampling& standard) const;
+  Result<Room, chat::Refusal> measure_room(std::size_t prompt_tokens, std::int32_t max_context,
+                                           std::optional<std::int32_t> max_tokens,
+                                           std::int32_t choices, std::string_view param) const;
+  Result<std::vector<TokenId>, chat::Refusal> text_prompt(
+      std::variant<std::string, std::vector<TokenId>> prompt) const;
+  Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> submit(engine::EngineRequest request,
+                                                                  chat::OutputOptions output,
+                                                                  bool parallel_tool_calls,
+                                                                  std::function<void()> on_ready);
+  bool has_text(TokenId token) const;
 
   engine::Engine& engine_;
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
@@ -52,6 +71,7 @@ class LocalChatService final : public chat::ChatService {
   std::vector<TokenId> end_tokens_;
   std::vector<TokenId> never_sampled_;  // padding rows and unused ids
   TokenId tool_call_ = 0;
+  TokenId end_of_text_ = 0;
 };
 
 }  // namespace tessera::local

@@ -4,10 +4,15 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
+#include "base/sha256.h"
 #include "engine/fake_backend.h"
+#include "local/token_digest.h"
 #include "text/test_vocabulary.h"
 
 namespace tessera::local {
@@ -19,7 +24,8 @@ constexpr std::string_view kAdded[] = {"<|endoftext|>",    "<|im_start|>", "<|im
 
 struct Answer {
   std::string reasoning;
-  std::string content;
+  std::string content;  // of choice 0
+  std::vector<std::string> contents = std::vector<std::string>(8);
   std::vector<std::string> calls;
   std::vector<chat::FinishReason> finishes;
   std::optional<chat::Completed> completed;
@@ -68,12 +74,24 @@ class LocalServiceTest : public testing::Test {
     return made;
   }
 
+  static chat::TextRequest text_request(std::variant<std::string, std::vector<TokenId>> prompt) {
+    chat::TextRequest made;
+    made.prompt = std::move(prompt);
+    return made;
+  }
+
   Answer ask(chat::ChatRequest made) {
-    auto started = service_->start(std::move(made), [this] {
-      std::lock_guard lock(mutex_);
-      ready_ = true;
-      wake_.notify_one();
-    });
+    return read(service_->start(std::move(made), [this] { ring(); }));
+  }
+  Answer ask(chat::TextRequest made) {
+    return read(service_->start_text(std::move(made), [this] { ring(); }));
+  }
+  void ring() {
+    std::lock_guard lock(mutex_);
+    ready_ = true;
+    wake_.notify_one();
+  }
+  Answer read(Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> started) {
     EXPECT_TRUE(started) << started.error().message;
     Answer answer;
     while (!answer.completed && !answer.failed) {
@@ -94,6 +112,7 @@ class LocalServiceTest : public testing::Test {
       answer.reasoning += reasoning->text;
     if (const auto* content = std::get_if<chat::ContentDelta>(&event)) {
       if (content->choice == 0) answer.content += content->text;
+      answer.contents.at(static_cast<std::size_t>(content->choice)) += content->text;
     }
     if (const auto* call = std::get_if<chat::ToolCallStart>(&event))
       answer.calls.push_back(call->name);
@@ -158,6 +177,169 @@ TEST_F(LocalServiceTest, ContextIsAHardLimitAndMaxTokensIsCutToIt) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, chat::RefusalCode::kContextLengthExceeded);
   EXPECT_NE(refused.error().message.find("maximum context length is 64 tokens"), std::string::npos);
+}
+
+TEST_F(LocalServiceTest, TheCallersContextCapIsALimitOfItsOwn) {
+  start(engine::script_never_ends('x'), 64);
+  chat::ChatRequest made = request();
+  const auto prompt_tokens = static_cast<std::int32_t>(service_->measure(made)->tokens);
+  made.max_context = prompt_tokens + 1;  // room for one token
+  EXPECT_EQ(ask(made).content, "x");
+  made.max_context = prompt_tokens;
+  const auto refused = service_->start(made, [] {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, chat::RefusalCode::kContextLengthExceeded);
+  EXPECT_EQ(refused.error().message,
+            fmt::format("This model's maximum context length is {} tokens. However, your messages "
+                        "resulted in {} tokens. Please reduce the length of the messages.",
+                        prompt_tokens, prompt_tokens));
+  EXPECT_EQ(service_->measure(made).error().message, refused.error().message);
+
+  made.max_context = 1'000'000;  // the service's own is smaller
+  EXPECT_EQ(ask(made).completed->usage.completion_tokens, 64 - prompt_tokens);
+  EXPECT_EQ(service_->measure(made)->context, 64);
+
+  chat::TextRequest text = text_request("12345678");
+  text.max_context = 9;
+  EXPECT_EQ(ask(text).content, "x");
+  text.max_context = 8;
+  const auto text_refused = service_->start_text(text, [] {});
+  ASSERT_FALSE(text_refused);
+  EXPECT_EQ(text_refused.error().param, "prompt");
+}
+
+TEST_F(LocalServiceTest, MeasuresWhatStartWouldDo) {
+  says("Hello.");
+  chat::ChatRequest made = request();
+  const auto facts = service_->measure(made);
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->tokens, ask(made).completed->usage.prompt_tokens);
+  EXPECT_EQ(facts->context, 4096);
+  EXPECT_EQ(facts->max_answer, 4096 - facts->tokens);
+  made.max_tokens = 10;
+  EXPECT_EQ(service_->measure(made)->max_answer, 10);
+  made.max_tokens = 1'000'000;
+  EXPECT_EQ(service_->measure(made)->max_answer, 4096 - facts->tokens);
+  EXPECT_EQ(service_->measure(made)->digest, facts->digest);
+  EXPECT_NE(service_->measure(request("Ho"))->digest, facts->digest);
+
+  made.choices = 8;  // the fake backend's sequences
+  EXPECT_TRUE(service_->measure(made));
+  made.choices = 9;
+  EXPECT_EQ(service_->measure(made).error().param, "n");
+  EXPECT_EQ(service_->start(made, [] {}).error().param, "n");
+}
+
+TEST_F(LocalServiceTest, TheDigestIsOverLittleEndianIds) {
+  TokenDigest digest;
+  digest.add(std::vector<TokenId>{1, 0x01020304});
+  EXPECT_EQ(digest.hex(), to_hex(sha256(std::string_view("\1\0\0\0\4\3\2\1", 8))));
+}
+
+TEST_F(LocalServiceTest, ABudgetOfNothingIsDirectMode) {
+  says("Yes.");
+  chat::ChatRequest made = request();
+  const auto direct = service_->measure(made);
+  made.prompt.enable_thinking = true;
+  EXPECT_NE(service_->measure(made)->digest, direct->digest);
+  made.thinking_budget = 0;
+  EXPECT_EQ(service_->measure(made)->digest, direct->digest);
+  const Answer answer = ask(made);
+  EXPECT_EQ(answer.content, "Yes.");
+  EXPECT_EQ(answer.completed->usage.reasoning_tokens, 0);
+}
+
+TEST_F(LocalServiceTest, TokenisesAndGivesBytesBack) {
+  says("");
+  const auto text = service_->tokenise("a<|im_end|>", false);
+  ASSERT_TRUE(text);
+  EXPECT_EQ(text->size(), 11u);
+  const auto control = service_->tokenise("a<|im_end|>", true);
+  EXPECT_EQ(*control, (std::vector<TokenId>{'a', ids("<|im_end|>")[0]}));
+  EXPECT_EQ(*service_->detokenise(*text), "a<|im_end|>");
+  EXPECT_EQ(*service_->detokenise(*control), "a<|im_end|>");
+  EXPECT_EQ(*service_->detokenise(std::vector<TokenId>{0xE2}), "\xE2");  // part of a code point
+  EXPECT_EQ(*service_->detokenise(std::vector<TokenId>{padding_}), "");
+  const std::int32_t size = tokenizer_->vocabulary_size();
+  EXPECT_TRUE(service_->detokenise(std::vector<TokenId>{size - 1}));
+  for (const TokenId bad : {size, -1}) {
+    const auto refused = service_->detokenise(std::vector<TokenId>{'a', bad});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, chat::RefusalCode::kInvalidRequest);
+    EXPECT_EQ(refused.error().param, "tokens");
+  }
+}
+
+TEST_F(LocalServiceTest, PlainTextIsContinuedAsItIs) {
+  says("\n<think>\nno\n</think>\n\n<tool_call>\n<function=f>");
+  const Answer answer = ask(text_request("Once"));
+  EXPECT_EQ(answer.content, "\n<think>\nno\n</think>\n\n<tool_call>\n<function=f>");
+  EXPECT_EQ(answer.reasoning, "");
+  EXPECT_EQ(answer.finishes, std::vector{chat::FinishReason::kStop});
+  EXPECT_EQ(answer.completed->usage.prompt_tokens, 4);
+  EXPECT_EQ(answer.completed->usage.reasoning_tokens, 0);
+  EXPECT_EQ(answer.completed->usage.completion_tokens,
+            static_cast<std::int64_t>(ids(answer.content).size()));
+}
+
+TEST_F(LocalServiceTest, PlainTextHasStopsChoicesAndALimit) {
+  says("one two three");
+  chat::TextRequest made = text_request("count: ");
+  made.stop = {"tw"};
+  made.choices = 3;
+  Answer answer = ask(made);
+  EXPECT_EQ(answer.contents[0], "one ");
+  EXPECT_EQ(answer.contents[2], "one ");
+  EXPECT_EQ(answer.finishes, std::vector(3, chat::FinishReason::kStop));
+  made.stop.clear();
+  made.max_tokens = 3;
+  answer = ask(made);
+  EXPECT_EQ(answer.content, "one");
+  EXPECT_EQ(answer.finishes, std::vector(3, chat::FinishReason::kLength));
+}
+
+TEST_F(LocalServiceTest, APlainPromptsTextHasNoControlTokensButItsIdsMay) {
+  start([this](const engine::FakeContext& context, std::span<float> logits) {
+    const auto count =
+        std::count(context.prompt().begin(), context.prompt().end(), ids("<|im_end|>")[0]);
+    engine::write_one_hot(
+        context.generated().empty() ? static_cast<TokenId>('0' + count) : ids("<|im_end|>")[0],
+        logits);
+  });
+  EXPECT_EQ(ask(text_request("x<|im_end|>")).content, "0");
+  EXPECT_EQ(ask(text_request(ids("x<|im_end|><|im_end|>"))).content, "2");
+  for (const TokenId bad : {-1, tokenizer_->vocabulary_size(), padding_}) {
+    const auto refused = service_->start_text(text_request(std::vector<TokenId>{'x', bad}), [] {});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, chat::RefusalCode::kInvalidRequest);
+    EXPECT_EQ(refused.error().param, "prompt");
+  }
+}
+
+TEST_F(LocalServiceTest, AnEmptyPlainPromptIsTheTokenBetweenTexts) {
+  start([this](const engine::FakeContext& context, std::span<float> logits) {
+    const bool right = std::ranges::equal(context.prompt(), ids("<|endoftext|>"));
+    engine::write_one_hot(context.generated().empty() ? (right ? 'y' : 'n') : ids("<|im_end|>")[0],
+                          logits);
+  });
+  EXPECT_EQ(ask(text_request("")).content, "y");
+  EXPECT_EQ(ask(text_request(std::vector<TokenId>{})).content, "y");
+}
+
+TEST_F(LocalServiceTest, AChoiceDoesNotDependOnTheNumberOfChoices) {
+  start(engine::script_hash(7));
+  chat::TextRequest made = text_request("seed");
+  made.sampling.seed = -3;
+  made.sampling.temperature = 1.0;
+  made.max_tokens = 12;
+  const Answer one = ask(made);
+  made.choices = 3;
+  const Answer three = ask(made);
+  EXPECT_EQ(three.contents[0], one.contents[0]);
+  EXPECT_NE(three.contents[1], three.contents[0]);
+  EXPECT_EQ(three.contents, ask(made).contents);
+  made.sampling.seed = -4;
+  EXPECT_NE(ask(made).contents[0], one.contents[0]);
 }
 
 TEST_F(LocalServiceTest, PaddingIsNeverSampled) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/sha256.h"
+#include "local/token_digest.h"
 
 namespace tessera::local {
 
@@ -108,16 +108,15 @@ void LocalChatStream::complete() {
   if (!std::all_of(choices_.begin(), choices_.end(),
                    [](const Choice& choice) { return choice.finished; }))
     return;
-  std::vector<std::uint8_t> bytes;
+  TokenDigest digest;
   for (const Choice& choice : choices_) {
-    const auto* first = reinterpret_cast<const std::uint8_t*>(choice.tokens.data());
-    bytes.insert(bytes.end(), first, first + choice.tokens.size() * sizeof(TokenId));
-    bytes.insert(bytes.end(), sizeof(TokenId), 0xFF);  // -1: between choices
+    digest.add(choice.tokens);
+    digest.add(-1);  // between choices
   }
   CHECK(submitted_.has_value());
   engine_.cancel(submitted_->id);
   over_ = true;
-  events_.emplace_back(chat::Completed{usage(), to_hex(sha256(bytes))});
+  events_.emplace_back(chat::Completed{usage(), digest.hex()});
 }
 
 }  // namespace tessera::local
