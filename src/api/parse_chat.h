@@ -1,26 +1,24 @@
 // The body of POST /v1/chat/completions → a typed, checked request. Parsed once; every check and
 // every action uses the result. Which fields there are, and what is done with each: one table
-// (parse_chat.cpp).
+// (chat_fields.cpp).
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "api/fields.h"
+#include "api/error.h"
 #include "api/limits.h"
+#include "base/json.h"
+#include "base/result.h"
 #include "chat/request.h"
 
 namespace tessera::api {
 
-struct ChatCompletionRequest {
-  std::string model;
-  chat::ChatRequest chat;
-  bool stream = false;
-  bool include_usage = false;
-  std::vector<std::string>
-      ignored;  // names of unknown top-level fields, for X-Tessera-Ignored-Params
-};
+template <class T>
+using Parsed = Result<T, ApiError>;
 
 // How messages are read. As the template takes them is for showing prompts (`tessera render`): what
 // the chat template prints and the API refuses goes through, that is missing call ids, tool names
@@ -31,17 +29,32 @@ struct Reading {
   bool number_media = false;
 };
 
-// `vocabulary`: token ids in logit_bias must lie below it.
-Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const RequestLimits& limits,
-                                         std::int32_t vocabulary, const Reading& reading = {});
+struct ParseOptions {
+  std::int32_t vocabulary = 0;                                 // token ids must lie below it
+  std::int64_t max_choices = kRequestLimits.standard_choices;  // the operator's or tier's cap on n
+  bool strict = false;  // unknown fields are refused, not ignored
+  Reading reading = {};
+};
 
-// Its parts, each in a file of its own.
-Parsed<std::vector<chat::Message>> parse_messages(const json::Value& value,
-                                                  const RequestLimits& limits,
-                                                  const Reading& reading);
-Parsed<std::vector<json::Value>> parse_tools(const json::Value& value, const RequestLimits& limits,
-                                             const Reading& reading);
-// Which tools may be used; `tools` tells whether the request has any.
-Parsed<chat::ToolChoice> parse_tool_choice(const json::Value& value, bool has_tools);
+// What requests for chats and for plain text have in common beyond what the service is told.
+struct CommonRequest {
+  std::string model;
+  bool stream = false;
+  bool include_usage = false;
+  bool include_obfuscation = false;
+  std::vector<std::string> ignored;  // unknown top-level fields, for X-Tessera-Ignored-Params
+};
+
+struct ChatCompletionRequest : CommonRequest {
+  chat::ChatRequest chat;
+  std::optional<json::Object> metadata;  // echoed in the answer
+};
+
+Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const ParseOptions& options);
+
+// All that parse_chat() would refuse, not the first fault alone: at most one for each top-level
+// field and each message. Empty: the body is good. At most `kMaxProblems`.
+constexpr std::size_t kMaxProblems = 100;
+std::vector<ApiError> check_chat(std::string_view body, const ParseOptions& options);
 
 }  // namespace tessera::api

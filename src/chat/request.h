@@ -53,15 +53,32 @@ struct Sampling {
   std::vector<std::pair<TokenId, float>> logit_bias;
 };
 
-enum class ToolChoice : std::uint8_t {
-  kNone,
-  kAuto
-};  // required and named come with constrained decoding
+// Which tools may be, or must be, called.
+struct ToolChoice {
+  enum class Mode : std::uint8_t {
+    kNone,      // no calls; the tools stay in the prompt
+    kAuto,      // the model decides
+    kRequired,  // at least one call
+    kNamed      // exactly one call, of names[0]
+  };
+  Mode mode = Mode::kAuto;
+  std::vector<std::string> names;  // the only tools that may be called; empty: all
+};
+
+// What the answer's content must be.
+struct ResponseFormat {
+  enum class Kind : std::uint8_t { kText, kJsonObject, kJsonSchema };
+  Kind kind = Kind::kText;
+  std::string name;    // of the schema
+  json::Value schema;  // an object, with kJsonSchema
+  bool strict = false;
+};
 
 struct ChatRequest {
   PromptInput prompt;
   Sampling sampling;
-  ToolChoice tool_choice = ToolChoice::kAuto;
+  ToolChoice tool_choice;
+  ResponseFormat response_format;
   std::optional<std::int32_t> max_tokens;  // absent: what is left of the context
   std::vector<std::string> stop;           // not applied inside reasoning or tool calls
   std::int32_t choices = 1;                // n

@@ -179,7 +179,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   engine_request.sampling =
       resolve_sampling(request.sampling, thinks(request) ? options_.model.default_thinking
                                                          : options_.model.default_direct);
-  if (!request.prompt.tools.empty() && request.tool_choice == chat::ToolChoice::kNone)
+  if (!request.prompt.tools.empty() && request.tool_choice.mode == chat::ToolChoice::Mode::kNone)
     engine_request.sampling.banned.push_back(tool_call_);
 
   chat::OutputOptions output;

@@ -357,7 +357,7 @@ TEST_F(LocalServiceTest, ToolChoiceNoneKeepsTheModelFromCalling) {
   });
   chat::ChatRequest made = request();
   made.prompt.tools.push_back(*json::parse(R"({"type":"function","function":{"name":"f"}})"));
-  made.tool_choice = chat::ToolChoice::kNone;
+  made.tool_choice.mode = chat::ToolChoice::Mode::kNone;
   EXPECT_EQ(ask(std::move(made)).content, "n");
 }
 
