@@ -224,7 +224,7 @@ void ApiHandler::chat_completions(const http::RequestHead& head, const std::stri
     return refuse_with(
         {ErrorId::kModelUnavailable, "The model is not available now. Please retry.", "", 5});
 
-  auto parsed = parse_chat(body, options_.limits, service_.model().vocabulary);
+  auto parsed = parse_chat(body, {.vocabulary = service_.model().vocabulary});
   if (!parsed) return refuse_with(parsed.error());
   if (!serves(parsed->model)) {
     return refuse_with(

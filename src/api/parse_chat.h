@@ -9,16 +9,12 @@
 #include <string_view>
 #include <vector>
 
-#include "api/error.h"
+#include "api/fields.h"
 #include "api/limits.h"
 #include "base/json.h"
-#include "base/result.h"
 #include "chat/request.h"
 
 namespace tessera::api {
-
-template <class T>
-using Parsed = Result<T, ApiError>;
 
 // How messages are read. As the template takes them is for showing prompts (`tessera render`): what
 // the chat template prints and the API refuses goes through, that is missing call ids, tool names

@@ -8,7 +8,7 @@
 namespace tessera::api {
 namespace {
 
-constexpr std::int32_t kVocabulary = 1000;
+const ParseOptions kOptions{.vocabulary = 1000};
 
 std::string body(const std::string& more,
                  const std::string& messages = R"([{"role":"user","content":"x"}])") {
@@ -23,12 +23,12 @@ std::string repeat(const std::string& item, std::size_t n) {
 }
 
 void expect_ok(const std::string& text) {
-  const auto parsed = parse_chat(text, {}, kVocabulary);
+  const auto parsed = parse_chat(text, kOptions);
   EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message);
 }
 
 void expect_refused(const std::string& text, ErrorId id, const std::string& param) {
-  const auto parsed = parse_chat(text, {}, kVocabulary);
+  const auto parsed = parse_chat(text, kOptions);
   ASSERT_FALSE(parsed) << text.substr(0, 200);
   EXPECT_EQ(row(parsed.error().id).code, row(id).code) << parsed.error().message;
   EXPECT_EQ(parsed.error().param, param);
@@ -88,13 +88,13 @@ TEST(ParseChatLimits, LogitBias) {
     for (std::size_t i = 0; i < n; ++i) entries += fmt::format("{}\"{}\":1", i == 0 ? "" : ",", i);
     return body(R"("logit_bias":{)" + entries + "}");
   };
-  const auto parsed = parse_chat(biases(1'000), {}, kVocabulary);
+  const auto parsed = parse_chat(biases(1'000), kOptions);
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->chat.sampling.logit_bias.size(), 1'000u);
   expect_refused(biases(1'001), ErrorId::kInvalidValue,
                  "logit_bias");  // token 1000 is outside the vocabulary
-  EXPECT_TRUE(parse_chat(biases(1'024), {}, 2'000));
-  EXPECT_FALSE(parse_chat(biases(1'025), {}, 2'000));
+  EXPECT_TRUE(parse_chat(biases(1'024), {.vocabulary = 2'000}));
+  EXPECT_FALSE(parse_chat(biases(1'025), {.vocabulary = 2'000}));
 }
 
 TEST(ParseChatLimits, Choices) {
@@ -116,7 +116,7 @@ TEST(ParseChat, ReadsWhatItIsTold) {
            R"("max_tokens":10,"max_completion_tokens":1e2,"stop":"\u0000","stream":true,)"
            R"("stream_options":{"include_usage":true},"surprise":1,"n":2.0,)"
            R"("chat_template_kwargs":{"enable_thinking":true,"preserve_thinking":true,"x":0})"),
-      {}, kVocabulary);
+      kOptions);
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(parsed->chat.sampling.temperature, 0.5);
   EXPECT_EQ(parsed->chat.sampling.top_p, 0.0);
@@ -132,11 +132,11 @@ TEST(ParseChat, ReadsWhatItIsTold) {
 }
 
 TEST(ParseChat, ThinkingIsOptIn) {
-  EXPECT_FALSE(parse_chat(body(""), {}, kVocabulary)->chat.prompt.enable_thinking);
-  EXPECT_FALSE(parse_chat(body(R"("chat_template_kwargs":{})"), {}, kVocabulary)
-                   ->chat.prompt.enable_thinking);
-  EXPECT_FALSE(parse_chat(body(R"("reasoning_effort":"high")"), {}, kVocabulary)
-                   ->chat.prompt.enable_thinking);
+  EXPECT_FALSE(parse_chat(body(""), kOptions)->chat.prompt.enable_thinking);
+  EXPECT_FALSE(
+      parse_chat(body(R"("chat_template_kwargs":{})"), kOptions)->chat.prompt.enable_thinking);
+  EXPECT_FALSE(
+      parse_chat(body(R"("reasoning_effort":"high")"), kOptions)->chat.prompt.enable_thinking);
 }
 
 TEST(ParseChat, RolesAndParts) {
@@ -147,7 +147,7 @@ TEST(ParseChat, RolesAndParts) {
           R"({"role":"assistant","content":null,"reasoning":"old","reasoning_content":"new","tool_calls":[)"
           R"({"id":"c","type":"function","function":{"name":"f","arguments":{"x":[1.50]}}}]},)"
           R"({"role":"tool","tool_call_id":"c","content":""}])"),
-      {}, kVocabulary);
+      kOptions);
   ASSERT_TRUE(parsed) << parsed.error().message;
   const std::vector<chat::Message>& messages = parsed->chat.prompt.messages;
   EXPECT_EQ(messages[0].role, chat::Role::kSystem);
@@ -161,7 +161,7 @@ TEST(ParseChat, NeverCrashesOnTheBodyCutAnywhere) {
   const std::string whole = body(
       R"("tools":[{"type":"function","function":{"name":"f"}}],"stop":["a"],"logit_bias":{"5":1})");
   for (std::size_t length = 0; length < whole.size(); ++length) {
-    EXPECT_FALSE(parse_chat(std::string_view(whole).substr(0, length), {}, kVocabulary));
+    EXPECT_FALSE(parse_chat(std::string_view(whole).substr(0, length), kOptions));
   }
 }
 

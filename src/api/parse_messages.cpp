@@ -4,21 +4,29 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <unordered_map>
 #include <unordered_set>
 
-#include "api/parse_chat.h"
+#include "api/chat_fields.h"
+#include "api/request_context.h"
 
 namespace tessera::api {
 namespace {
 
 // What the readers below hold a message to.
 struct Rules {
-  const RequestLimits& limits;
-  bool as_template;   // Reading::kTemplate
+  bool as_template;   // Reading
   bool number_media;  // the template's add_vision_id
   int* images;        // seen so far, for the numbers
   int* videos;
 };
+
+// A checked string member; null when it is absent.
+Parsed<const std::string*> read_text(const json::Object& object, const std::string& path,
+                                     const Field& field, bool required) {
+  TRY_ASSIGN(const json::Value* value, read_member(object, path, field, required));
+  return value == nullptr ? nullptr : value->if_string();
+}
 
 using chat::Message;
 using chat::Role;
@@ -39,44 +47,51 @@ std::optional<std::string> media_placeholder(const json::Object& part, std::stri
   return std::nullopt;
 }
 
-Parsed<std::string> read_part(const json::Value& part, const std::string& path, bool assistant,
-                              const Rules& rules) {
-  TRY_ASSIGN(const json::Object* object, read_object(part, path));
-  std::string_view type = rules.as_template ? "text" : "";
-  if (!rules.as_template || object->contains("type")) {
-    TRY_ASSIGN(const json::Value* type_value, require(*object, "type", path));
-    TRY_ASSIGN(type, read_string(*type_value, join(path, "type")));
-  }
-  if (rules.as_template) {
-    if (std::optional<std::string> placeholder = media_placeholder(*object, type, rules))
-      return *std::move(placeholder);
-  }
-  const bool refusal = type == "refusal" && assistant;
-  if (type == "text" || refusal) {
-    const std::string_view key = refusal ? "refusal" : "text";
-    TRY_ASSIGN(const json::Value* text, require(*object, key, path));
-    TRY_ASSIGN(const std::string_view string, read_string(*text, join(path, key)));
-    return std::string(string);
-  }
-  static constexpr std::array<std::string_view, 5> kMedia = {"image_url", "input_audio", "file",
-                                                             "image", "video_url"};
-  const bool media = std::find(kMedia.begin(), kMedia.end(), type) != kMedia.end();
-  return refuse(media ? ErrorId::kUnsupportedContent : ErrorId::kInvalidValue,
-                fmt::format("Invalid '{}.type': {}.", path,
-                            media ? "this model takes text alone" : "expected 'text'"),
-                join(path, "type"));
+bool is_media(std::string_view type) {
+  static constexpr std::array<std::string_view, 7> kMedia = {
+      "image_url", "input_audio", "file", "image", "video_url", "video", "audio_url"};
+  return std::find(kMedia.begin(), kMedia.end(), type) != kMedia.end();
 }
 
-// A string, or an array of text parts, joined.
+Parsed<std::string> read_part(const json::Value& part, const std::string& path, bool assistant,
+                              const Rules& rules) {
+  static const Field& kPart = chat_field("messages[].content[]");
+  static const Field& kType = chat_field("messages[].content[].type");
+  static const Field& kText = chat_field("messages[].content[].text");
+  static const Field& kRefusal = chat_field("messages[].content[].refusal");
+  TRY(check_field(kPart, part, path));
+  const json::Object& object = *part.if_object();
+  const json::Value* type_value = optional_member(object, "type");
+  const std::string* given = type_value == nullptr ? nullptr : type_value->if_string();
+  if (rules.as_template) {
+    if (std::optional<std::string> placeholder =
+            media_placeholder(object, given == nullptr ? "" : *given, rules))
+      return *std::move(placeholder);
+  }
+  if (given != nullptr && is_media(*given)) {
+    return refuse(ErrorId::kUnsupportedContent,
+                  fmt::format("Invalid '{}.type': this model takes text alone.", path),
+                  join(path, "type"));
+  }
+  TRY_ASSIGN(const std::string* type, read_text(object, path, kType, !rules.as_template));
+  const bool refusal = type != nullptr && *type == "refusal";
+  if (refusal && !assistant) {
+    return refuse(ErrorId::kInvalidValue,
+                  fmt::format("Invalid '{}.type': 'refusal' is for assistant messages.", path),
+                  join(path, "type"));
+  }
+  TRY_ASSIGN(const std::string* text, read_text(object, path, refusal ? kRefusal : kText, true));
+  return *text;
+}
+
+// A string, or an array of text parts, joined. `value` has passed its row.
 Parsed<std::string> read_content(const json::Value& value, const std::string& path, bool assistant,
                                  const Rules& rules) {
   if (const std::string* text = value.if_string()) return *text;
-  if (value.if_array() == nullptr)
-    return wrong_type("a string or an array of content parts", value, path);
-  TRY_ASSIGN(const json::Array* parts, read_array(value, path, 1, rules.limits.content_parts));
+  const json::Array& parts = *value.if_array();
   std::string joined;
-  for (std::size_t i = 0; i < parts->size(); ++i) {
-    TRY_ASSIGN(const std::string text, read_part((*parts)[i], join(path, i), assistant, rules));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    TRY_ASSIGN(const std::string text, read_part(parts[i], join(path, i), assistant, rules));
     joined += text;
   }
   return joined;
@@ -84,60 +99,82 @@ Parsed<std::string> read_content(const json::Value& value, const std::string& pa
 
 Parsed<chat::ToolCall> read_tool_call(const json::Value& value, const std::string& path,
                                       const Rules& rules) {
-  TRY_ASSIGN(const json::Object* object, read_object(value, path));
+  static const Field& kCall = chat_field("messages[].tool_calls[]");
+  static const Field& kId = chat_field("messages[].tool_calls[].id");
+  static const Field& kType = chat_field("messages[].tool_calls[].type");
+  static const Field& kFunction = chat_field("messages[].tool_calls[].function");
+  static const Field& kName = chat_field("messages[].tool_calls[].function.name");
+  static const Field& kArguments = chat_field("messages[].tool_calls[].function.arguments");
+  TRY(check_field(kCall, value, path));
+  const json::Object& object = *value.if_object();
+  if (is_custom(value)) {
+    return refuse(ErrorId::kUnsupportedValue,
+                  fmt::format("Unsupported '{}.type': calls of custom tools are not supported by "
+                              "this version.",
+                              path),
+                  join(path, "type"));
+  }
   chat::ToolCall call;
-  if (!rules.as_template || object->contains("id")) {
-    TRY_ASSIGN(const json::Value* id, require(*object, "id", path));
-    TRY_ASSIGN(call.id, read_string(*id, join(path, "id"), rules.limits.id_bytes));
-  }
-  if (const json::Value* type = optional_member(*object, "type")) {
-    static constexpr std::array<std::string_view, 1> kTypes = {"function"};
-    TRY(read_one_of(*type, join(path, "type"), kTypes));
-  }
-  const bool wrapped = !rules.as_template || object->contains("function");
+  TRY_ASSIGN(const std::string* id, read_text(object, path, kId, !rules.as_template));
+  if (id != nullptr) call.id = *id;
+  TRY(read_member(object, path, kType));
+  const bool wrapped = !rules.as_template || object.contains("function");
   const std::string function_path = wrapped ? join(path, "function") : path;
-  const json::Object* function = object;
+  const json::Object* function = &object;
   if (wrapped) {
-    TRY_ASSIGN(const json::Value* function_value, require(*object, "function", path));
-    TRY_ASSIGN(function, read_object(*function_value, function_path));
+    TRY_ASSIGN(const json::Value* inner, read_member(object, path, kFunction));
+    function = inner->if_object();
   }
-  TRY_ASSIGN(const json::Value* name, require(*function, "name", function_path));
   // Any text: histories come from other servers, too, and a name here is only shown to the model.
-  TRY_ASSIGN(call.name, read_string(*name, join(function_path, "name"), rules.limits.id_bytes));
-  if (const json::Value* arguments = optional_member(*function, "arguments")) {
-    if (arguments->if_object() != nullptr) {
-      call.arguments = json::to_text(*arguments);  // some clients send the object itself
-    } else {
-      TRY_ASSIGN(call.arguments, read_string(*arguments, join(function_path, "arguments")));
-    }
+  TRY_ASSIGN(const std::string* name, read_text(*function, function_path, kName, true));
+  call.name = *name;
+  TRY_ASSIGN(const json::Value* arguments, read_member(*function, function_path, kArguments));
+  if (arguments != nullptr) {  // some clients send the object itself
+    call.arguments =
+        arguments->if_string() != nullptr ? *arguments->if_string() : json::to_text(*arguments);
   }
   return call;
 }
 
+Parsed<void> read_tool_calls(const json::Object& object, const std::string& path,
+                             const Rules& rules, Message& message) {
+  static const Field& kCalls = chat_field("messages[].tool_calls");
+  TRY_ASSIGN(const json::Value* value, read_member(object, path, kCalls));
+  if (value == nullptr) return {};
+  const std::string calls_path = join(path, "tool_calls");
+  std::unordered_set<std::string> ids;
+  for (std::size_t i = 0; i < value->if_array()->size(); ++i) {
+    const std::string call_path = join(calls_path, i);
+    TRY_ASSIGN(chat::ToolCall call, read_tool_call((*value->if_array())[i], call_path, rules));
+    if (!ids.insert(call.id).second && !rules.as_template) {
+      return refuse(
+          ErrorId::kInvalidValue,
+          fmt::format("Invalid '{}.id': another call of this message has the same id.", call_path),
+          join(call_path, "id"));
+    }
+    message.tool_calls.push_back(std::move(call));
+  }
+  return {};
+}
+
 Parsed<void> read_assistant(const json::Object& object, const std::string& path, const Rules& rules,
                             Message& message) {
-  for (const std::string_view key : {"function_call", "audio"}) {
-    if (optional_member(object, key) != nullptr) {
-      return refuse(ErrorId::kUnsupportedParameter,
-                    fmt::format("Unsupported parameter: '{}'.", join(path, key)), join(path, key));
-    }
+  static const Field& kFunctionCall = chat_field("messages[].function_call");
+  static const Field& kAudio = chat_field("messages[].audio");
+  static const Field& kReasoning = chat_field("messages[].reasoning");
+  static const Field& kReasoningContent = chat_field("messages[].reasoning_content");
+  static const Field& kRefusal = chat_field("messages[].refusal");
+  TRY(read_member(object, path, kFunctionCall));
+  TRY(read_member(object, path, kAudio));
+  TRY(read_tool_calls(object, path, rules, message));
+  for (const Field* field : {&kReasoning, &kReasoningContent}) {  // the second wins
+    TRY_ASSIGN(const std::string* text, read_text(object, path, *field, false));
+    if (text != nullptr) message.reasoning = *text;
   }
-  if (const json::Value* calls_value = optional_member(object, "tool_calls")) {
-    const std::string calls_path = join(path, "tool_calls");
-    TRY_ASSIGN(const json::Array* calls,
-               read_array(*calls_value, calls_path, 0, rules.limits.tool_calls_per_message));
-    for (std::size_t i = 0; i < calls->size(); ++i) {
-      TRY_ASSIGN(chat::ToolCall call, read_tool_call((*calls)[i], join(calls_path, i), rules));
-      message.tool_calls.push_back(std::move(call));
-    }
-  }
-  for (const std::string_view key : {"reasoning", "reasoning_content"}) {  // the second wins
-    if (const json::Value* reasoning = optional_member(object, key)) {
-      TRY_ASSIGN(const std::string_view text, read_string(*reasoning, join(path, key)));
-      message.reasoning = text;
-    }
-  }
-  if (optional_member(object, "content") == nullptr && message.tool_calls.empty()) {
+  TRY_ASSIGN(const std::string* refusal, read_text(object, path, kRefusal, false));
+  if (refusal != nullptr) message.content = *refusal;
+  if (optional_member(object, "content") == nullptr && refusal == nullptr &&
+      message.tool_calls.empty()) {
     return refuse(
         ErrorId::kMissingRequiredParameter,
         fmt::format("Missing '{}': an assistant message needs content unless it has tool_calls.",
@@ -148,66 +185,96 @@ Parsed<void> read_assistant(const json::Object& object, const std::string& path,
 }
 
 Parsed<Role> read_role(const json::Object& object, const std::string& path) {
-  TRY_ASSIGN(const json::Value* value, require(object, "role", path));
-  static constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user",
-                                                             "assistant", "tool"};
-  TRY_ASSIGN(const std::string_view role, read_one_of(*value, join(path, "role"), kRoles));
-  if (role == "user") return Role::kUser;
-  if (role == "assistant") return Role::kAssistant;
-  if (role == "tool") return Role::kTool;
+  static const Field& kRole = chat_field("messages[].role");
+  const json::Value* value = optional_member(object, "role");
+  if (value != nullptr && value->if_string() != nullptr && *value->if_string() == "function") {
+    return refuse(ErrorId::kUnsupportedValue,
+                  fmt::format("Unsupported '{}.role': the deprecated role 'function' is not "
+                              "supported; use 'tool'.",
+                              path),
+                  join(path, "role"));
+  }
+  TRY_ASSIGN(const std::string* role, read_text(object, path, kRole, true));
+  if (*role == "user") return Role::kUser;
+  if (*role == "assistant") return Role::kAssistant;
+  if (*role == "tool") return Role::kTool;
   return Role::kSystem;
 }
 
 Parsed<Message> read_message(const json::Value& value, const std::string& path,
                              const Rules& rules) {
-  TRY_ASSIGN(const json::Object* object, read_object(value, path));
+  static const Field& kMessage = chat_field("messages[]");
+  static const Field& kName = chat_field("messages[].name");
+  static const Field& kContent = chat_field("messages[].content");
+  static const Field& kCallId = chat_field("messages[].tool_call_id");
+  TRY(check_field(kMessage, value, path));
+  const json::Object& object = *value.if_object();
   Message message;
-  TRY_ASSIGN(message.role, read_role(*object, path));
-  if (const json::Value* name = optional_member(*object, "name"))
-    TRY(read_string(*name, join(path, "name")));
-  if (message.role == Role::kAssistant) {
-    TRY(read_assistant(*object, path, rules, message));
-  } else {
-    TRY(require(*object, "content", path));
+  TRY_ASSIGN(message.role, read_role(object, path));
+  TRY(read_member(object, path, kName));
+  const bool assistant = message.role == Role::kAssistant;
+  if (assistant) TRY(read_assistant(object, path, rules, message));
+  TRY_ASSIGN(const json::Value* content, read_member(object, path, kContent, !assistant));
+  if (content != nullptr) {
+    TRY_ASSIGN(message.content, read_content(*content, join(path, "content"), assistant, rules));
   }
-  if (const json::Value* content = optional_member(*object, "content")) {
-    TRY_ASSIGN(message.content, read_content(*content, join(path, "content"),
-                                             message.role == Role::kAssistant, rules));
-  }
-  if (message.role == Role::kTool && (!rules.as_template || object->contains("tool_call_id"))) {
-    TRY_ASSIGN(const json::Value* id, require(*object, "tool_call_id", path));
-    TRY_ASSIGN(message.tool_call_id,
-               read_string(*id, join(path, "tool_call_id"), rules.limits.id_bytes));
+  if (message.role == Role::kTool) {
+    TRY_ASSIGN(const std::string* id, read_text(object, path, kCallId, !rules.as_template));
+    if (id != nullptr) message.tool_call_id = *id;
   }
   return message;
 }
 
-}  // namespace
-
-Parsed<std::vector<Message>> parse_messages(const json::Value& value, const RequestLimits& limits,
-                                            const Reading& reading) {
-  TRY_ASSIGN(const json::Array* array, read_array(value, "messages", 1, limits.messages));
-  int images = 0;
-  int videos = 0;
-  const Rules rules{limits, reading.as_template, reading.number_media, &images, &videos};
-  std::vector<Message> messages;
-  messages.reserve(array->size());
-  std::unordered_set<std::string> call_ids;
-  for (std::size_t i = 0; i < array->size(); ++i) {
-    const std::string path = join("messages", i);
-    TRY_ASSIGN(Message message, read_message((*array)[i], path, rules));
-    for (const chat::ToolCall& call : message.tool_calls) call_ids.insert(call.id);
-    const bool answers = message.role == Role::kTool && !rules.as_template;
-    if (answers && !call_ids.contains(message.tool_call_id)) {
+// Tool calls that results may answer. An id may come again in a later message, and is open again
+// then.
+class OpenCalls {
+ public:
+  void add(const Message& message) {
+    for (const chat::ToolCall& call : message.tool_calls) answered_[call.id] = false;
+  }
+  Parsed<void> answer(const std::string& id, const std::string& path) {
+    const auto found = answered_.find(id);
+    if (found == answered_.end() || found->second) {
       return refuse(ErrorId::kInvalidValue,
-                    fmt::format("Invalid '{}.tool_call_id': no earlier assistant message has a "
-                                "tool call with this id.",
-                                path),
+                    fmt::format("Invalid '{}.tool_call_id': {}.", path,
+                                found == answered_.end()
+                                    ? "no earlier assistant message has a tool call with this id"
+                                    : "an earlier message has the result of this call already"),
                     join(path, "tool_call_id"));
     }
-    messages.push_back(std::move(message));
+    found->second = true;
+    return {};
   }
-  return messages;
+
+ private:
+  std::unordered_map<std::string, bool> answered_;
+};
+
+Parsed<void> add_message(const json::Value& value, const std::string& path, const Rules& rules,
+                         OpenCalls& calls, std::vector<Message>& messages) {
+  TRY_ASSIGN(Message message, read_message(value, path, rules));
+  calls.add(message);
+  if (message.role == Role::kTool && !rules.as_template)
+    TRY(calls.answer(message.tool_call_id, path));
+  messages.push_back(std::move(message));
+  return {};
+}
+
+}  // namespace
+
+Parsed<void> read_messages(const json::Value& value, const Field& field, Context& context) {
+  int images = 0;
+  int videos = 0;
+  const Reading& reading = context.options.reading;
+  const Rules rules{reading.as_template, reading.number_media, &images, &videos};
+  const json::Array& array = *value.if_array();
+  std::vector<Message>& messages = context.chat->chat.prompt.messages;
+  messages.reserve(array.size());
+  OpenCalls calls;
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    TRY(settle(add_message(array[i], join(field.path, i), rules, calls, messages), context));
+  }
+  return {};
 }
 
 }  // namespace tessera::api

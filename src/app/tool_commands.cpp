@@ -88,7 +88,8 @@ int run_render() {
   const api::Reading reading{.as_template = true,
                              .number_media = template_flag(body, "add_vision_id", false)};
   const auto parsed =
-      api::parse_chat(with_model(body), {}, std::numeric_limits<std::int32_t>::max(), reading);
+      api::parse_chat(with_model(body),
+                      {.vocabulary = std::numeric_limits<std::int32_t>::max(), .reading = reading});
   if (!parsed) {
     const std::string& param = parsed.error().param;
     return report({ErrorCode::kInvalidArgument,
