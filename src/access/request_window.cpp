@@ -1,0 +1,102 @@
+#include "access/request_window.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace tessera::access {
+namespace {
+
+constexpr Clock::Duration kCoarse = std::chrono::milliseconds(10);
+
+std::int32_t burst_limit(const Tier& tier) {
+  return tier.burst_requests_per_minute.value_or(std::numeric_limits<std::int32_t>::max());
+}
+
+}  // namespace
+
+void RequestWindow::forget(Clock::Instant now) {
+  while (!marks_.empty() && marks_.front().time + kWindow <= now) {
+    count_ -= marks_.front().requests;
+    marks_.pop_front();
+  }
+  while (!bursts_.empty() && bursts_.front() + kHour <= now) bursts_.pop_front();
+}
+
+void RequestWindow::add(Clock::Instant time, std::int32_t requests) {
+  // A tier whose limit was lowered may have left a mark that is rounded up.
+  if (!marks_.empty() && marks_.back().time >= time) {
+    marks_.back().requests += requests;
+  } else {
+    marks_.push_back({time, requests});
+  }
+  count_ += requests;
+}
+
+Clock::Instant RequestWindow::when_below(std::int32_t limit, Clock::Instant now) const {
+  Clock::Instant when = now;
+  std::int32_t left = count_;
+  for (const Mark& mark : marks_) {
+    if (left < limit) break;
+    left -= mark.requests;
+    when = mark.time + kWindow;
+  }
+  return when;
+}
+
+bool RequestWindow::in_burst(Clock::Instant at) const {
+  return !bursts_.empty() && at < bursts_.back() + kWindow;
+}
+
+Clock::Duration RequestWindow::wait(Clock::Instant now, const Tier& tier) {
+  forget(now);
+  Clock::Instant passes = when_below(*tier.requests_per_minute, now);
+  if (passes == now) return {};
+  const Clock::Instant room = when_below(burst_limit(tier), now);
+  if (in_burst(room)) {
+    passes = std::min(passes, room);
+  } else if (tier.burst_minutes_per_hour > 0) {
+    const auto allowed = static_cast<std::size_t>(tier.burst_minutes_per_hour);
+    const Clock::Instant may_begin =
+        bursts_.size() < allowed ? now : bursts_[bursts_.size() - allowed] + kHour;
+    passes = std::min(passes, std::max(room, may_begin));
+  }
+  return passes - now;
+}
+
+void RequestWindow::take(Clock::Instant now, const Tier& tier) {
+  forget(now);
+  const std::int32_t sustained = *tier.requests_per_minute;
+  if (count_ >= sustained && !in_burst(now)) bursts_.push_back(now);
+  const bool exact = sustained <= kExactLimit && burst_limit(tier) <= kExactLimit;
+  const Clock::Duration past = now.time_since_epoch() % kCoarse;
+  add(exact || past == Clock::Duration{} ? now : now - past + kCoarse, 1);
+}
+
+void RequestWindow::seed(Clock::Instant now, std::int32_t requests) {
+  forget(now);
+  if (requests > 0) add(now, requests);
+}
+
+RateState RequestWindow::state(Clock::Instant now, const Tier& tier) {
+  forget(now);
+  RateState state;
+  state.limit = *tier.requests_per_minute;
+  state.remaining = std::max(0, state.limit - count_);
+  if (!marks_.empty()) {
+    state.reset_s = static_cast<std::int32_t>(
+        std::chrono::ceil<std::chrono::seconds>(marks_.back().time + kWindow - now).count());
+  }
+  return state;
+}
+
+std::int32_t RequestWindow::count(Clock::Instant now) {
+  forget(now);
+  return count_;
+}
+
+bool RequestWindow::idle(Clock::Instant now) {
+  forget(now);
+  return marks_.empty() && bursts_.empty();
+}
+
+}  // namespace tessera::access
