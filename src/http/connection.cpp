@@ -23,16 +23,31 @@ constexpr std::size_t kIdleInputBytes = 4096;  // more memory than this is not k
 constexpr std::size_t kMaxEmptyLines = 4;      // before a request line (RFC 9112, 2.2)
 constexpr int kLingerFactor = 5;               // linger_timeout is for silence; times this, in all
 
+// An IPv6 client is given a network of 2^64 addresses at least.
+std::string client_of(const asio::ip::address& address) {
+  if (!address.is_v6()) return address.to_string();
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), 0);
+  return asio::ip::address_v6(bytes).to_string();
+}
+
 }  // namespace
 
 Connection::Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket,
+                       const asio::ip::address& peer, std::shared_ptr<const TlsContext> tls,
                        Strand strand)
     : state_(std::move(state)),
-      socket_(std::move(socket)),
+      wire_(std::move(socket), std::move(tls)),
       strand_(std::move(strand)),
       timer_(strand_),
       input_limit_(state_->options.max_request_line_bytes + state_->options.max_header_bytes +
-                   kReadBytes) {}
+                   kReadBytes) {
+  const bool mapped = peer.is_v6() && peer.to_v6().is_v4_mapped();
+  const asio::ip::address address =
+      mapped ? asio::ip::make_address_v4(asio::ip::v4_mapped, peer.to_v6()) : peer;
+  client_address_ = address.to_string();
+  client_ = client_of(address);
+}
 
 void Connection::start(bool refused) {
   asio::co_spawn(strand_, run(refused),
@@ -55,25 +70,42 @@ void Connection::abort() {
 }
 
 asio::awaitable<void> Connection::run(bool refused) {
-  boost::system::error_code ignored;
-  socket_.non_blocking(true, ignored);
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  const auto peer = socket_.remote_endpoint(ignored);
-  if (!ignored) {
-    auto address = peer.address();
-    if (address.is_v6() && address.to_v6().is_v4_mapped())
-      address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-    client_address_ = address.to_string();
-  }
-  if (refused) {
+  if (refused && wire_.secure()) {
+    reset_ = true;  // a handshake would cost us more than the refusal is worth
+  } else if (refused) {
     queue_error(
         {503, "server_overloaded", "The server has too many connections. Try again later."});
     co_await flush();
-  } else {
+  } else if (co_await shake_hands()) {
     while (co_await serve_request()) {
     }
   }
   co_await finish();
+  output_ = {};
+  count_buffered();
+}
+
+// The TLS handshake, if there has to be one; false: no request can follow.
+asio::awaitable<bool> Connection::shake_hands() {
+  const auto deadline = steady_clock::now() + state_->options.handshake_timeout;
+  shaking_hands_ = true;
+  IoStatus status = IoStatus::kWaitRead;
+  for (;;) {
+    status = wire_.handshake();
+    if (status == IoStatus::kWaitWrite) arm_write();
+    if (status != IoStatus::kWaitWrite && status != IoStatus::kWaitRead) break;
+    if (!co_await wait_until(deadline) || lost() || state_->draining) {
+      reset_ = true;
+      break;
+    }
+  }
+  shaking_hands_ = false;
+  if (status == IoStatus::kPlainHttp) {
+    wire_.drop_tls();
+    queue_error({400, "bad_http", "This port speaks TLS: use https:// instead of http://."});
+    co_await flush();
+  }
+  co_return status == IoStatus::kDone;
 }
 
 // One request from its first byte to the last of its answer; whether there can be another.
@@ -218,9 +250,8 @@ asio::awaitable<bool> Connection::flush() {
 // Ends our side, and gives the peer time to read our answer: closing a socket with unread input
 // resets it, and the answer with it.
 asio::awaitable<void> Connection::finish() {
-  boost::system::error_code ignored;
   if (!lost()) {
-    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    wire_.end();
     const auto silence = state_->options.linger_timeout;
     const auto end = steady_clock::now() + silence * kLingerFactor;
     for (;;) {
@@ -229,7 +260,7 @@ asio::awaitable<void> Connection::finish() {
       if (!co_await wait_until(std::min(end, steady_clock::now() + silence))) break;
     }
   }
-  socket_.close(ignored);
+  wire_.close();
 }
 
 asio::awaitable<bool> Connection::wait_until(TimePoint deadline) {
@@ -255,39 +286,53 @@ void Connection::arm_reads() {
   const auto self = shared_from_this();
   if (!peer_ended_ && input_.size() < input_limit_) {
     if (std::exchange(read_armed_, true)) return;
-    socket_.async_wait(asio::ip::tcp::socket::wait_read,
-                       asio::bind_executor(strand_, [self](boost::system::error_code error) {
-                         self->read_armed_ = false;
-                         if (!error) self->read_some();
-                         self->notify();
-                       }));
+    wire_.socket().async_wait(asio::socket_base::wait_read,
+                              asio::bind_executor(strand_, [self](boost::system::error_code error) {
+                                self->read_armed_ = false;
+                                if (!error && !self->shaking_hands_) self->read_some();
+                                self->notify();
+                              }));
   } else if (!error_watch_useless_ && !std::exchange(error_armed_, true)) {
-    socket_.async_wait(asio::ip::tcp::socket::wait_error,
-                       asio::bind_executor(strand_, [self](boost::system::error_code error) {
-                         self->error_armed_ = false;
-                         if (!error) self->watch_for_errors();
-                         self->notify();
-                       }));
+    wire_.socket().async_wait(asio::socket_base::wait_error,
+                              asio::bind_executor(strand_, [self](boost::system::error_code error) {
+                                self->error_armed_ = false;
+                                if (!error) self->watch_for_errors();
+                                self->notify();
+                              }));
   }
 }
 
 void Connection::read_some() {
   thread_local std::array<char, kReadBytes> scratch;
-  boost::system::error_code error;
-  const std::size_t bytes = socket_.read_some(asio::buffer(scratch), error);
-  if (!error) {
-    input_.append(scratch.data(), bytes);
-  } else if (error == asio::error::eof) {
+  const IoResult result = wire_.read(scratch);
+  if (result.status == IoStatus::kDone) {
+    input_.append(scratch.data(), result.bytes);
+  } else if (result.status == IoStatus::kEnded) {
     peer_ended_ = true;
-  } else if (error != asio::error::would_block && error != asio::error::interrupted) {
+  } else if (result.status == IoStatus::kWaitWrite) {
+    read_after_write_ = true;
+    arm_write();
+  } else if (result.status != IoStatus::kWaitRead) {
     reset_ = true;
   }
+}
+
+void Connection::arm_write() {
+  if (std::exchange(write_armed_, true)) return;
+  wire_.socket().async_wait(
+      asio::socket_base::wait_write,
+      asio::bind_executor(strand_, [self = shared_from_this()](boost::system::error_code error) {
+        self->write_armed_ = false;
+        if (std::exchange(self->read_after_write_, false) && !error) self->read_some();
+        self->notify();
+      }));
 }
 
 void Connection::watch_for_errors() {
   int error = 0;
   socklen_t size = sizeof(error);
-  const int failed = ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &error, &size);
+  const int failed =
+      ::getsockopt(wire_.socket().native_handle(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (failed != 0 || error != 0) {
     reset_ = true;
   } else {
@@ -296,38 +341,32 @@ void Connection::watch_for_errors() {
 }
 
 void Connection::push() {
-  std::array<std::string_view, 16> pieces;
-  std::array<asio::const_buffer, 16> buffers;
   while (!output_.empty() && !lost()) {
-    const std::size_t count = output_.gather(pieces);
-    std::transform(pieces.begin(), pieces.begin() + count, buffers.begin(),
-                   [](std::string_view piece) { return asio::buffer(piece); });
-    boost::system::error_code error;
-    const std::size_t bytes = socket_.write_some(std::span(buffers).first(count), error);
-    if (!error) {
-      output_.consume(bytes);
-      sent_bytes_ += bytes;
+    const IoResult result = wire_.write(output_);
+    if (result.status == IoStatus::kDone) {
+      output_.consume(result.bytes);
+      sent_bytes_ += result.bytes;
       continue;
     }
-    if (error == asio::error::interrupted) continue;
-    if (error != asio::error::would_block) {
+    if (result.status != IoStatus::kWaitWrite && result.status != IoStatus::kWaitRead) {
       reset_ = true;
-      return;
+      break;
     }
     if (!stall_since_) {
       stall_since_ = steady_clock::now();
       stall_sent_bytes_ = sent_bytes_;
     }
-    if (std::exchange(write_armed_, true)) return;
-    socket_.async_wait(
-        asio::ip::tcp::socket::wait_write,
-        asio::bind_executor(strand_, [self = shared_from_this()](boost::system::error_code) {
-          self->write_armed_ = false;
-          self->notify();
-        }));
-    return;
+    if (result.status == IoStatus::kWaitWrite) arm_write();
+    break;
   }
-  stall_since_.reset();
+  if (output_.empty()) stall_since_.reset();
+  count_buffered();
+}
+
+void Connection::count_buffered() {
+  if (output_.size() == counted_bytes_) return;
+  state_->buffered_bytes += output_.size() - counted_bytes_;  // wraps around when it shrank
+  counted_bytes_ = output_.size();
 }
 
 bool Connection::output_stalled(TimePoint now) {

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
@@ -17,12 +17,18 @@
 #include "http/output_queue.h"
 #include "http/request_parser.h"
 #include "http/server_state.h"
+#include "http/wire.h"
 
 namespace tessera::http {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket, Strand strand);
+  // `tls` null: plain.
+  Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket,
+             const asio::ip::address& peer, std::shared_ptr<const TlsContext> tls, Strand strand);
+
+  // Whose connection it is, for the limit on one client's: the address, of IPv6 the first half.
+  const std::string& client() const { return client_; }
 
   // Once. With `refused` the client gets a 503 and nothing is read as a request.
   void start(bool refused);
@@ -48,6 +54,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   };
 
   asio::awaitable<void> run(bool refused);
+  asio::awaitable<bool> shake_hands();
   asio::awaitable<bool> serve_request();
   asio::awaitable<bool> read_head(ParsedHead& parsed);
   asio::awaitable<bool> read_body(const ParsedHead& parsed, std::string& body);
@@ -62,7 +69,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void queue_stream_head(const StreamHead& stream, AnswerState& answer);
   void queue_chunk(std::string_view frames, AnswerState& answer);
   void ping_client(AnswerState& answer, TimePoint now);
-  void queue_end(AnswerState& answer);
+  void queue_end(const std::vector<Header>& trailers, AnswerState& answer);
   void queue_error(const Rejection& rejection);
   Progress advance(ExchangeState& exchange, AnswerState& answer);
   void probe_peer(AnswerState& answer, TimePoint now);
@@ -74,16 +81,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void arm_reads();
   void read_some();
   void watch_for_errors();
+  void arm_write();
   // Writes what the socket takes.
   void push();
+  void count_buffered();
   bool lost() const { return reset_ || aborted_; }
 
   const std::shared_ptr<ServerState> state_;
-  asio::ip::tcp::socket socket_;
+  Wire wire_;
   const Strand strand_;
   asio::steady_timer timer_;
   const std::size_t input_limit_;  // of unread bytes; above it the socket is left alone
   std::string client_address_;
+  std::string client_;
 
   // All below: on the strand.
   std::string input_;   // received, not consumed
@@ -94,14 +104,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool error_armed_ = false;
   bool error_watch_useless_ = false;
   bool write_armed_ = false;
-  bool peer_ended_ = false;  // FIN seen
-  bool reset_ = false;       // nothing can be sent any more
+  bool shaking_hands_ = false;     // what comes is TLS's own
+  bool read_after_write_ = false;  // TLS has to write before it can read on
+  bool peer_ended_ = false;        // FIN seen
+  bool reset_ = false;             // nothing can be sent any more
   bool aborted_ = false;
   bool first_request_ = true;
   bool close_after_ = false;  // the current answer is the last
   bool request_is_head_ = false;
   bool request_is_1_0_ = false;
   bool request_keep_alive_ = false;
+  std::size_t unauthenticated_requests_ = 0;
+  std::size_t counted_bytes_ = 0;  // of output_, in ServerState::buffered_bytes
 
   // The write stall's window: since when, and what had been sent then.
   std::optional<TimePoint> stall_since_;

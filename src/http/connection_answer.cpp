@@ -46,7 +46,7 @@ asio::awaitable<bool> Connection::answer(RequestHead head, std::string body) {
   if (progress == Progress::kGone && answer.head_queued && !answer.chunked) {
     // Where the connection's end is the body's end, only a reset tells that the body was cut.
     boost::system::error_code ignored;
-    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+    wire_.socket().set_option(asio::socket_base::linger(true, 0), ignored);
   }
   if (progress == Progress::kGone) reset_ = true;
   exchange->detach(progress == Progress::kGone);
@@ -83,12 +83,14 @@ void Connection::take_answer(ExchangeState& exchange, AnswerState& answer) {
   if (taken.stream || !taken.frames.empty()) {
     answer.next_ping = steady_clock::now() + state_->options.stream_ping_interval;
   }
-  if (taken.finished) queue_end(answer);
+  if (taken.finished) queue_end(taken.trailers, answer);
   answer.cut |= taken.abandoned;
 }
 
 // Decides about the connection's future, too: close_after_.
 void Connection::queue_response(Response response) {
+  if (response.status == 401)
+    response.close |= ++unauthenticated_requests_ >= state_->options.max_unauthenticated_requests;
   close_after_ = response.close || !request_keep_alive_ || state_->draining;
   HeadFormat format;
   format.framing = status_has_body(response.status) ? BodyFraming::kLength : BodyFraming::kNone;
@@ -127,8 +129,8 @@ void Connection::queue_chunk(std::string_view frames, AnswerState& answer) {
   answer.probe_zeros = 0;
 }
 
-void Connection::queue_end(AnswerState& answer) {
-  if (answer.chunked && !request_is_head_) output_.append("0\r\n\r\n");
+void Connection::queue_end(const std::vector<Header>& trailers, AnswerState& answer) {
+  if (answer.chunked && !request_is_head_) output_.append(format_last_chunk(trailers));
   answer.complete = true;
   answer.next_ping.reset();
 }

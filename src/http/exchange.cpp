@@ -42,11 +42,12 @@ void ExchangeState::write(std::string frame) {
   wake(lock);
 }
 
-void ExchangeState::finish_stream(std::vector<Header>) {
+void ExchangeState::finish_stream(std::vector<Header> trailers) {
   std::unique_lock lock(mutex_);
   if (detached_) return;
   CHECK(phase_ == Phase::kStreaming);
   phase_ = Phase::kEnded;
+  pending_.trailers = std::move(trailers);
   pending_.finished = true;
   wake(lock);
 }
@@ -102,6 +103,7 @@ void ExchangeState::take(PendingAnswer& taken) {
   taken.response.reset();
   taken.stream.reset();
   taken.frames.clear();
+  taken.trailers.clear();
   taken.finished = taken.abandoned = false;
   std::lock_guard lock(mutex_);
   std::swap(taken, pending_);

@@ -25,8 +25,9 @@ struct PendingAnswer {
   std::optional<Response> response;
   std::optional<StreamHead> stream;
   std::string frames;
-  bool finished = false;   // the stream ends behind the frames
-  bool abandoned = false;  // the handler let go of the exchange without an end
+  std::vector<Header> trailers;  // behind them, with `finished`
+  bool finished = false;         // the stream ends behind the frames
+  bool abandoned = false;        // the handler let go of the exchange without an end
 };
 
 class ExchangeState final : public Exchange, public std::enable_shared_from_this<ExchangeState> {

@@ -7,7 +7,8 @@
 namespace tessera::http {
 namespace {
 constexpr std::size_t kPieceBytes = 16384;
-}
+constexpr std::size_t kIdleBytes = 2048;  // more memory than this is not kept by an empty queue
+}  // namespace
 
 void OutputQueue::append(std::string_view bytes) {
   if (bytes.empty()) return;
@@ -41,7 +42,7 @@ void OutputQueue::consume(std::size_t bytes) {
     bytes -= left;
     front_offset_ = 0;
     // The last small piece keeps its memory for the next frame.
-    if (pieces_.size() == 1 && pieces_.front().capacity() <= 2 * kPieceBytes) {
+    if (pieces_.size() == 1 && pieces_.front().capacity() <= kIdleBytes) {
       pieces_.front().clear();
       return;
     }

@@ -77,6 +77,9 @@ class HeadParser {
 // ASCII, white space around it cut. Empty message: it is well formed.
 std::string parse_field_line(std::string_view line, Header& field);
 
+// RFC 9110, 5.6.2: what methods and field names are.
+bool is_token(std::string_view text);
+
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 
 }  // namespace tessera::http

@@ -69,8 +69,7 @@ bool is_ours(std::string_view name) {
 }
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
-  Header checked;
-  CHECK(parse_field_line(std::string(name) + ":", checked).empty());  // a token
+  CHECK(is_token(name));
   out.append(name).append(": ");
   for (const char c : value) {
     const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
@@ -128,6 +127,14 @@ std::string format_head(unsigned status, const std::vector<Header>& headers,
     append_field(out, "Connection", "close");
   } else if (format.keep_alive) {
     append_field(out, "Connection", "keep-alive");
+  }
+  return out += "\r\n";
+}
+
+std::string format_last_chunk(const std::vector<Header>& trailers) {
+  std::string out = "0\r\n";
+  for (const auto& [name, value] : trailers) {
+    if (!is_ours(name)) append_field(out, name, value);
   }
   return out += "\r\n";
 }

@@ -31,6 +31,10 @@ struct HeadFormat {
 std::string format_head(unsigned status, const std::vector<Header>& headers,
                         const HeadFormat& format);
 
+// What ends a chunked body: the last chunk, the trailer fields (RFC 9112, 7.1.2; checked as header
+// fields are, framing left out), the empty line.
+std::string format_last_chunk(const std::vector<Header>& trailers);
+
 bool status_has_body(unsigned status);
 
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), from seconds since 1970.

@@ -13,23 +13,48 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/connection.h"
 #include "http/server_state.h"
+#include "http/tls_files.h"
 
 namespace tessera::http {
 
-bool ServerState::add(const std::shared_ptr<Connection>& connection, std::size_t& count) {
+namespace {
+
+// How many connections over the limit get a polite 503 at the same time; and of one client.
+constexpr std::size_t kMaxRefusals = 256;
+constexpr std::size_t kMaxRefusalsOfClient = 16;
+
+}  // namespace
+
+ServerState::Admission ServerState::add(const std::shared_ptr<Connection>& connection) {
   std::lock_guard lock(mutex_);
-  if (closed_) return false;
+  const std::size_t all = connections_.size() + 1;
+  std::size_t& of_client = of_client_[connection->client()];
+  const std::size_t own_limit = options.max_connections_per_address;
+  const bool over_own_limit = own_limit != 0 && of_client >= own_limit;
+  if (closed_ || all > options.max_connections + kMaxRefusals ||
+      (over_own_limit && of_client >= own_limit + kMaxRefusalsOfClient)) {
+    if (of_client == 0) of_client_.erase(connection->client());
+    return Admission::kDropped;
+  }
+  ++of_client;
   connections_.insert(connection);
-  count = connections_.size();
-  return true;
+  return all > options.max_connections || over_own_limit ? Admission::kRefused : Admission::kServed;
 }
 
 void ServerState::remove(const std::shared_ptr<Connection>& connection) {
   std::lock_guard lock(mutex_);
-  connections_.erase(connection);
+  if (connections_.erase(connection) == 0) return;
+  const auto of_client = of_client_.find(connection->client());
+  if (--of_client->second == 0) of_client_.erase(of_client);
+}
+
+std::size_t ServerState::connection_count() const {
+  std::lock_guard lock(mutex_);
+  return connections_.size();
 }
 
 std::vector<std::shared_ptr<Connection>> ServerState::connections() {
@@ -47,8 +72,6 @@ namespace {
 
 using asio::ip::tcp;
 
-// How many connections over the limit get a polite 503 at the same time.
-constexpr std::size_t kMaxRefusals = 256;
 // After a failed accept (no descriptors, no memory) the listener rests, instead of spinning.
 constexpr std::chrono::milliseconds kAcceptRest{100};
 constexpr int kFailuresALogLine = 100;
@@ -77,18 +100,22 @@ class AsioServer final : public Server {
       : state_(std::make_shared<ServerState>(std::move(options), std::move(handler))),
         strand_(asio::make_strand(state_->runtime->context())),
         acceptor_(strand_),
-        rest_timer_(strand_) {}
+        rest_timer_(strand_),
+        certificate_timer_(strand_) {}
   ~AsioServer() override { shutdown(); }
 
   Result<void> open();
   std::uint16_t port() const override { return port_; }
   void start() override;
   void stop_accepting() override;
-  std::size_t active_exchanges() const override { return state_->active_exchanges; }
+  ServerStats stats() const override {
+    return {state_->connection_count(), state_->active_exchanges, state_->buffered_bytes};
+  }
   void shutdown() override;
 
  private:
   asio::awaitable<void> accept_loop();
+  asio::awaitable<void> watch_certificate();
   void take(tcp::socket socket, Strand strand);
   void close_acceptor();
 
@@ -96,12 +123,21 @@ class AsioServer final : public Server {
   const Strand strand_;  // of the acceptor
   tcp::acceptor acceptor_;
   asio::steady_timer rest_timer_;
+  asio::steady_timer certificate_timer_;
+  std::unique_ptr<TlsFiles> tls_;  // null: plain. On strand_ once the threads run.
   std::uint16_t port_ = 0;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
   std::vector<std::thread> threads_;
 };
 
 Result<void> AsioServer::open() {
+  const ServerOptions& options = state_->options;
+  if (options.tls_certificate_file.empty() != options.tls_key_file.empty())
+    return fail(ErrorCode::kInvalidArgument, "TLS needs a certificate file and a key file");
+  if (!options.tls_key_file.empty()) {
+    TRY_ASSIGN(tls_, TlsFiles::open(options.tls_certificate_file, options.tls_key_file,
+                                    Clock::real().unix_seconds()));
+  }
   tcp::resolver resolver(state_->runtime->context());
   TRY_ASSIGN(const tcp::endpoint endpoint, resolve(resolver, state_->options));
   boost::system::error_code error;
@@ -119,9 +155,11 @@ Result<void> AsioServer::open() {
 void AsioServer::start() {
   CHECK(threads_.empty() && !work_);
   work_.emplace(state_->runtime->context().get_executor());
-  asio::co_spawn(strand_, accept_loop(), [](const std::exception_ptr& error) {
+  const auto rethrow = [](const std::exception_ptr& error) {
     if (error) std::rethrow_exception(error);
-  });
+  };
+  asio::co_spawn(strand_, accept_loop(), rethrow);
+  if (tls_) asio::co_spawn(strand_, watch_certificate(), rethrow);
   for (int i = 0; i < std::max(1, state_->options.io_threads); ++i)
     threads_.emplace_back([runtime = state_->runtime] { runtime->context().run(); });
 }
@@ -147,23 +185,32 @@ asio::awaitable<void> AsioServer::accept_loop() {
   }
 }
 
-void AsioServer::take(tcp::socket socket, Strand strand) {
-  const auto connection =
-      std::make_shared<Connection>(state_, std::move(socket), std::move(strand));
-  std::size_t count = 0;
-  if (!state_->add(connection, count)) return;
-  const std::size_t limit = state_->options.max_connections;
-  if (count > limit + kMaxRefusals) {
-    state_->remove(connection);
-  } else {
-    connection->start(count > limit);
+asio::awaitable<void> AsioServer::watch_certificate() {
+  while (acceptor_.is_open()) {
+    boost::system::error_code ignored;
+    certificate_timer_.expires_after(state_->options.tls_check_interval);
+    co_await certificate_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (acceptor_.is_open()) tls_->refresh(Clock::real().unix_seconds());
   }
+}
+
+void AsioServer::take(tcp::socket socket, Strand strand) {
+  boost::system::error_code error;
+  const auto peer = socket.remote_endpoint(error);
+  if (error) return;  // gone already
+  const auto connection =
+      std::make_shared<Connection>(state_, std::move(socket), peer.address(),
+                                   tls_ ? tls_->current() : nullptr, std::move(strand));
+  const auto admission = state_->add(connection);
+  if (admission != ServerState::Admission::kDropped)
+    connection->start(admission == ServerState::Admission::kRefused);
 }
 
 void AsioServer::close_acceptor() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
   rest_timer_.cancel();
+  certificate_timer_.cancel();
 }
 
 void AsioServer::stop_accepting() {

@@ -98,7 +98,17 @@ struct ServerOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;  // 0: any free one
   int io_threads = 2;
+  // Both or neither: PEM files; with them the server speaks TLS alone. Files that change are read
+  // again, for new connections.
+  std::string tls_certificate_file;
+  std::string tls_key_file;
+  std::chrono::milliseconds tls_check_interval{2'000};
+  std::chrono::milliseconds handshake_timeout{5'000};
   std::size_t max_connections = 12'000;
+  // Of one client address; an IPv6 client has a whole /64. 0: no limit of its own.
+  std::size_t max_connections_per_address = 1'000;
+  // The answer to the last of so many requests of a connection that got a 401 closes it.
+  std::size_t max_unauthenticated_requests = 10;
   std::size_t max_body_bytes = std::size_t{16} << 20;
   std::size_t max_request_line_bytes = 8192;  // without its CRLF
   std::size_t max_header_bytes = 32768;       // all field lines with their CRLFs
@@ -120,9 +130,16 @@ struct ServerOptions {
   std::chrono::milliseconds linger_timeout{2'000};
 };
 
+struct ServerStats {
+  std::size_t connections = 0;
+  std::size_t active_exchanges = 0;  // connections with an answer under way
+  std::size_t buffered_bytes = 0;    // of answers, taken from their handlers and not sent yet
+};
+
 class Server {
  public:
-  // Binds and listens. kIo with the address and the system's reason otherwise.
+  // Binds and listens. kIo with the address and the system's reason otherwise, or with the file
+  // that is of no use for TLS.
   static Result<std::unique_ptr<Server>> listen(ServerOptions options,
                                                 std::shared_ptr<Handler> handler);
   virtual ~Server() = default;
@@ -132,8 +149,9 @@ class Server {
   virtual void start() = 0;
   // Stops accepting; connections close after their current answer.
   virtual void stop_accepting() = 0;
-  // Number of connections with an answer under way.
-  virtual std::size_t active_exchanges() const = 0;
+  // Any thread; a snapshot.
+  virtual ServerStats stats() const = 0;
+  std::size_t active_exchanges() const { return stats().active_exchanges; }
   // Closes everything and joins the I/O threads.
   virtual void shutdown() = 0;
 };

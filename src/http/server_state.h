@@ -4,6 +4,8 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -23,19 +25,25 @@ class ServerState {
   const std::shared_ptr<Handler> handler;
   const std::shared_ptr<Runtime> runtime = std::make_shared<Runtime>();
   std::atomic<std::size_t> active_exchanges{0};
+  std::atomic<std::size_t> buffered_bytes{0};
   std::atomic<bool> draining{false};  // no further request after the current one
 
-  // Registers a connection; false after close_all(), then it must not be started. `count`: how many
-  // there are with it.
-  bool add(const std::shared_ptr<Connection>& connection, std::size_t& count);
+  enum class Admission {
+    kServed,
+    kRefused,  // over a limit: it gets a 503
+    kDropped,  // so many are being refused that this one is not registered, nor must it be started
+  };
+  Admission add(const std::shared_ptr<Connection>& connection);
   void remove(const std::shared_ptr<Connection>& connection);
+  std::size_t connection_count() const;
   std::vector<std::shared_ptr<Connection>> connections();
   // Those there are; no more are let in.
   std::vector<std::shared_ptr<Connection>> close_all();
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_set<std::shared_ptr<Connection>> connections_;
+  std::unordered_map<std::string, std::size_t> of_client_;  // connections, by Connection::client()
   bool closed_ = false;
 };
 

@@ -369,7 +369,9 @@ TEST(Server, CutRequestsGetA400) {
 }
 
 TEST(Server, AThousandConnections) {
-  const TestServer server;
+  ServerOptions options;
+  options.max_connections_per_address = 0;  // no limit
+  const TestServer server(options);
   std::vector<Peer> peers;
   for (int i = 0; i < 1000; ++i) {
     peers.push_back(server.peer());
@@ -409,6 +411,60 @@ TEST(Server, ConnectionsOverTheLimitGetA503) {
     std::this_thread::sleep_for(milliseconds(10));
   }
   EXPECT_EQ(status, 200u);
+}
+
+TEST(Server, OneClientCannotTakeAllConnections) {
+  ServerOptions options;
+  options.host = "0.0.0.0";
+  options.max_connections_per_address = 3;
+  const TestServer server(options);
+  std::vector<Peer> peers;
+  for (int i = 0; i < 3; ++i) {
+    peers.push_back(server.peer());
+    peers.back().send(get("/"));
+    EXPECT_EQ(peers.back().read_reply().status, 200u);
+  }
+  EXPECT_EQ(server.server->stats().connections, 3u);
+  {
+    Peer refused = server.peer();
+    refused.send(get("/"));
+    const Reply reply = refused.read_reply();
+    EXPECT_EQ(reply.status, 503u);
+    EXPECT_EQ(reply.body, "server_overloaded");
+    EXPECT_EQ(reply.header("Connection"), "close");
+    EXPECT_TRUE(refused.ended());
+  }
+  Peer other(server.server->port(), 0, "127.0.0.2");  // another client has its own
+  other.send(get("/"));
+  EXPECT_EQ(other.read_reply().status, 200u);
+
+  peers.pop_back();  // and then there is room again
+  unsigned status = 503;
+  for (int i = 0; i < 100 && status != 200; ++i) {
+    status = server.exchange(get("/")).status;
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_EQ(status, 200u);
+}
+
+TEST(Server, AClientWithoutAKeyIsSentAwayAfterAWhile) {
+  const auto handler = std::make_shared<ScriptedHandler>();
+  handler->head_hook = refuse_without_key;
+  ServerOptions options;
+  options.max_unauthenticated_requests = 3;
+  const TestServer server(options, handler);
+  Peer peer = server.peer();
+  for (int i = 1; i <= 3; ++i) {
+    peer.send(get("/") + get("/", "Key: good\r\n"));
+    const Reply reply = peer.read_reply();
+    EXPECT_EQ(reply.status, 401u);
+    EXPECT_EQ(reply.header("Connection"), i < 3 ? "" : "close");
+    if (i < 3) {
+      EXPECT_EQ(peer.read_reply().status, 200u);  // which does not count
+    }
+  }
+  EXPECT_TRUE(peer.ended());
+  EXPECT_EQ(peer.received(), "");
 }
 
 TEST(Server, OutOfDescriptorsItWaitsAndGoesOn) {

@@ -167,6 +167,39 @@ TEST(Stream, ManyWritersOnManyConnections) {
   engine.join();
 }
 
+TEST(Stream, TrailersStandBehindTheLastChunk) {
+  HoldingServer server;
+  Peer peer = server.peer();
+  auto held = server.stream(peer);
+  held->exchange->finish_stream({{"X-Digest", "abc\r\nX-Other: d"}, {"Content-Length", "1"}});
+  ASSERT_TRUE(peer.wait_for("\r\n0\r\nX-Digest: abc  X-Other: d\r\n\r\n")) << peer.received();
+  peer.send(get("/"));  // the connection goes on
+  held = server.next();
+  held->exchange->respond(text("next"));
+  ASSERT_TRUE(peer.wait_for("next"));
+
+  Peer old = server.peer();
+  held = server.stream(old, "GET / HTTP/1.0\r\n\r\n");
+  held->exchange->finish_stream({{"X-Digest", "abc"}});
+  EXPECT_TRUE(old.read_to_end().ends_with("\r\n\r\nfirst"));
+}
+
+TEST(Stream, StatsCountWhatIsBuffered) {
+  HoldingServer server;
+  Peer slow = server.peer(4096);
+  const auto held = server.stream(slow);
+  EXPECT_EQ(server.server().stats().connections, 1u);
+  EXPECT_EQ(server.server().stats().active_exchanges, 1u);
+  EXPECT_EQ(server.server().stats().buffered_bytes, 0u);
+  held->exchange->write(std::string(20 << 20, 'x'));
+  EXPECT_TRUE(eventually([&] { return server.server().stats().buffered_bytes > 1'000'000; }));
+  slow.reset();
+  EXPECT_TRUE(eventually([&] {
+    const ServerStats stats = server.server().stats();
+    return stats.connections + stats.active_exchanges + stats.buffered_bytes == 0;
+  }));
+}
+
 TEST(Stream, ToHttp10EndsWithTheConnection) {
   HoldingServer server;
   Peer peer = server.peer();

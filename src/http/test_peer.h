@@ -48,7 +48,8 @@ struct Reply {
 
 class Peer {
  public:
-  explicit Peer(std::uint16_t port, int receive_buffer = 0)
+  // `from`: an address of this machine's.
+  explicit Peer(std::uint16_t port, int receive_buffer = 0, const char* from = "127.0.0.1")
       : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     CHECK(socket_ >= 0);
     if (receive_buffer != 0)
@@ -57,6 +58,8 @@ class Peer {
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    ::inet_pton(AF_INET, from, &address.sin_addr);
+    CHECK(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     connected_ = ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
