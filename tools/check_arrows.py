@@ -17,7 +17,7 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Only these rooms may name these libraries: the rest sees our own headers.
 LIBRARY_ROOMS = {
     "boost/asio": {"http"}, "boost/beast": {"http"}, "boost/json": {"base"}, "spdlog": {"base"},
-    "pcre2.h": {"text"}, "utf8proc.h": {"text"}, "CLI/": {"app"}, "openssl/": {"base"}, "sqlite3.h": {"access"},
+    "pcre2.h": {"text"}, "utf8proc.h": {"text"}, "CLI/": {"app"}, "openssl/": {"base", "http"}, "sqlite3.h": {"access"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
