@@ -5,14 +5,24 @@
 // One object is one connection, for one thread at a time. Every mutation of accounts and keys is
 // one transaction that also raises `generation`, so that a reader sees with one cheap query whether
 // it has to read again.
+//
+// What has returned without error is there after a kill -9 of any process at any point. Accounts
+// and keys are there after a loss of power or a crash of the system, too (the WAL is synced at
+// their commit); usage rows of the last seconds may then be missing (synchronous = NORMAL: the WAL
+// is synced when it is folded into the file), never half a transaction.
+//
+// Errors: kInvalidArgument, the values; kUnavailable, another process held the lock for longer than
+// the busy timeout; kResourceExhausted, disk or memory full; kCorrupt; kIo, also when the file was
+// moved, deleted or replaced under us. Messages hold no path, but for those of open().
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -20,6 +30,9 @@
 #include "base/sha256.h"
 
 namespace tessera::access {
+
+// Names of accounts and labels of keys: 1 to 64 of letters, digits, "_-.@".
+bool is_valid_name(std::string_view name);
 
 struct AccountRow {
   AccountId id;
@@ -83,8 +96,9 @@ struct UsageSum {
 class Store {
  public:
   // Creates the file (mode 0600) and its folder. kCorrupt with what to do, kUnsupported (a newer
-  // schema), kIo. ":memory:" is a store of its own.
-  static Result<std::unique_ptr<Store>> open(const std::string& path);
+  // schema), kInvalidArgument (another program's database), kIo. ":memory:" is a store of its own.
+  static Result<std::unique_ptr<Store>> open(const std::string& path,
+                                             std::int32_t busy_timeout_ms = 5'000);
   virtual ~Store() = default;
 
   virtual Result<std::int64_t> generation() = 0;
@@ -92,27 +106,40 @@ class Store {
 
   // kInvalidArgument: the name is taken or malformed.
   virtual Result<AccountId> create_account(const std::string& name, const std::string& tier) = 0;
-  virtual Result<void> update_account(const AccountRow& account) = 0;  // tier, context, disabled
+  // Tier, context, disabled; by id. kNotFound.
+  virtual Result<void> update_account(const AccountRow& account) = 0;
   virtual Result<void> insert_key(const KeyRow& key) = 0;
-  virtual Result<void> revoke_key(const std::string& key_id, std::int64_t at) = 0;  // kNotFound
-  // `fresh` in, the old one's end (now, or later when both are to work for a while): one
-  // transaction.
+  // kNotFound. A key that is revoked already keeps its time.
+  virtual Result<void> revoke_key(const std::string& key_id, std::int64_t at) = 0;
+  // `fresh` in, the old one's end, in one transaction: revoked when `old_ends_at` is not after
+  // `fresh.created`, else it expires then, if not earlier. kNotFound; kInvalidArgument: the old one
+  // is revoked.
   virtual Result<void> rotate_key(const std::string& key_id, const KeyRow& fresh,
                                   std::int64_t old_ends_at) = 0;
 
-  // All of them in one transaction, or none.
+  // All of them in one transaction, or none. Each kind may be repeated: a reserve changes no row
+  // that is there, a settle replaces what its reserve or close_interrupted() wrote, a discard
+  // removes nothing that is settled. Texts are cut and cleaned (user agent: 256 bytes, others
+  // fewer; no control characters). kInvalidArgument: one of the rows cannot be written at all.
   virtual Result<void> write_usage(std::span<const UsageWrite> writes) = 0;
   // Rows that a process which died left under way, started before `before`. Returns how many.
   virtual Result<std::int64_t> close_interrupted(std::int64_t before) = 0;
-  // Newest day first. Empty filters: everything. `from`, `to`: unix seconds, [from, to).
+  // Newest day first. Empty filters: everything. `from`, `to`: unix seconds, [from, to). A request
+  // belongs to the day on which it ended; what is under way is not in it.
   virtual Result<std::vector<UsageSum>> usage_by_day(const std::string& account,
                                                      const std::string& key_id, std::int64_t from,
                                                      std::int64_t to) = 0;
-  // Reasoning tokens of each account since `from`: what the thinking quota starts with.
+  // Reasoning tokens of each account in requests that ended since `from`: what the thinking quota
+  // starts with.
   virtual Result<std::vector<std::pair<std::string, std::int64_t>>> reasoning_since(
       std::int64_t from) = 0;
-  // Deletes rows that ended before `before`. Returns how many.
+  // Deletes rows that ended before `before`, in many small transactions, so that nobody waits long
+  // for it. Returns how many.
   virtual Result<std::int64_t> forget_usage(std::int64_t before) = 0;
+
+  // Folds the WAL into the file when it has grown (two fsyncs, milliseconds): for the usage writer,
+  // when no client waits for it.
+  virtual Result<void> tidy() { return {}; }
 };
 
 }  // namespace tessera::access

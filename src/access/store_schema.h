@@ -1,0 +1,20 @@
+// The database file behind `Store`: where it lies, who may read it, its tables and their version.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "access/sqlite.h"
+#include "base/result.h"
+
+namespace tessera::access {
+
+// The schema's version (user_version). A file of a newer one is refused.
+inline constexpr std::int64_t kSchemaVersion = 1;
+
+// Opens the file, creates it (mode 0600, missing folders 0700) and its tables where they are
+// missing, and looks whether it is whole: all of it when it is small, else accounts and keys alone.
+// Errors as Store::open.
+Result<Database> open_store_file(const std::string& path, std::int32_t busy_timeout_ms);
+
+}  // namespace tessera::access

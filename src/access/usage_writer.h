@@ -1,0 +1,106 @@
+// Writes usage rows behind the requests' backs: one thread with a connection of its own, which
+// takes all that is queued, writes it in one transaction and then tells those who wait (group
+// commit). Of one request's writes that meet in the queue only the last is written.
+//
+// A reserve waits a few milliseconds for company; a write that somebody waits for goes at once when
+// the writer is idle. Under load the writer rests after each commit for a multiple of the time that
+// it took, so that batches grow instead of its share of a core.
+//
+// When a commit fails, nobody waits any longer: the callbacks of all that is queued are called, and
+// those of what comes later at once. The writes stay, in order and bounded, and are tried again. A
+// row that the store refuses for itself is logged and dropped; it does not hold up the others.
+//
+// What `done` promises: store.h. Callbacks are called without a lock held, from the writer's thread
+// or from within enqueue().
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "access/store.h"
+
+namespace tessera::access {
+
+struct UsageWriterOptions {
+  // What is kept while the store fails. Over it the oldest reserves are dropped, then the oldest
+  // settled rows.
+  std::size_t max_rows = 10'000;
+  // After this long without a commit the writer is overdue().
+  std::chrono::milliseconds max_age{60'000};
+  // That a reserve alone waits for company.
+  std::chrono::microseconds reserve_delay{5'000};
+  // Between attempts while the store fails: doubled from the first to the last.
+  std::chrono::milliseconds first_retry{50};
+  std::chrono::milliseconds last_retry{2'000};
+};
+
+class UsageWriter {
+ public:
+  using Done = std::function<void()>;
+
+  explicit UsageWriter(std::unique_ptr<Store> store, UsageWriterOptions options = {});
+  ~UsageWriter();  // shutdown()
+  UsageWriter(const UsageWriter&) = delete;
+  UsageWriter& operator=(const UsageWriter&) = delete;
+
+  // Any thread. `done` may be empty. A discard has no row but its request_id.
+  void enqueue(UsageWrite write, Done done);
+  // False from a failed commit to the next that succeeds. Any thread.
+  bool healthy() const { return healthy_.load(std::memory_order_relaxed); }
+  // Not healthy, and what comes now may be lost: rows were dropped, or `max_age` is over. Any
+  // thread.
+  bool overdue() const;
+  // Writes what is queued (one attempt, when the store fails) and ends the thread. What is enqueued
+  // later is lost, and logged.
+  void shutdown();
+
+ private:
+  // Reserves apart from the rest: they are written first and dropped first. Since a reserve never
+  // changes a row that is there, no other order between the two matters.
+  struct Queue {
+    std::deque<UsageWrite> reserves;
+    std::deque<UsageWrite> finals;  // settles and discards
+    std::vector<Done> callbacks;
+    bool empty() const { return reserves.empty() && finals.empty(); }
+  };
+
+  void work();
+  // Waits until there is something to write, or to try again. False: the end.
+  bool wait_for_work(std::unique_lock<std::mutex>& lock);
+  void write(Queue batch);
+  Result<void> write_apart(std::span<const UsageWrite> writes);
+  void recover(std::size_t rows);
+  void keep(std::vector<UsageWrite> writes, std::vector<Done>& callbacks, const Error& error);
+  void trim();  // with mutex_ held
+
+  const std::unique_ptr<Store> store_;  // the thread's alone
+  const UsageWriterOptions options_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  Queue queue_;
+  bool urgent_ = false;  // somebody waits for something in the queue
+  bool asleep_ = false;  // and not in a rest that ends by itself
+  bool stopping_ = false;
+  // Since the store fails:
+  std::size_t dropped_reserves_ = 0;
+  std::size_t dropped_finals_ = 0;
+  std::chrono::steady_clock::time_point failing_since_;
+  std::chrono::milliseconds retry_;
+  std::atomic<bool> healthy_{true};  // changed with mutex_ held
+
+  std::mutex shutdown_mutex_;
+  std::thread thread_;
+};
+
+}  // namespace tessera::access
