@@ -66,7 +66,6 @@ CREATE TABLE usage(
   reasoning_tokens INTEGER NOT NULL CHECK (reasoning_tokens >= 0)
 ) STRICT;
 CREATE INDEX usage_by_end ON usage(ended);
-CREATE INDEX usage_by_account ON usage(account, ended);
 )";
 
 Unexpected<Error> corrupt(const std::string& path, const std::string& why) {
@@ -128,7 +127,8 @@ Result<void> configure(Database& database) {
   // folded into the file by tidy(), not by whichever commit comes along.
   return database.execute(
       "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
-      "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0;"
+      "PRAGMA cell_size_check = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA "
+      "wal_autocheckpoint = 0;"
       "PRAGMA journal_size_limit = 67108864");
 }
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <string_view>
-#include <unordered_set>
 #include <utility>
 
 #include "base/check.h"
@@ -21,20 +19,6 @@ constexpr std::chrono::microseconds kMostRest{500};
 
 void call_all(const std::vector<UsageWriter::Done>& callbacks) {
   for (const UsageWriter::Done& done : callbacks) done();
-}
-
-// A reserve that meets its end is not worth writing: the end says all of it.
-std::vector<UsageWrite> merged(std::deque<UsageWrite>& reserves, std::deque<UsageWrite>& finals) {
-  std::vector<UsageWrite> writes;
-  writes.reserve(reserves.size() + finals.size());
-  std::unordered_set<std::string_view> ended;
-  if (!reserves.empty())
-    for (const UsageWrite& write : finals) ended.insert(write.row.request_id);
-  std::copy_if(std::make_move_iterator(reserves.begin()), std::make_move_iterator(reserves.end()),
-               std::back_inserter(writes),
-               [&](const UsageWrite& write) { return !ended.contains(write.row.request_id); });
-  std::move(finals.begin(), finals.end(), std::back_inserter(writes));
-  return writes;
 }
 
 }  // namespace
@@ -55,17 +39,20 @@ void UsageWriter::enqueue(UsageWrite write, Done done) {
   {
     const std::lock_guard lock(mutex_);
     late = stopping_;
-    if (!late) {
-      const bool was_empty = queue_.empty();
-      const bool waits = healthy() && done;
-      const bool reserve = write.kind == UsageWrite::Kind::kReserve;
-      (reserve ? queue_.reserves : queue_.finals).push_back(std::move(write));
-      if (waits) queue_.callbacks.push_back(std::exchange(done, nullptr));
-      if (!healthy()) trim();
-      // A sleeper is woken by the first, to set its alarm, and by the first that is in a hurry.
-      notify = asleep_ && (was_empty || (waits && !urgent_));
-      urgent_ = urgent_ || waits;
+    // A sleeper is woken by the first reserve, to set its alarm, and by the first end.
+    notify = !late && asleep_ && finals_.empty();
+    if (late) {
+      // `done` is all that can be done.
+    } else if (write.kind == UsageWrite::Kind::kReserve) {
+      notify = notify && reserves_.empty();
+      hold(reserves_.end(), std::move(write), SteadyClock::now() + options_.reserve_delay);
+    } else {
+      const auto held = reserve_of_.find(write.row.request_id);
+      if (held != reserve_of_.end()) release(held->second);
+      finals_.push_back(std::move(write));
     }
+    if (done && !late && healthy()) callbacks_.push_back(std::exchange(done, nullptr));
+    if (!healthy()) trim();
   }
   if (notify) wake_.notify_one();
   if (late) log_error("a usage row came after the end and is lost");
@@ -91,12 +78,11 @@ void UsageWriter::shutdown() {
 
 void UsageWriter::work() {
   for (;;) {
-    Queue batch;
+    Batch batch;
     {
       std::unique_lock lock(mutex_);
       if (!wait_for_work(lock)) return;
-      std::swap(batch, queue_);
-      urgent_ = false;
+      batch = take_batch();
     }
     const auto start = SteadyClock::now();
     write(std::move(batch));
@@ -108,20 +94,50 @@ void UsageWriter::work() {
 bool UsageWriter::wait_for_work(std::unique_lock<std::mutex>& lock) {
   if (!healthy()) {
     wake_.wait_for(lock, retry_, [this] { return stopping_; });
-    return !queue_.empty();
+    return !reserves_.empty() || !finals_.empty();
   }
   asleep_ = true;
-  wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-  wake_.wait_for(lock, options_.reserve_delay, [this] { return stopping_ || urgent_; });
+  while (!stopping_ && finals_.empty()) {
+    if (reserves_.empty()) {
+      wake_.wait(lock);
+    } else if (wake_.wait_until(lock, reserves_.front().due) == std::cv_status::timeout) {
+      break;
+    }
+  }
   asleep_ = false;
-  return !queue_.empty();
+  return !reserves_.empty() || !finals_.empty();
 }
 
-void UsageWriter::write(Queue batch) {
-  std::vector<UsageWrite> writes = merged(batch.reserves, batch.finals);
-  const auto written = write_apart(writes);
-  if (!written) return keep(std::move(writes), batch.callbacks, written.error());
-  if (!healthy()) recover(writes.size());
+UsageWriter::Batch UsageWriter::take_batch() {
+  Batch batch;
+  batch.callbacks = std::exchange(callbacks_, {});
+  const Instant now = SteadyClock::now();
+  while (!reserves_.empty() && (stopping_ || reserves_.front().due <= now)) {
+    const auto reserve = reserves_.begin();
+    reserve_of_.erase(reserve->write.row.request_id);
+    batch.writes.push_back(std::move(reserve->write));
+    reserves_.erase(reserve);
+  }
+  std::move(finals_.begin(), finals_.end(), std::back_inserter(batch.writes));
+  finals_.clear();
+  return batch;
+}
+
+void UsageWriter::hold(Reserves::iterator place, UsageWrite reserve, Instant due) {
+  if (reserve_of_.contains(reserve.row.request_id)) return;
+  const auto held = reserves_.insert(place, {std::move(reserve), due});
+  reserve_of_.emplace(held->write.row.request_id, held);
+}
+
+void UsageWriter::release(Reserves::iterator reserve) {
+  reserve_of_.erase(reserve->write.row.request_id);
+  reserves_.erase(reserve);
+}
+
+void UsageWriter::write(Batch batch) {
+  const auto written = write_apart(batch.writes);
+  if (!written) return keep(std::move(batch), written.error());
+  if (!healthy()) recover(batch.writes.size());
   call_all(batch.callbacks);
   const auto tidied = store_->tidy();
   if (!tidied) log_warning("usage rows: {}", tidied.error().message);
@@ -149,8 +165,7 @@ void UsageWriter::recover(std::size_t rows) {
   dropped_finals_ = dropped_reserves_ = 0;
 }
 
-void UsageWriter::keep(std::vector<UsageWrite> writes, std::vector<Done>& callbacks,
-                       const Error& error) {
+void UsageWriter::keep(Batch batch, const Error& error) {
   std::vector<Done> came_meanwhile;
   {
     const std::lock_guard lock(mutex_);
@@ -161,28 +176,36 @@ void UsageWriter::keep(std::vector<UsageWrite> writes, std::vector<Done>& callba
     } else {
       retry_ = std::min(2 * retry_, options_.last_retry);
     }
-    for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
-      const bool reserve = write->kind == UsageWrite::Kind::kReserve;
-      (reserve ? queue_.reserves : queue_.finals).push_front(std::move(*write));
+    for (auto write = batch.writes.rbegin(); write != batch.writes.rend(); ++write) {
+      if (write->kind == UsageWrite::Kind::kReserve) {
+        hold(reserves_.begin(), std::move(*write), Instant::min());
+      } else {
+        finals_.push_front(std::move(*write));
+      }
     }
     trim();
     if (stopping_) {
       log_error("the end: {} usage rows are lost, and {} of requests under way",
-                queue_.finals.size() + dropped_finals_, queue_.reserves.size() + dropped_reserves_);
-      queue_.reserves.clear();
-      queue_.finals.clear();
+                finals_.size() + dropped_finals_, reserves_.size() + dropped_reserves_);
+      reserve_of_.clear();
+      reserves_.clear();
+      finals_.clear();
     }
-    came_meanwhile = std::exchange(queue_.callbacks, {});
+    came_meanwhile = std::exchange(callbacks_, {});
   }
-  call_all(callbacks);
+  call_all(batch.callbacks);
   call_all(came_meanwhile);
 }
 
 void UsageWriter::trim() {
-  while (queue_.reserves.size() + queue_.finals.size() > options_.max_rows) {
-    const bool reserve = !queue_.reserves.empty();
-    ++(reserve ? dropped_reserves_ : dropped_finals_);
-    (reserve ? queue_.reserves : queue_.finals).pop_front();
+  while (reserves_.size() + finals_.size() > options_.max_rows) {
+    if (!reserves_.empty()) {
+      release(reserves_.begin());
+      ++dropped_reserves_;
+    } else {
+      finals_.pop_front();
+      ++dropped_finals_;
+    }
   }
 }
 

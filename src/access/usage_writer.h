@@ -1,10 +1,12 @@
 // Writes usage rows behind the requests' backs: one thread with a connection of its own, which
 // takes all that is queued, writes it in one transaction and then tells those who wait (group
-// commit). Of one request's writes that meet in the queue only the last is written.
+// commit). A write that somebody waits for goes at once when the writer is idle. Under load the
+// writer rests after each commit for a multiple of the time that it took, so that batches grow
+// instead of its share of a core.
 //
-// A reserve waits a few milliseconds for company; a write that somebody waits for goes at once when
-// the writer is idle. Under load the writer rests after each commit for a multiple of the time that
-// it took, so that batches grow instead of its share of a core.
+// A reserve is held back for some milliseconds: a request that ends in that time is one row to
+// write instead of two. A process that is killed may so leave no trace of a request of its last
+// milliseconds that nobody was told the end of.
 //
 // When a commit fails, nobody waits any longer: the callbacks of all that is queued are called, and
 // those of what comes later at once. The writes stay, in order and bounded, and are tried again. A
@@ -21,10 +23,13 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "access/store.h"
@@ -37,8 +42,8 @@ struct UsageWriterOptions {
   std::size_t max_rows = 10'000;
   // After this long without a commit the writer is overdue().
   std::chrono::milliseconds max_age{60'000};
-  // That a reserve alone waits for company.
-  std::chrono::microseconds reserve_delay{5'000};
+  // How long a reserve waits for its request's end.
+  std::chrono::milliseconds reserve_delay{20};
   // Between attempts while the store fails: doubled from the first to the last.
   std::chrono::milliseconds first_retry{50};
   std::chrono::milliseconds last_retry{2'000};
@@ -65,37 +70,48 @@ class UsageWriter {
   void shutdown();
 
  private:
-  // Reserves apart from the rest: they are written first and dropped first. Since a reserve never
-  // changes a row that is there, no other order between the two matters.
-  struct Queue {
-    std::deque<UsageWrite> reserves;
-    std::deque<UsageWrite> finals;  // settles and discards
+  using Instant = std::chrono::steady_clock::time_point;
+  // Reserves apart from the rest, which is settles and discards: they are written first and dropped
+  // first. Since a reserve never changes a row that is there, no other order between the two
+  // matters.
+  struct HeldReserve {
+    UsageWrite write;
+    Instant due;
+  };
+  using Reserves = std::list<HeldReserve>;  // oldest first
+  struct Batch {
+    std::vector<UsageWrite> writes;
     std::vector<Done> callbacks;
-    bool empty() const { return reserves.empty() && finals.empty(); }
   };
 
   void work();
   // Waits until there is something to write, or to try again. False: the end.
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
-  void write(Queue batch);
+  Batch take_batch();  // with mutex_ held
+  void write(Batch batch);
   Result<void> write_apart(std::span<const UsageWrite> writes);
   void recover(std::size_t rows);
-  void keep(std::vector<UsageWrite> writes, std::vector<Done>& callbacks, const Error& error);
-  void trim();  // with mutex_ held
+  void keep(Batch batch, const Error& error);
+  // These three with mutex_ held.
+  void hold(Reserves::iterator place, UsageWrite reserve, Instant due);
+  void release(Reserves::iterator reserve);
+  void trim();
 
   const std::unique_ptr<Store> store_;  // the thread's alone
   const UsageWriterOptions options_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  Queue queue_;
-  bool urgent_ = false;  // somebody waits for something in the queue
-  bool asleep_ = false;  // and not in a rest that ends by itself
+  Reserves reserves_;
+  std::unordered_map<std::string_view, Reserves::iterator> reserve_of_;  // request_id → held
+  std::deque<UsageWrite> finals_;
+  std::vector<Done> callbacks_;  // of finals_
+  bool asleep_ = false;          // and not in a rest that ends by itself
   bool stopping_ = false;
   // Since the store fails:
   std::size_t dropped_reserves_ = 0;
   std::size_t dropped_finals_ = 0;
-  std::chrono::steady_clock::time_point failing_since_;
+  Instant failing_since_;
   std::chrono::milliseconds retry_;
   std::atomic<bool> healthy_{true};  // changed with mutex_ held
 
