@@ -1,53 +1,235 @@
-// A first slice: operator keys without limits or rows.
 #include "access/gate.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "access/admissions.h"
+#include "access/bad_keys.h"
+#include "access/directory.h"
+#include "access/gate_parts.h"
+#include "access/limiter.h"
+#include "access/usage_writer.h"
+#include "base/log.h"
 
 namespace tessera::access {
 namespace {
 
-class OpenAdmission final : public Admission {
- public:
-  void on_revoked(std::function<void()>) override {}
-  void settle(Outcome, int, const Tokens&, std::function<void()> done) override { done(); }
-};
+using std::chrono::seconds;
 
-class OpenGate final : public Gate {
+constexpr std::int64_t kHour_s = 3'600;
+constexpr std::int64_t kDay_s = 24 * kHour_s;
+constexpr std::int64_t kUsageKept_s = 90 * kDay_s;
+constexpr std::int64_t kStoreRetryMs = 5'000;
+
+// One text for every key that does not open: it must not tell which of them exist.
+constexpr const char* kBadKeyText =
+    "Incorrect or missing API key. Send it as 'Authorization: Bearer sk-tessera-…'; a lost key "
+    "cannot be read back, only replaced.";
+
+class TheGate final : public Gate {
  public:
-  explicit OpenGate(GateOptions options) : options_(std::move(options)) {
-    tier_->name = "enterprise";
-    tier_->context_tokens = tier_->max_context_tokens = 262'144;
+  TheGate(const GateOptions& options, GateParts parts, const Clock& clock)
+      : clock_(clock),
+        open_store_(std::move(parts.open_store)),
+        poll_(parts.poll),
+        usage_(std::move(parts.usage)),
+        watch_(options.tiers_file, options.operator_keys),
+        limiter_(clock),
+        bad_keys_(clock, parts.bad_keys),
+        admissions_(limiter_, *usage_, clock) {}
+
+  ~TheGate() override {
+    {
+      const std::scoped_lock lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    if (keeper_.joinable()) keeper_.join();
   }
 
-  Result<Caller, Denial> identify(std::string_view presented, std::string_view) override {
-    const Sha256 hash = sha256(presented);
-    std::uint64_t found = 0;
-    for (std::size_t i = 0; i < options_.operator_keys.size(); ++i)
-      if (equal_constant_time(options_.operator_keys[i], hash)) found = i + 1;
-    if (found == 0)
-      return Unexpected{Denial{DenialCode::kInvalidKey, 0, "Incorrect or missing API key.", {}}};
-    return Caller{"operator-" + std::to_string(found),
-                  AccountId{found},
-                  "operator",
-                  tier_,
-                  tier_->context_tokens,
-                  std::vector<std::string>{}};
+  Result<void> start() {
+    TRY_ASSIGN(auto store, open_store_());
+    TRY(watch_.start(*store));
+    TRY(store->close_interrupted(clock_.unix_seconds() + 1));
+    TRY(store->forget_usage(clock_.unix_seconds() - kUsageKept_s));
+    TRY(remember_usage(*store));
+    keeper_ = std::thread([this, first = std::move(store), now = clock_.unix_seconds()]() mutable {
+      keep(std::move(first), now);
+    });
+    return {};
   }
-  std::optional<RateState> rate(const Caller&) const override { return std::nullopt; }
-  std::optional<Denial> peek_request(const Caller&) const override { return std::nullopt; }
-  Result<void, Denial> take_request(const Caller&) override { return {}; }
-  Result<std::unique_ptr<Admission>, Denial> admit(const Caller&, RequestFacts) override {
-    return std::unique_ptr<Admission>(std::make_unique<OpenAdmission>());
+
+  Result<Caller, Denial> identify(std::string_view presented,
+                                  std::string_view client_address) override {
+    const auto picture = watch_.picture();
+    const KeyEntry* key = picture->find(sha256(presented));
+    if (key == nullptr || clock_.unix_seconds() >= key->ends) {
+      // Who sends none is not guessing.
+      if (presented.empty())
+        return Unexpected{Denial{DenialCode::kInvalidKey, 0, kBadKeyText, std::nullopt}};
+      return Unexpected{bad_keys_.refuse(client_address, kBadKeyText)};
+    }
+    const AccountEntry& account = *key->account;
+    if (account.disabled) return Unexpected{disabled("The account of this API key is disabled.")};
+    if (account.tier == nullptr)
+      return Unexpected{disabled("The tier of this API key's account is not set up here.")};
+    return Caller{key->id,    account.id, account.name, account.tier, account.context_tokens,
+                  key->models};
   }
-  bool healthy() const override { return true; }
+
+  std::optional<RateState> rate(const Caller& caller) const override {
+    return limiter_.rate(caller.account, *caller.tier);
+  }
+
+  std::optional<Denial> peek_request(const Caller& caller) const override {
+    return limiter_.peek_request(caller.account, *caller.tier);
+  }
+
+  Result<void, Denial> take_request(const Caller& caller) override {
+    if (auto denial = limiter_.take_request(caller.account, *caller.tier))
+      return Unexpected{std::move(*denial)};
+    return {};
+  }
+
+  Result<std::unique_ptr<Admission>, Denial> admit(const Caller& caller,
+                                                   RequestFacts facts) override {
+    if (caller.tier->thinking_tokens_per_day && usage_->overdue()) {
+      return Unexpected{Denial{DenialCode::kUsageStore, kStoreRetryMs,
+                               "Usage cannot be recorded now, and this tier is metered. Please "
+                               "retry.",
+                               rate(caller)}};
+    }
+    if (auto denial = limiter_.enter(caller.account, *caller.tier, facts.reasoning_tokens)) {
+      denial->rate = rate(caller);
+      return Unexpected{std::move(*denial)};
+    }
+    auto admission = admissions_.admit(caller, std::move(facts));
+    // After it is in the table: a revocation is seen here or by the keeper, whichever is later.
+    if (!watch_.picture()->valid(caller.key_id, clock_.unix_seconds()))
+      return Unexpected{Denial{DenialCode::kInvalidKey, 0, kBadKeyText, std::nullopt}};
+    return admission;
+  }
+
+  bool healthy() const override { return usage_->healthy() && watch_.healthy(); }
 
  private:
-  const GateOptions options_;
-  const std::shared_ptr<Tier> tier_ = std::make_shared<Tier>();
+  static Denial disabled(std::string text) {
+    return {DenialCode::kAccountDisabled, 0, std::move(text), std::nullopt};
+  }
+
+  // A restart is no fresh quota: the last minute's requests count as of now, and the last day's
+  // reasoning tokens by the hour in which they were spent. Burst minutes are forgotten.
+  Result<void> remember_usage(Store& store) {
+    const auto ids = watch_.account_ids();
+    const std::int64_t now = clock_.unix_seconds();
+    TRY_ASSIGN(const auto minute, store.usage_by_day("", "", now - 60, now + 1));
+    for (const UsageSum& sum : minute) {
+      if (const auto id = ids.find(sum.account); id != ids.end())
+        limiter_.seed_requests(id->second, static_cast<std::int32_t>(std::min<std::int64_t>(
+                                               sum.requests, RequestWindow::kExactLimit)));
+    }
+    std::unordered_map<std::string, std::int64_t> before;  // what older hours had
+    TRY_ASSIGN(const auto day, store.reasoning_since(now - kDay_s));
+    std::unordered_map<std::string, std::int64_t> total(day.begin(), day.end());
+    for (std::int64_t hours = 23; hours >= 0; --hours) {
+      TRY_ASSIGN(const auto later, store.reasoning_since(now - hours * kHour_s));
+      const std::unordered_map<std::string, std::int64_t> since(later.begin(), later.end());
+      for (auto& [account, tokens] : total) {
+        const auto newer = since.find(account);
+        const std::int64_t left = newer == since.end() ? 0 : newer->second;
+        if (const auto id = ids.find(account); id != ids.end())
+          limiter_.seed_thinking(id->second, seconds(hours * kHour_s), tokens - left);
+        tokens = left;
+      }
+    }
+    return {};
+  }
+
+  // The one background thread: sees changes of keys and tiers, and tidies up.
+  void keep(std::unique_ptr<Store> store, std::int64_t started) {
+    std::int64_t next_end = watch_.picture()->next_end(started);
+    std::int64_t next_sweep = started + 60;
+    std::int64_t next_forget = started + kHour_s;
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, poll_, [this] { return stopping_; })) {
+      lock.unlock();
+      const std::int64_t now = clock_.unix_seconds();
+      if (refresh(store) || now >= next_end) {
+        const auto picture = watch_.picture();
+        admissions_.revoke_invalid(*picture, now);
+        next_end = picture->next_end(now);
+      }
+      if (now >= next_sweep) {
+        limiter_.forget_idle();
+        next_sweep = now + 60;
+      }
+      if (store != nullptr && now >= next_forget) {
+        if (const auto forgotten = store->forget_usage(now - kUsageKept_s); !forgotten)
+          log_warning("old usage rows stay for now: {}", forgotten.error().message);
+        next_forget = now + kHour_s;
+      }
+      lock.lock();
+    }
+  }
+
+  // A connection that failed is opened anew.
+  bool refresh(std::unique_ptr<Store>& store) {
+    if (store == nullptr) {
+      if (auto opened = open_store_(); opened) {
+        store = std::move(*opened);
+      } else {
+        watch_.store_failed(opened.error());
+      }
+    }
+    const bool changed = watch_.refresh(store.get());
+    if (!watch_.healthy()) store.reset();
+    return changed;
+  }
+
+  const Clock& clock_;
+  const std::function<Result<std::unique_ptr<Store>>()> open_store_;
+  const std::chrono::milliseconds poll_;
+  const std::unique_ptr<UsageSink> usage_;
+  DirectoryWatch watch_;
+  mutable Limiter limiter_;  // looking forgets what is too old
+  BadKeys bad_keys_;
+  Admissions admissions_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread keeper_;
+};
+
+class WriterSink final : public UsageSink {
+ public:
+  explicit WriterSink(std::unique_ptr<Store> store) : writer_(std::move(store)) {}
+  void enqueue(UsageWrite write, std::function<void()> done) override {
+    writer_.enqueue(std::move(write), std::move(done));
+  }
+  bool healthy() const override { return writer_.healthy(); }
+  bool overdue() const override { return writer_.overdue(); }
+
+ private:
+  UsageWriter writer_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Gate>> Gate::open(GateOptions options, const Clock&) {
-  return std::unique_ptr<Gate>(std::make_unique<OpenGate>(std::move(options)));
+Result<std::unique_ptr<Gate>> make_gate(const GateOptions& options, GateParts parts,
+                                        const Clock& clock) {
+  auto gate = std::make_unique<TheGate>(options, std::move(parts), clock);
+  TRY(gate->start());
+  return std::unique_ptr<Gate>(std::move(gate));
+}
+
+Result<std::unique_ptr<Gate>> Gate::open(GateOptions options, const Clock& clock) {
+  GateParts parts;
+  parts.open_store = [path = options.database] { return Store::open(path); };
+  TRY_ASSIGN(auto store, parts.open_store());
+  parts.usage = std::make_unique<WriterSink>(std::move(store));
+  return make_gate(options, std::move(parts), clock);
 }
 
 }  // namespace tessera::access
