@@ -45,6 +45,7 @@ class TheGate final : public Gate {
       stopping_ = true;
     }
     wake_.notify_all();
+    refreshed_.notify_all();
     if (keeper_.joinable()) keeper_.join();
   }
 
@@ -113,6 +114,13 @@ class TheGate final : public Gate {
 
   bool healthy() const override { return usage_->healthy() && watch_.healthy(); }
 
+  void refresh() override {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t ticket = ++asked_;
+    wake_.notify_all();
+    refreshed_.wait(lock, [&] { return stopping_ || answered_ >= ticket; });
+  }
+
  private:
   static Denial disabled(std::string text) {
     return {DenialCode::kAccountDisabled, 0, std::move(text), std::nullopt};
@@ -152,7 +160,10 @@ class TheGate final : public Gate {
     std::int64_t next_sweep = started + 60;
     std::int64_t next_forget = started + kHour_s;
     std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, poll_, [this] { return stopping_; })) {
+    for (;;) {
+      wake_.wait_for(lock, poll_, [this] { return stopping_ || asked_ > answered_; });
+      if (stopping_) return;
+      const std::uint64_t asked = asked_;
       lock.unlock();
       const std::int64_t now = clock_.unix_seconds();
       if (refresh(store) || now >= next_end) {
@@ -170,6 +181,8 @@ class TheGate final : public Gate {
         next_forget = now + kHour_s;
       }
       lock.lock();
+      answered_ = asked;
+      refreshed_.notify_all();
     }
   }
 
@@ -198,7 +211,10 @@ class TheGate final : public Gate {
 
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable refreshed_;
   bool stopping_ = false;
+  std::uint64_t asked_ = 0;  // calls of refresh()
+  std::uint64_t answered_ = 0;
   std::thread keeper_;
 };
 

@@ -46,7 +46,7 @@ enum class DenialCode : std::uint8_t {
   kRateLimited,      // requests a minute
   kConcurrency,      // requests under way
   kThinkingQuota,    // the account's reasoning tokens of the day are used up
-  kUsageStore,       // rows cannot be written now, and the tier is metered
+  kUsageStore,       // rows could not be written for long, and the tier is metered
 };
 struct Denial {
   DenialCode code = DenialCode::kInvalidKey;
@@ -91,8 +91,8 @@ struct GateOptions {
   // SQLite file of accounts, keys and usage; ":memory:" for tests. Created when it is missing.
   std::string database;
   std::string tiers_file;  // TOML; empty: the product's table
-  // Keys that are not in the file, each an account of its own, in the largest tier with all of its
-  // context: --api-key.
+  // Keys that are not in the file, each an account of its own ("operator-1"), in the tier
+  // "enterprise" with all of its context: --api-key.
   std::vector<Sha256> operator_keys;
 };
 
@@ -115,8 +115,11 @@ class Gate {
   // A place among the running requests, reasoning tokens of the day's quota, and a usage row.
   virtual Result<std::unique_ptr<Admission>, Denial> admit(const Caller& caller,
                                                            RequestFacts facts) = 0;
-  // False while usage rows cannot be written.
+  // False while keys cannot be read or usage rows cannot be written; both go on from memory.
   virtual bool healthy() const = 0;
+  // Returns once changes of keys, accounts and tiers that came before the call are in effect, as
+  // far as they can be read. Without it they are within a second.
+  virtual void refresh() {}
 };
 
 }  // namespace tessera::access

@@ -244,6 +244,18 @@ TEST_F(GateTest, ASettledRequestIsNotToldOfItsRevocation) {
   EXPECT_FALSE(told);
 }
 
+TEST_F(GateTest, RefreshWaitsForWhatWasChanged) {
+  open();
+  for (int i = 0; i < 50; ++i) {
+    const std::string key = database_->add_key("a", "lite");
+    gate_->refresh();
+    EXPECT_TRUE(gate_->identify(key, ""));
+  }
+  database_->broken = true;
+  gate_->refresh();  // returns nevertheless
+  EXPECT_FALSE(gate_->healthy());
+}
+
 TEST_F(GateTest, ATierChangeTakesEffectWithoutARestart) {
   const std::string key = database_->add_key("a", "lite");
   open();

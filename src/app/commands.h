@@ -26,8 +26,8 @@ struct ServeOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
   std::vector<std::string> api_keys;
-  std::string
-      key_file;  // hash of the key that serve made itself; empty: under the user's state folder
+  std::string database;    // accounts, keys and usage; empty: default_database()
+  std::string tiers_file;  // TOML; empty: the product's tiers
   bool new_key = false;
   std::vector<std::string> served_names;
   std::int32_t max_queue = 256;

@@ -71,16 +71,24 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
   command
       .add_option(
           "--api-key", options.api_keys,
-          "a key that clients may use (repeatable); without any, one is made and shown once")
+          "a key that clients may use beside the database's (repeatable); when there is none at "
+          "all, one is made and shown once")
       ->envname("TESSERA_API_KEY")
       ->type_name("KEY");
   command
-      .add_option("--key-file", options.key_file,
-                  "where the hash of a key that serve made itself is kept")
-      ->envname("TESSERA_KEY_FILE")
+      .add_option("--db", options.database,
+                  "file of accounts, keys and usage; without it: tessera/tessera.db in the user's "
+                  "state folder")
+      ->envname("TESSERA_DB")
+      ->type_name("FILE");
+  command
+      .add_option("--tiers", options.tiers_file,
+                  "TOML file with cells of the tier table; followed while serving")
+      ->envname("TESSERA_TIERS")
       ->type_name("FILE");
   command.add_flag("--new-key", options.new_key,
-                   "make a new key, even if there is one; the old one stops working");
+                   "make a new key for the account 'default', even if there is one; the one that "
+                   "serve made before stops working");
   command
       .add_option("--served-model-name", options.served_names,
                   "name that clients ask for (repeatable; the first is shown)")

@@ -9,10 +9,10 @@
 #include <thread>
 
 #include "access/gate.h"
-#include "access/key_ring.h"
 #include "api/handler.h"
 #include "app/checkpoint.h"
 #include "app/commands.h"
+#include "app/serve_keys.h"
 #include "app/warm_up.h"
 #include "base/log.h"
 #include "engine/engine.h"
@@ -26,51 +26,8 @@ namespace {
 // average.
 constexpr std::int32_t kMinSequences = 16;
 
-struct Keys {
-  std::vector<Sha256> hashes;
-  std::string shown;   // a key just made: shown once, then forgotten
-  std::string origin;  // where the keys come from, for the start-up lines
-};
-
-std::string default_key_file() {
-  const char* state = std::getenv("XDG_STATE_HOME");
-  if (state != nullptr && *state != '\0') return std::string(state) + "/tessera/serve.key";
-  const char* home = std::getenv("HOME");
-  return std::string(home == nullptr ? "." : home) + "/.local/state/tessera/serve.key";
-}
-
-Result<Keys> prepare_keys(const ServeOptions& options) {
-  Keys keys;
-  for (const std::string& key : options.api_keys) {
-    if (key.empty())
-      return fail(ErrorCode::kInvalidArgument, "--api-key (or TESSERA_API_KEY) is empty");
-    keys.hashes.push_back(sha256(key));
-  }
-  if (!keys.hashes.empty()) {
-    keys.origin = fmt::format("{} given by --api-key or TESSERA_API_KEY", keys.hashes.size());
-    return keys;
-  }
-  const std::string path = options.key_file.empty() ? default_key_file() : options.key_file;
-  if (!options.new_key) {
-    TRY_ASSIGN(const std::optional<Sha256> stored, access::load_key_hash(path));
-    if (stored) {
-      keys.hashes.push_back(*stored);
-      keys.origin = fmt::format(
-          "the one that was shown when it was made (hash in {}); lost it? start with --new-key",
-          path);
-      return keys;
-    }
-  }
-  keys.shown = access::make_key();
-  keys.hashes.push_back(sha256(keys.shown));
-  TRY(access::save_key_hash(path, sha256(keys.shown)));
-  keys.origin =
-      fmt::format("{}   (shown this once; only its hash is kept, in {})", keys.shown, path);
-  return keys;
-}
-
 void print_start(const ServeOptions& options, const chat::ModelInfo& info,
-                 const model::Backend& backend, bool embedded, const Keys& keys,
+                 const model::Backend& backend, bool embedded, const ServeKeys& keys,
                  std::uint16_t port) {
   const std::string host =
       options.host == "0.0.0.0" || options.host == "::" ? "127.0.0.1" : options.host;
@@ -150,7 +107,10 @@ Result<void> serve(ServeOptions options) {
   static const sigset_t signals = block_signals();
   if (options.served_names.empty()) options.served_names.emplace_back("Qwen/Qwen3.6-35B-A3B");
   raise_descriptor_limit();
-  TRY_ASSIGN(const Keys keys, prepare_keys(options));
+  TRY_ASSIGN(ServeKeys keys, find_keys(options));
+  // First, and so last to go: whatever still holds an admission at the end gives it back.
+  TRY_ASSIGN(const auto gate,
+             access::Gate::open({keys.database, options.tiers_file, keys.operator_keys}));
   TRY_ASSIGN(const Checkpoint checkpoint, load_checkpoint(options.model.path));
   TRY_ASSIGN(const auto tokenizer, load_tokenizer(*checkpoint.tensors.file));
   TRY_ASSIGN(const std::int32_t context, choose_context(options.model, checkpoint.tensors.config));
@@ -170,7 +130,6 @@ Result<void> serve(ServeOptions options) {
 
   api::HandlerOptions handler_options;
   handler_options.served_names = options.served_names;
-  TRY_ASSIGN(const auto gate, access::Gate::open({":memory:", "", keys.hashes}));
   const auto handler = std::make_shared<api::ApiHandler>(handler_options, *service, *gate);
   http::ServerOptions http_options;
   http_options.host = options.host;
@@ -180,6 +139,8 @@ Result<void> serve(ServeOptions options) {
   TRY_ASSIGN(const auto server, http::Server::listen(http_options, handler));
 
   if (!checkpoint.embedded && options.model.backend != "fake") warm_up(*checkpoint.tensors.file);
+  TRY(complete_keys(options, keys));
+  gate->refresh();  // a key that is shown works
   server->start();
   print_start(options, service->model(), backend_view, checkpoint.embedded, keys, server->port());
   wait_for_signal(signals);

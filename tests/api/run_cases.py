@@ -57,8 +57,10 @@ class Server:
         json.dump(script, self.script)
         self.script.flush()
         self.port = free_port()
+        self.state = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
-            [binary, "serve", "--backend", "fake", "--fake-script", self.script.name, "--port", str(self.port), "--api-key", KEY] + flags,
+            [binary, "serve", "--backend", "fake", "--fake-script", self.script.name, "--port", str(self.port), "--api-key", KEY,
+             "--db", self.state.name + "/tessera.db"] + flags,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.wait_ready()
 
@@ -88,6 +90,7 @@ class Server:
         self.process.terminate()
         status = self.process.wait(timeout=60)
         self.process.stderr.close()
+        self.state.cleanup()
         expect(alive and status == 0, f"the server ended with status {status}, alive before: {alive}")
 
 

@@ -23,7 +23,7 @@ def run(*arguments, text=b""):
 
 
 class Serve:
-    """`tessera serve` on a free port, as a context."""
+    """`tessera serve` on a free port, as a context; with state of its own, unless the flags say --db."""
 
     def __init__(self, *flags):
         self.flags = flags
@@ -33,6 +33,8 @@ class Serve:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TESSERA_")}
+        self.state = tempfile.TemporaryDirectory()
+        environment["XDG_STATE_HOME"] = self.state.name
         self.process = subprocess.Popen([BINARY, "serve", "--port", str(self.port), *self.flags], env=environment,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(600):
@@ -71,27 +73,56 @@ class Serve:
         self.process.wait()
         self.process.stdout.close()
         self.process.stderr.close()
+        self.state.cleanup()
 
 
 class Keys(unittest.TestCase):
     def test_a_made_key_is_shown_once_and_kept_as_a_hash(self):
         with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "state" / "key"
-            with Serve("--key-file", str(path)) as first:
+            path = pathlib.Path(folder) / "state" / "tessera.db"
+            with Serve("--db", str(path)) as first:
                 first.stop()
             key = re.search(r"sk-tessera-[A-Za-z0-9]{40}\b", first.out).group()
             self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
-            self.assertNotIn(key[11:], path.read_text())
+            for file in path.parent.iterdir():
+                self.assertNotIn(key[15:-4].encode(), file.read_bytes(), file)
             self.assertNotIn(key, first.err)
-            with Serve("--key-file", str(path)) as second:
+            with Serve("--db", str(path)) as second:
                 self.assertEqual(second.chat(key), 200)
                 self.assertEqual(second.chat(key + "x"), 401)
                 second.stop()
-            self.assertNotIn("sk-tessera-", second.out)
-            with Serve("--key-file", str(path), "--new-key") as third:
+            self.assertIsNone(re.search(r"sk-tessera-\w", second.out))
+            self.assertIn("tessera keys create --account default", second.out)
+            with Serve("--db", str(path), "--new-key") as third:
                 self.assertEqual(third.chat(key), 401)
-                third.stop()
-            self.assertNotEqual(re.search(r"sk-tessera-\w{40}", third.out).group(), key)
+                fresh = self.shown(third)
+                self.assertNotEqual(fresh, key)
+                self.assertEqual(third.chat(fresh), 200)
+            with Serve("--db", str(path), "--api-key", "one") as fourth:
+                self.assertEqual([fourth.chat(k) for k in (fresh, "one", key)], [200, 200, 401])
+
+    def shown(self, server):
+        """The key in the start-up lines of a server that goes on."""
+        text = b""
+        while not (found := re.search(rb"sk-tessera-[A-Za-z0-9]{40}\b", text)):
+            text += os.read(server.process.stdout.fileno(), 4096)
+        return found.group().decode()
+
+    def test_a_failed_start_changes_no_key(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(pathlib.Path(folder) / "tessera.db")
+            with Serve("--db", path) as server:
+                key = self.shown(server)
+                taken = run("serve", "--port", str(server.port), "--db", path, "--new-key")
+                self.assertEqual(taken.returncode, 1)
+                self.assertEqual(server.chat(key), 200)
+        self.assertIn(b"give --api-key", run("serve", "--db", ":memory:").stderr)
+
+    def test_the_state_folder_is_the_users(self):
+        with Serve("--api-key", "one") as server:
+            path = pathlib.Path(server.state.name) / "tessera" / "tessera.db"
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+            self.assertEqual(stat.S_IMODE(path.parent.stat().st_mode), 0o700)
 
     def test_several_given_keys(self):
         with Serve("--api-key", "one", "--api-key", "two") as server:
@@ -145,13 +176,13 @@ class EndOfServe(unittest.TestCase):
 
     def test_what_cannot_be_served_is_said(self):
         with Serve("--api-key", "k") as server:
-            taken = run("serve", "--port", str(server.port), "--api-key", "k")
+            taken = run("serve", "--port", str(server.port), "--api-key", "k", "--db", ":memory:")
             self.assertEqual(taken.returncode, 1)
             self.assertIn(str(server.port), taken.stderr.decode())
             server.stop()
         for flags, word in ((["--model", "/no/such/file"], "No such file"), (["--model", __file__], "GGUF"), (["--model", "/"], "directory"),
                             (["--ctx", "1"], "--ctx"), (["--host", "no.such.host.invalid"], "no.such.host.invalid")):
-            refused = run("serve", "--port", "0", "--api-key", "k", *flags)
+            refused = run("serve", "--port", "0", "--api-key", "k", "--db", ":memory:", *flags)
             self.assertEqual(refused.returncode, 1, flags)
             self.assertIn(word, refused.stderr.decode())
 

@@ -21,7 +21,7 @@ async function freePort() {
 before(async () => {
   const port = await freePort();
   baseURL = `http://127.0.0.1:${port}/v1`;
-  server = spawn(process.env.TESSERA_BINARY, ["serve", "--port", String(port), "--api-key", KEY, "--threads", "2"], {
+  server = spawn(process.env.TESSERA_BINARY, ["serve", "--port", String(port), "--api-key", KEY, "--threads", "2", "--db", ":memory:"], {
     stdio: ["ignore", "ignore", "inherit"],
   });
   client = new OpenAI({ baseURL, apiKey: KEY, maxRetries: 0 });
