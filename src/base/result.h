@@ -25,6 +25,7 @@ enum class ErrorCode {
   kUnavailable,  // shutting down, not ready
   kNumerical,    // NaN or infinity where a number was needed
   kIo,           // the operating system said no
+  kDeadEnd,      // what the output must look like leaves no way to go on
 };
 
 // `message` is for the person who has to act: what was wrong, where, which limit, what to do. Never

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -46,6 +47,8 @@ Result<void> check_request(const EngineRequest& request, const model::BackendLim
   CHECK(request.max_tokens >= 1);
   CHECK(request.choices >= 1);
   for (const TokenId token : request.prompt) CHECK(token >= 0 && token < limits.vocabulary);
+  CHECK(request.top_logprobs.value_or(0) >= 0);
+  CHECK(std::is_sorted(request.unlisted.begin(), request.unlisted.end()));
   check_sampling(request.sampling, limits.vocabulary);
   const std::int64_t tokens = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
   if (tokens > limits.max_context) {

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "engine/logprobs.h"
 
 namespace tessera::engine {
 namespace {
@@ -53,7 +54,8 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       counters_(counters),
       sequences_(backend),
       scheduler_(options.prefill_chunk, limits_.max_batch_tokens),
-      scratch_(limits_.vocabulary) {}
+      scratch_(limits_.vocabulary),
+      mask_(mask_words(limits_.vocabulary)) {}
 
 EngineCore::~EngineCore() {
   CHECK(is_idle());
@@ -206,17 +208,21 @@ Result<void> EngineCore::finish_prompt(LiveRequest& request, std::span<const flo
 
 Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
                                        std::span<const float> logits) {
-  TRY_ASSIGN(const TokenId token, choice.sampler.sample(logits, scratch_));
+  TRY_ASSIGN(const TokenId token, next_token(choice, logits));
   const std::vector<TokenId>& end_tokens = request.request.end_tokens;
   std::optional<EndReason> reason;
   if (std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end()) {
     reason = EndReason::kEnd;
   } else {
     choice.sampler.accept(token);
+    if (choice.constraint) choice.constraint->accept(token);
     choice.last_token = token;
     ++choice.generated;
     counters_.generated_tokens.fetch_add(1, std::memory_order_relaxed);
-    request.events->push(TokenEvent{choice.number, token});
+    TokenEvent event{choice.number, token};
+    if (const std::optional<std::int32_t> top = request.request.top_logprobs)
+      event.logprobs = compute_logprobs(logits, token, *top, request.request.unlisted);
+    request.events->push(std::move(event));
     if (choice.generated == request.request.max_tokens) reason = EndReason::kMaxTokens;
   }
   if (reason) {
@@ -224,6 +230,23 @@ Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
     request.events->push(ChoiceEnd{choice.number, *reason});
   }
   return {};
+}
+
+// Forced or sampled. A row that is no use fails the request either way.
+Result<TokenId> EngineCore::next_token(Choice& choice, std::span<const float> logits) {
+  NextToken next;
+  if (choice.constraint) {
+    TRY_ASSIGN(next, choice.constraint->next(mask_));
+  }
+  if (next.kind == NextToken::Kind::kForced) {
+    CHECK(next.token >= 0 && next.token < limits_.vocabulary);
+    TRY(check_row(logits));
+    return next.token;
+  }
+  const bool masked = next.kind == NextToken::Kind::kMasked;
+  return choice.sampler.sample(
+      logits, masked ? std::span<const std::uint32_t>(mask_) : std::span<const std::uint32_t>(),
+      scratch_);
 }
 
 // Frees the sequences of choices that have ended, and ends requests that failed or have none left.

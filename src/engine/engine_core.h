@@ -51,10 +51,10 @@ class EngineCore {
   void update_stalls();
   void admit();
   Result<void> reserve_sequences(LiveRequest& request);
-  Result<model::LogitsView> forward();
   void publish(const model::LogitsView& logits);
   Result<void> finish_prompt(LiveRequest& request, std::span<const float> logits);
   Result<void> sample_choice(LiveRequest& request, Choice& choice, std::span<const float> logits);
+  Result<TokenId> next_token(Choice& choice, std::span<const float> logits);
   void finish_ended();
   void end(std::unique_ptr<LiveRequest> request, EngineEvent terminal);
 
@@ -68,6 +68,7 @@ class EngineCore {
   SequencePool sequences_;
   Scheduler scheduler_;
   SamplerScratch scratch_;
+  std::vector<std::uint32_t> mask_;                    // of the choice that is being sampled
   std::deque<std::unique_ptr<LiveRequest>> waiting_;   // in order of arrival
   std::vector<std::unique_ptr<LiveRequest>> running_;  // in order of arrival
   StepPlan plan_;

@@ -3,11 +3,26 @@
 
 #include <algorithm>
 
+#include "engine/test_constraint.h"
 #include "engine/test_random.h"
 #include "engine/test_simulation.h"
 
 namespace tessera::engine {
 namespace {
+
+// Forces and masks here and there, as a function of the choice's past alone.
+ConstraintFactory random_constraint(std::int32_t salt) {
+  return constrain([salt](std::span<const TokenId> generated,
+                          std::span<std::uint32_t> mask) -> Result<NextToken> {
+    const auto count = static_cast<std::int32_t>(generated.size()) + salt;
+    if (count % 7 == 0) return fail(ErrorCode::kDeadEnd, "no way on");
+    if (count % 3 == 0) return NextToken::forced(count % 256);
+    if (count % 3 == 1) return NextToken::free();
+    for (std::size_t word = 0; word < mask.size(); ++word)
+      mask[word] = static_cast<std::uint32_t>(count) * 0x9E3779B1U >> word;
+    return NextToken::masked();
+  });
+}
 
 EngineRequest random_request(TestRandom& random) {
   std::vector<TokenId> prompt(random.integer(1, 40));
@@ -18,6 +33,7 @@ EngineRequest random_request(TestRandom& random) {
   request.choices = random.chance(3) ? random.integer(1, 4) : 1;
   for (TokenId id = 0; id < 24; ++id) request.end_tokens.push_back(id);
   request.sampling.presence_penalty = random.chance(2) ? 1.0f : 0.0f;
+  if (random.chance(3)) request.make_constraint = random_constraint(random.integer(0, 100));
   return request;
 }
 
@@ -89,7 +105,8 @@ void run_random_schedule(std::uint64_t seed) {
         EXPECT_EQ(sim[i].tokens(choice), alone[choice]);
       } else {
         EXPECT_TRUE(is_prefix(sim[i].tokens(choice), alone[choice]) ||
-                    sim[i].error()->code == ErrorCode::kNumerical);
+                    sim[i].error()->code == ErrorCode::kNumerical ||
+                    sim[i].error()->code == ErrorCode::kDeadEnd);
       }
     }
   }

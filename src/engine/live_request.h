@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "engine/constraint.h"
 #include "engine/event_channel.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
@@ -22,9 +23,12 @@ namespace tessera::engine {
 // One answer to the prompt.
 struct Choice {
   Choice(const EngineRequest& request, std::int32_t number)
-      : sampler(request.sampling, number, request.prompt), number(number) {}
+      : sampler(request.sampling, number, request.prompt), number(number) {
+    if (request.make_constraint) constraint = request.make_constraint(number);
+  }
 
   Sampler sampler;
+  std::unique_ptr<Constraint> constraint;  // null: none
   std::int32_t number;
   // While the prompt is computed: choice 0 holds the sequence that computes it, the others hold
   // empty ones of the same size, which reserve what their copies will need.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -9,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "engine/constraint.h"
 
 namespace tessera::engine {
 
@@ -37,13 +39,24 @@ struct EngineRequest {
   std::vector<TokenId> end_tokens;  // sampling one of them ends a choice: kEnd
   SamplingParams sampling;
   std::int32_t choices = 1;
+  ConstraintFactory make_constraint = nullptr;  // may be null, and may give null: a free choice
+  // TokenEvents come with the model's log probabilities: of the token, and of so many of the
+  // likeliest. Absent: none.
+  std::optional<std::int32_t> top_logprobs = std::nullopt;
+  std::vector<TokenId> unlisted;  // never among the likeliest, for want of text; ascending
 };
 
 enum class EndReason : std::uint8_t { kEnd, kMaxTokens };
 
+struct TokenLogprob {
+  TokenId token = 0;
+  double logprob = 0;  // natural; -Inf where the model says "never"
+};
 struct TokenEvent {
   std::int32_t choice = 0;
   TokenId token = 0;  // never an end token
+  // Where they were asked for: the token's own, then the likeliest ones', best first.
+  std::vector<TokenLogprob> logprobs = {};
 };
 struct ChoiceEnd {
   std::int32_t choice = 0;
@@ -56,7 +69,7 @@ struct PrefillDone {
 struct RequestDone {};
 struct RequestFailed {
   // kCancelled, kNumerical, kResourceExhausted, kUnavailable (drained), kInvalidArgument (the
-  // request bans all tokens), or what the backend says.
+  // request bans all tokens), or what the backend or a constraint (kDeadEnd) says.
   Error error;
 };
 

@@ -38,6 +38,17 @@ Unexpected<Error> bad_row_error(std::span<const float> logits) {
                           std::isnan(*bad) ? "NaN" : "+Inf", bad - logits.begin(), logits.size()));
 }
 
+}  // namespace
+
+Result<void> check_row(std::span<const float> logits) {
+  if (has_bad_value(logits)) return bad_row_error(logits);
+  if (std::all_of(logits.begin(), logits.end(), [](float l) { return l == -kInfinity; }))
+    return fail(ErrorCode::kNumerical, "the model's logits are unusable: all are -Inf");
+  return {};
+}
+
+namespace {
+
 // Keeps what ranks no later than `last`; the order stays.
 template <class Candidate>
 void keep_up_to(Candidate last, std::vector<Candidate>& candidates) {
@@ -133,10 +144,21 @@ void Sampler::accept(TokenId token) {
   if (has_penalties()) counts_.add(token, 1);
 }
 
-void Sampler::apply_penalties(std::span<float> logits) const {
+// Bias first: nothing that is forbidden can come back.
+void Sampler::forbid(std::span<const std::uint32_t> mask, std::span<float> logits) const {
   for (const auto& [token, bias] : params_.logit_bias)
     logits[static_cast<std::size_t>(token)] += bias;
   for (const TokenId token : params_.banned) logits[static_cast<std::size_t>(token)] = -kInfinity;
+  for (std::size_t word = 0; word < mask.size(); ++word) {
+    if (mask[word] == ~std::uint32_t{0}) continue;
+    const std::size_t first = word * 32;
+    const std::size_t bits = std::min<std::size_t>(32, logits.size() - first);
+    for (std::size_t bit = 0; bit < bits; ++bit)
+      if ((mask[word] >> bit & 1) == 0) logits[first + bit] = -kInfinity;
+  }
+}
+
+void Sampler::apply_penalties(std::span<float> logits) const {
   for (const TokenCounts::Entry& entry : counts_.entries()) {
     float& logit = logits[static_cast<std::size_t>(entry.token)];
     const float repetition = params_.repetition_penalty;
@@ -147,18 +169,22 @@ void Sampler::apply_penalties(std::span<float> logits) const {
   }
 }
 
-Result<TokenId> Sampler::sample(std::span<const float> logits, SamplerScratch& scratch) const {
+Result<TokenId> Sampler::sample(std::span<const float> logits, std::span<const std::uint32_t> mask,
+                                SamplerScratch& scratch) const {
   CHECK(logits.size() == scratch.logits_.size());
-  if (has_bad_value(logits)) return bad_row_error(logits);
+  CHECK(mask.empty() || mask.size() == mask_words(static_cast<std::int32_t>(logits.size())));
+  TRY(check_row(logits));
   std::copy(logits.begin(), logits.end(), scratch.logits_.begin());
+  forbid(mask, scratch.logits_);
   apply_penalties(scratch.logits_);
   const auto best = std::max_element(scratch.logits_.begin(), scratch.logits_.end());
   if (*best == -kInfinity) {
-    if (*std::max_element(logits.begin(), logits.end()) == -kInfinity)
-      return fail(ErrorCode::kNumerical, "the model's logits are unusable: all are -Inf");
     return fail(
         ErrorCode::kInvalidArgument,
-        "no token is left to sample: the request bans every token that the model could say");
+        mask.empty()
+            ? "no token is left to sample: the request bans every token that the model could say"
+            : "no token is left to sample: the request bans every token that its output's form "
+              "allows");
   }
   if (!(*best < kInfinity))
     return fail(ErrorCode::kNumerical,

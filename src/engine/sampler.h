@@ -1,7 +1,7 @@
 // The sampler: one row of logits and one choice's past → the next token.
 //
 // The order is the usual one of vLLM and Hugging Face:
-//   1. logit_bias is added; banned tokens become impossible
+//   1. logit_bias is added; banned tokens, and those that a mask does not allow, become impossible
 //   2. repetition penalty on every token of prompt and output: l > 0 ? l / r : l * r
 //   3. frequency and presence penalty on generated tokens: l - frequency * count - presence
 //   4. temperature 0 or top_p 0: the exact argmax of these logits, ties by the lowest id. Otherwise
@@ -17,7 +17,8 @@
 // Sums run in a fixed order: the same row and the same past give the same token, always.
 //
 // NaN or +Inf anywhere in a row, or no finite logit, is kNumerical: nothing is repaired.
-// kInvalidArgument: the request itself bans every token that the model could say.
+// kInvalidArgument: the request itself bans every token that the model could say, or all that a
+// constraint allows.
 //
 // Owned by one choice of a request; the engine thread.
 #pragma once
@@ -52,13 +53,18 @@ class SamplerScratch {
   std::vector<Candidate> ranking_;     // any order
 };
 
+// kNumerical where nothing can be sampled from the row: NaN, +Inf, or no finite logit.
+Result<void> check_row(std::span<const float> logits);
+
 class Sampler {
  public:
   // `params` outlives the sampler; `choice` numbers the answers to one prompt.
   Sampler(const SamplingParams& params, std::int32_t choice, std::span<const TokenId> prompt);
 
-  // The token after the sequence so far. The same however often it is called.
-  Result<TokenId> sample(std::span<const float> logits, SamplerScratch& scratch) const;
+  // The token after the sequence so far. The same however often it is called. `mask`: which tokens
+  // are allowed, as constraint.h has it; empty: all.
+  Result<TokenId> sample(std::span<const float> logits, std::span<const std::uint32_t> mask,
+                         SamplerScratch& scratch) const;
   // The sequence goes on with `token`.
   void accept(TokenId token);
 
@@ -67,6 +73,7 @@ class Sampler {
 
   bool is_greedy() const;
   bool has_penalties() const;
+  void forbid(std::span<const std::uint32_t> mask, std::span<float> logits) const;
   void apply_penalties(std::span<float> logits) const;
   void collect(float max_logit, SamplerScratch& scratch) const;
   TokenId draw(std::span<const Candidate> candidates) const;

@@ -165,13 +165,41 @@ TEST(Sampler, AgreesWithTheSlowOne) {
       const std::vector<float> seen = penalised(params, row, prompt, output);
       if (*std::max_element(seen.begin(), seen.end()) == -kInfinity)
         continue;  // its one token is banned
-      const Result<TokenId> token = sampler.sample(row, scratch);
+      const Result<TokenId> token = sampler.sample(row, {}, scratch);
       ASSERT_TRUE(token) << token.error().message;
       ASSERT_EQ(*token, slow_sample(params, choice, row, prompt, output))
           << "round " << round << " step " << step << " vocabulary " << vocabulary;
-      ASSERT_EQ(*token, *sampler.sample(row, scratch));
+      ASSERT_EQ(*token, *sampler.sample(row, {}, scratch));
       sampler.accept(*token);
       output.push_back(*token);
+    }
+  }
+}
+
+TEST(Sampler, AMaskIsWhatBanningTheRestWouldBe) {
+  TestRandom random(11);
+  for (int round = 0; round < 500; ++round) {
+    const std::int32_t vocabulary = random.integer(1, 300);
+    const SamplingParams params = random_params(random, vocabulary);
+    SamplingParams banning = params;
+    std::vector<std::uint32_t> mask(mask_words(vocabulary), 0);
+    for (TokenId id = 0; id < vocabulary; ++id) {
+      if (random.chance(3)) {
+        mask[static_cast<std::size_t>(id) / 32] |= std::uint32_t{1} << id % 32;
+      } else {
+        banning.banned.push_back(id);
+      }
+    }
+    SamplerScratch scratch(vocabulary);
+    const std::vector<TokenId> prompt = {0};
+    const std::vector<float> row = random_row(random, vocabulary);
+    const Result<TokenId> masked = Sampler(params, 0, prompt).sample(row, mask, scratch);
+    const Result<TokenId> banned = Sampler(banning, 0, prompt).sample(row, {}, scratch);
+    ASSERT_EQ(masked.has_value(), banned.has_value());
+    if (masked) {
+      ASSERT_EQ(*masked, *banned);
+    } else {
+      ASSERT_EQ(masked.error().code, ErrorCode::kInvalidArgument);
     }
   }
 }
@@ -183,7 +211,7 @@ constexpr std::int32_t kSmall = 5;
 Result<TokenId> sample_once(const SamplingParams& params, const std::vector<float>& row,
                             const std::vector<TokenId>& prompt = {0}) {
   SamplerScratch scratch(static_cast<std::int32_t>(row.size()));
-  return Sampler(params, 0, prompt).sample(row, scratch);
+  return Sampler(params, 0, prompt).sample(row, {}, scratch);
 }
 
 SamplingParams greedy() {
@@ -199,7 +227,7 @@ std::vector<int> frequencies(SamplingParams params, const std::vector<float>& ro
   const std::vector<TokenId> prompt = {0};
   for (int i = 0; i < draws; ++i) {
     params.seed = static_cast<std::uint64_t>(i);
-    ++counts[*Sampler(params, 0, prompt).sample(row, scratch)];
+    ++counts[*Sampler(params, 0, prompt).sample(row, {}, scratch)];
   }
   return counts;
 }
@@ -237,7 +265,7 @@ TEST(Sampler, PresenceAndFrequencyCountGeneratedTokensOnly) {
   Sampler frequency(params, 0, prompt);
   std::vector<TokenId> tokens;
   for (int i = 0; i < 5; ++i) {
-    tokens.push_back(*frequency.sample(row, scratch));
+    tokens.push_back(*frequency.sample(row, {}, scratch));
     frequency.accept(tokens.back());
   }
   EXPECT_THAT(tokens,
@@ -248,7 +276,7 @@ TEST(Sampler, PresenceAndFrequencyCountGeneratedTokensOnly) {
   Sampler presence(params, 0, prompt);
   tokens.clear();
   for (int i = 0; i < 4; ++i) {
-    tokens.push_back(*presence.sample(row, scratch));
+    tokens.push_back(*presence.sample(row, {}, scratch));
     presence.accept(tokens.back());
   }
   EXPECT_THAT(tokens, testing::ElementsAre(0, 1, 0, 0));  // 4, then 3 < 3.5, then 3 > 2.5 for good
@@ -341,7 +369,7 @@ TEST(Sampler, ChoicesAndPositionsDrawApart) {
     Sampler sampler(params, choice, prompt);
     std::vector<TokenId> output;
     for (int i = 0; i < 8; ++i) {
-      output.push_back(*sampler.sample(row, scratch));
+      output.push_back(*sampler.sample(row, {}, scratch));
       sampler.accept(output.back());
     }
     EXPECT_GT(std::set<TokenId>(output.begin(), output.end()).size(), 1U);

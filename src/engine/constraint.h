@@ -1,0 +1,57 @@
+// What the next token of a choice may be: structured output, calls, an end to the thinking. The
+// engine asks before each token and says after each what it became.
+//
+// Owned by one choice; the engine thread, in the step between the model's logits and the next token
+// of every running request: next() may take microseconds, a millisecond at most. Immutable things
+// (an automaton, a vocabulary) are shared, and made before the request is submitted.
+//
+// A choice may go from free text to constrained and back: each next() decides anew. An answer ends
+// where an end token is allowed, so a mask has those of EngineRequest::end_tokens only where the
+// output is complete. Forced tokens are tokens like all others: they go through the model, are
+// published and count against max_tokens.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace tessera::engine {
+
+struct NextToken {
+  enum class Kind : std::uint8_t {
+    kFree,    // anything
+    kMasked,  // what the mask allows
+    kForced,  // `token`, whatever the model, a ban or a bias says
+  };
+  Kind kind = Kind::kFree;
+  TokenId token = 0;
+
+  static NextToken free() { return {}; }
+  static NextToken masked() { return {Kind::kMasked, 0}; }
+  static NextToken forced(TokenId token) { return {Kind::kForced, token}; }
+};
+
+class Constraint {
+ public:
+  virtual ~Constraint() = default;
+
+  // Asked once before each token. kMasked: all words of `mask` are written; token i is allowed if
+  // bit i % 32 of word i / 32 is set (bits behind the vocabulary mean nothing). Otherwise its words
+  // may hold anything. An error fails this request alone: kDeadEnd where no token can go on.
+  virtual Result<NextToken> next(std::span<std::uint32_t> mask) = 0;
+  // The choice goes on with `token`: an allowed one, never an end token.
+  virtual void accept(TokenId token) = 0;
+};
+
+// One for each choice, made on the engine thread when the request is admitted: cheap.
+using ConstraintFactory = std::function<std::unique_ptr<Constraint>(std::int32_t choice)>;
+
+constexpr std::size_t mask_words(std::int32_t vocabulary) {
+  return (static_cast<std::size_t>(vocabulary) + 31) / 32;
+}
+
+}  // namespace tessera::engine
