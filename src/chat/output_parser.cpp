@@ -25,6 +25,20 @@ void write_delta(std::int32_t choice, std::string text, std::vector<ChatEvent>& 
   }
 }
 
+std::size_t first_code_point_bytes(std::string_view utf8) {
+  const auto lead = static_cast<unsigned char>(utf8.front());
+  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+constexpr std::size_t kReplacementBytes = 3;  // U+FFFD
+
+// Where the text of a token begins: `at`, or behind the replacement of an unfinished code point
+// that it does not go on with.
+std::size_t begin_of_token(std::string_view bytes, bool behind_unfinished, std::size_t at) {
+  const bool goes_on = (static_cast<unsigned char>(bytes.front()) & 0xC0) == 0x80;
+  return behind_unfinished && !goes_on ? at + kReplacementBytes : at;
+}
+
 }  // namespace
 
 std::string random_call_id() {
@@ -77,20 +91,44 @@ std::optional<OutputParser::Tag> OutputParser::tag_of(TokenId token) const {
   return std::nullopt;
 }
 
-bool OutputParser::append(TokenId token, Events& out) {
+bool OutputParser::append(TokenId token, Events& out, std::optional<ContentLogprob> logprob) {
   if (stops_.stopped()) return true;
   if (state_ == State::kReasoning || rehearsing_) ++reasoning_tokens_;
   if (rehearsing_) ++rehearsal_tokens_;
   const std::optional<Tag> tag = tag_of(token);
+  const std::string_view bytes = tokenizer_->bytes(token);
   if (tag) {
-    on_text(detokenizer_.finish(), out);
-    if (!stops_.stopped()) on_tag(*tag, tokenizer_->bytes(token), out);
+    flush_decoder(out);
+    if (stops_.stopped()) return true;
+    if (logprob) logprobs_.add(*std::move(logprob), source_end_, source_end_ + bytes.size());
+    source_end_ += bytes.size();
+    on_tag(*tag, bytes, out);
   } else if (tokenizer_->kind(token) == text::TokenKind::kControl) {
-    on_text(detokenizer_.finish(), out);  // special tokens are never shown
-  } else {
-    on_text(detokenizer_.append(token), out);
+    flush_decoder(out);  // special tokens are never shown
+  } else if (!bytes.empty()) {
+    const std::size_t begin = begin_of_token(bytes, detokenizer_.is_holding(), source_end_);
+    const std::string text = detokenizer_.append(token);
+    if (!text.empty()) logprobs_.close(source_end_ + first_code_point_bytes(text));
+    std::optional<std::size_t> end;
+    if (!detokenizer_.is_holding()) end = source_end_ + text.size();
+    if (logprob) logprobs_.add(*std::move(logprob), begin, end);
+    on_decoded(text, out);
   }
+  write_content_delta({}, out);
   return stops_.stopped();
+}
+
+// An unfinished code point will not be finished any more.
+void OutputParser::flush_decoder(Events& out) {
+  const std::string text = detokenizer_.finish();
+  logprobs_.close(source_end_ + text.size());
+  on_decoded(text, out);
+}
+
+void OutputParser::on_decoded(std::string_view text, Events& out) {
+  if (text.empty()) return;
+  source_end_ += text.size();
+  on_text(text, out);
 }
 
 void OutputParser::on_text(std::string_view text, Events& out) {
@@ -173,9 +211,16 @@ void OutputParser::on_tag_in_call(Tag tag, std::string_view literal, Events& out
       if (rehearsing_) rehearsal_text_ += literal;
       after_call_step(status, out);
     } else {
+      source_end_ -= literal.size();  // what is handed back ends before the tag
       after_call_step(status, out);
+      source_end_ += literal.size();
       if (!stops_.stopped()) on_tag(tag, literal, out);
     }
+    return;
+  }
+  if (rehearsing_ && tag == Tag::kThinkClose) {  // the thinking is over, whatever the call lacks
+    withdraw_rehearsal(out);
+    on_tag_in_reasoning(tag, literal, out);
     return;
   }
   if (rehearsing_) rehearsal_text_ += literal;
@@ -189,20 +234,46 @@ void OutputParser::write_reasoning(std::string_view text, Events& out) {
   write_delta<ReasoningDelta>(options_.choice, std::move(shown), out);
 }
 
+// `text` is the source's last.
 void OutputParser::write_content(std::string_view text, Events& out) {
   if (!is_blank(text)) spoken_ = true;
   std::string begun;
   std::string let_through;
-  std::string shown;
   leading_.append(text, begun);
-  stops_.append(begun, let_through);
-  trailing_.append(let_through, shown);
-  write_delta<ContentDelta>(options_.choice, std::move(shown), out);
+  logprobs_.map(source_end_ - begun.size(), begun.size());
+  const bool stopped = stops_.append(begun, let_through);
+  if (stopped) logprobs_.cut(passed_ + let_through.size());
+  show_content(let_through, out);
+}
+
+// Content that no stop string can take back any more.
+void OutputParser::show_content(std::string_view text, Events& out) {
+  passed_ += text.size();
+  std::string shown;
+  trailing_.append(text, shown);
+  write_content_delta(std::move(shown), out);
+}
+
+void OutputParser::write_content_delta(std::string text, Events& out) {
+  std::size_t decided = source_end_;
+  if (state_ == State::kCall && !rehearsing_) {  // it may turn out to be text
+    decided = call_begin_;
+    if (call_->started()) decided += call_open_literal_.size() + call_->settled();
+  }
+  std::vector<ContentLogprob> logprobs = logprobs_.take(passed_ - trailing_.held.size(), decided);
+  if (text.empty() && logprobs.empty()) return;
+  ContentDelta* last = out.empty() ? nullptr : std::get_if<ContentDelta>(&out.back());
+  if (last == nullptr || last->choice != options_.choice) {
+    last = &std::get<ContentDelta>(out.emplace_back(ContentDelta{options_.choice, {}}));
+  }
+  last->text += text;
+  std::move(logprobs.begin(), logprobs.end(), std::back_inserter(last->logprobs));
 }
 
 void OutputParser::open_call(std::string_view literal) {
   call_ = std::make_unique<ToolCallParser>(*options_.tools);
   call_open_literal_ = literal;
+  call_begin_ = source_end_ - literal.size();
   if (rehearsing_) rehearsal_text_ += literal;
   state_ = State::kCall;
 }
@@ -252,11 +323,11 @@ void OutputParser::write_call_pieces(Events& out) {
 
 void OutputParser::end_content_segment(Events& out) {
   std::string let_through;
-  std::string shown;
   stops_.flush(let_through);
-  trailing_.append(let_through, shown);
+  show_content(let_through, out);
+  logprobs_.cut(passed_ - trailing_.held.size());
   trailing_.held.clear();
-  write_delta<ContentDelta>(options_.choice, std::move(shown), out);
+  write_content_delta({}, out);
 }
 
 void OutputParser::withdraw_rehearsal(Events& out) {
@@ -272,8 +343,13 @@ void OutputParser::withdraw_rehearsal(Events& out) {
 }
 
 void OutputParser::finish(OutputEnd end, Events& out) {
-  if (!stops_.stopped()) on_text(detokenizer_.finish(), out);
+  if (stops_.stopped()) {
+    logprobs_.close(source_end_);  // its code point lies behind the stop string
+  } else {
+    flush_decoder(out);
+  }
   if (state_ == State::kCall && end == OutputEnd::kEnd) after_call_step(call_->finish(), out);
+  if (state_ != State::kContent) end_content_segment(out);
   if (rehearsing_ && end == OutputEnd::kTruncated) withdraw_rehearsal(out);
   if (state_ == State::kCall && end == OutputEnd::kTruncated) {
     call_->truncate();
@@ -286,11 +362,9 @@ void OutputParser::finish(OutputEnd end, Events& out) {
   if (state_ == State::kContent) {
     trailing_.hold = false;  // no call has come: the newlines are content
     std::string let_through;
-    std::string shown;
     stops_.flush(let_through);
-    trailing_.append(let_through, shown);
-    shown += std::exchange(trailing_.held, {});
-    write_delta<ContentDelta>(options_.choice, std::move(shown), out);
+    show_content(let_through, out);
+    write_content_delta(std::exchange(trailing_.held, {}), out);
   }
   const FinishReason reason = end == OutputEnd::kTruncated ? FinishReason::kLength
                               : complete_calls_ > 0        ? FinishReason::kToolCalls

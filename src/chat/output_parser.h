@@ -7,6 +7,7 @@
 //   matched: cancel. parser.finish(reason, events) once, at the end, whatever the end was.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "chat/logprob_aligner.h"
 #include "chat/service.h"
 #include "chat/stop_matcher.h"
 #include "chat/tool_call_parser.h"
@@ -45,8 +47,10 @@ class OutputParser {
   OutputParser(std::shared_ptr<const text::Tokenizer> tokenizer, OutputOptions options);
 
   // Appends what became known with `token` (no end token) to `out`. True once a stop string has
-  // matched: further tokens are ignored.
-  bool append(TokenId token, std::vector<ChatEvent>& out);
+  // matched: further tokens are ignored. `logprob`: what goes out with the content that the token
+  // makes, if it makes any.
+  bool append(TokenId token, std::vector<ChatEvent>& out,
+              std::optional<ContentLogprob> logprob = std::nullopt);
   // Appends what was held back, and ChoiceFinished: kLength when truncated, else kToolCalls when
   // there is a complete call, else kStop.
   void finish(OutputEnd end, std::vector<ChatEvent>& out);
@@ -74,6 +78,8 @@ class OutputParser {
   };
 
   std::optional<Tag> tag_of(TokenId token) const;
+  void flush_decoder(Events& out);
+  void on_decoded(std::string_view text, Events& out);
   void on_text(std::string_view text, Events& out);
   void on_tag(Tag tag, std::string_view literal, Events& out);
   void on_tag_in_reasoning(Tag tag, std::string_view literal, Events& out);
@@ -82,6 +88,8 @@ class OutputParser {
 
   void write_reasoning(std::string_view text, Events& out);
   void write_content(std::string_view text, Events& out);
+  void show_content(std::string_view text, Events& out);
+  void write_content_delta(std::string text, Events& out);
   void end_content_segment(Events& out);
   void open_call(std::string_view literal);
   void after_call_step(ToolCallParser::Status status, Events& out);
@@ -100,6 +108,11 @@ class OutputParser {
   NewlineTrim trailing_;  // of a content segment, after the stop strings
   StopMatcher stops_;
   bool spoken_ = false;  // content that is not white space, or a call
+
+  LogprobAligner logprobs_;
+  std::size_t source_end_ = 0;  // bytes of all text so far, up to what is being looked at
+  std::size_t call_begin_ = 0;  // in it, of the call's <tool_call>
+  std::size_t passed_ = 0;      // bytes of content that stop strings have let through
 
   std::unique_ptr<ToolCallParser> call_;  // in state kCall
   std::string call_open_literal_;

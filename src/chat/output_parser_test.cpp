@@ -551,5 +551,19 @@ TEST(OutputParser, LongOutputsTakeLinearTime) {
   EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(60));
 }
 
+TEST(OutputParser, ThinkCloseEndsAnUnfinishedRehearsal) {
+  for (const std::string inside : {"<tool_call>", "<tool_call>\n<func",
+                                   "<tool_call>\n<function=get_weather>\n<parameter=city>\nPar"}) {
+    EXPECT_THAT(lines(kThinking, "Hm " + inside + "\n</think>\n\nYes."),
+                ElementsAre("reasoning: Hm " + inside, "content: Yes.", "stop"));
+  }
+}
+
+TEST(OutputParser, WhatAStopStringHoldsBackIsNotLostInACutCall) {
+  const ChatSetup setup{.stop = {"a b"}};
+  EXPECT_THAT(lines(setup, "a<tool_call>\n<func", OutputEnd::kTruncated),
+              ElementsAre("content: a", "length"));
+}
+
 }  // namespace
 }  // namespace tessera::chat

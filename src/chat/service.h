@@ -38,9 +38,11 @@ struct ContentLogprob : TokenLogprob {
 };
 struct ContentDelta {
   std::int32_t choice = 0;
-  std::string text;
-  // Where they were asked for: of the tokens that the text is made of. A token's entry comes with
-  // the delta that holds its last byte; over a whole answer the entries' bytes cover the content.
+  std::string text;  // may be empty where there are entries: see below
+  // Where they were asked for: of the tokens that the text is made of, those with at least one byte
+  // in the answer. A token's entry comes with the delta that holds its last byte; where the text's
+  // end was cut off (a stop string, newlines before a call) it comes later, without text. Over a
+  // whole answer the entries' bytes are the content, and at both ends perhaps some more.
   std::vector<ContentLogprob> logprobs = {};
 };
 struct ToolCallStart {

@@ -57,6 +57,8 @@ class ToolCallParser {
   std::string_view unparsed() const { return std::string_view(buffer_).substr(unparsed_begin_); }
   // A call has started: the block can no longer turn out to be no call.
   bool started() const { return started_; }
+  // So much of the block, its first bytes, unparsed() will never hand back.
+  std::size_t settled() const { return tool_ != nullptr ? at_ : unparsed_begin_; }
 
  private:
   enum class State : std::uint8_t { kFunction, kBetween, kValue, kNotACall };

@@ -16,6 +16,8 @@ class Detokenizer {
   // The text that became complete with `token`: valid UTF-8, possibly empty. Bytes that can no
   // longer become a code point come out as U+FFFD.
   std::string append(TokenId token);
+  // The last token ended inside a code point.
+  bool is_holding() const { return !held_.empty(); }
   // What was held back at the end of the stream: a cut sequence as U+FFFD, or nothing.
   std::string finish();
 
