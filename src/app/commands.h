@@ -60,6 +60,8 @@ int run_logits(const LogitsOptions& options);
 int run_inspect(const std::string& path, std::int32_t context);
 // A chat request's body on standard input → the prompt's text on standard output.
 int run_render();
+// The API's field tables: rows as JSON, or the tables of docs/api.md.
+int run_fields(bool markdown);
 // Standard input → token ids, and back. `added`: control tokens that are spelt out count as such.
 int run_tokenize(const std::string& model_path, bool added);
 int run_detokenize(const std::string& model_path);

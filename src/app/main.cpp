@@ -15,6 +15,7 @@ struct Everything {
   ServeOptions serve;
   ChatOptions chat;
   LogitsOptions logits;
+  bool markdown = false;
   std::string inspect_path;
   std::int32_t inspect_context = 0;
   std::string tokenizer_path;
@@ -160,6 +161,11 @@ void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
   app.add_subcommand(
          "render", "a chat request's body on standard input → the prompt's text on standard output")
       ->callback([&] { run = [] { return run_render(); }; });
+
+  CLI::App& fields = *app.add_subcommand("fields", "the API's field tables, as JSON");
+  fields.group("");  // for tests and documents: not listed
+  fields.add_flag("--markdown", all.markdown, "as the tables of docs/api.md");
+  fields.callback([&] { run = [&] { return run_fields(all.markdown); }; });
 
   CLI::App& tokenize = *app.add_subcommand("tokenize", "text on standard input → token ids");
   tokenize

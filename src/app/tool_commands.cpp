@@ -1,4 +1,5 @@
-// The commands that look at one thing and end: inspect, logits, render, tokenize, detokenize.
+// The commands that look at one thing and end: inspect, logits, render, fields, tokenize,
+// detokenize.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <limits>
 #include <string>
 
+#include "api/field_docs.h"
 #include "api/parse_chat.h"
 #include "app/checkpoint.h"
 #include "app/commands.h"
@@ -98,6 +100,11 @@ int run_render() {
   const bool add_generation_prompt = template_flag(body, "add_generation_prompt", true);
   write_standard_output(
       chat::to_text(chat::render_prompt(parsed->chat.prompt, add_generation_prompt)));
+  return 0;
+}
+
+int run_fields(bool markdown) {
+  write_standard_output(markdown ? api::fields_as_markdown() : api::fields_as_json() + "\n");
   return 0;
 }
 
