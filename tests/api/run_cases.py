@@ -58,16 +58,18 @@ class Server:
         self.script.flush()
         self.port = free_port()
         self.state = tempfile.TemporaryDirectory()
+        self.log = tempfile.TemporaryFile()  # not a pipe, which would fill up and stall the server
         self.process = subprocess.Popen(
             [binary, "serve", "--backend", "fake", "--fake-script", self.script.name, "--port", str(self.port), "--api-key", KEY,
              "--db", self.state.name + "/tessera.db"] + flags,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            stdout=subprocess.DEVNULL, stderr=self.log)
         self.wait_ready()
 
     def wait_ready(self):
         for _ in range(600):
             if self.process.poll() is not None:
-                raise Mismatch("the server ended: " + self.process.stderr.read().decode())
+                self.log.seek(0)
+                raise Mismatch("the server ended: " + self.log.read().decode())
             try:
                 if self.ask("GET", "/readyz", None, {})[0] == 200:
                     return
@@ -89,7 +91,7 @@ class Server:
         alive = self.process.poll() is None
         self.process.terminate()
         status = self.process.wait(timeout=60)
-        self.process.stderr.close()
+        self.log.close()
         self.state.cleanup()
         expect(alive and status == 0, f"the server ended with status {status}, alive before: {alive}")
 
