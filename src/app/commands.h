@@ -21,10 +21,27 @@ struct ModelOptions {
       0;  // tokens of one request; 0: what the model was made for, at most 32,768
 };
 
-struct ServeOptions {
-  ModelOptions model;
+// What serve's listeners are told. Durations are in seconds.
+struct NetworkOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
+  std::string tls_cert;  // PEM files, both or neither
+  std::string tls_key;
+  std::int32_t admin_port = -1;  // < 0: no admin listener; 0: any free port
+  int io_threads = 2;
+  std::size_t max_connections = 12'000;
+  std::size_t max_connections_per_address = 1'000;
+  double handshake_timeout = 5;
+  double header_timeout = 10;
+  double body_timeout = 60;
+  double idle_timeout = 60;
+  double write_timeout = 30;
+  double ping_interval = 5;
+};
+
+struct ServeOptions {
+  ModelOptions model;
+  NetworkOptions network;
   std::vector<std::string> api_keys;
   std::string database;    // accounts, keys and usage; empty: default_database()
   std::string tiers_file;  // TOML; empty: the product's tiers
@@ -32,7 +49,6 @@ struct ServeOptions {
   std::vector<std::string> served_names;
   std::int32_t max_queue = 256;
   std::int32_t max_running = 0;  // 0: the engine's choice
-  int io_threads = 2;
   int drain_timeout_s = 30;
   bool log_json = false;
 };

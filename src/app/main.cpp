@@ -58,17 +58,73 @@ void add_context_flag(CLI::App& command, ModelOptions& model) {
       ->type_name("N");
 }
 
+void add_network_flags(CLI::App& command, NetworkOptions& network) {
+  command.add_option("--host", network.host, "address to listen on; 0.0.0.0 for all of them")
+      ->envname("TESSERA_HOST")
+      ->capture_default_str();
+  command.add_option("-p,--port", network.port, "port; 0: any free one")
+      ->envname("TESSERA_PORT")
+      ->capture_default_str();
+  command
+      .add_option("--tls-cert", network.tls_cert,
+                  "PEM file, the server's certificate first: https instead of http; read again "
+                  "when it changes")
+      ->envname("TESSERA_TLS_CERT")
+      ->type_name("FILE");
+  command.add_option("--tls-key", network.tls_key, "PEM file with the certificate's key")
+      ->envname("TESSERA_TLS_KEY")
+      ->type_name("FILE");
+  command
+      .add_option("--admin-port", network.admin_port,
+                  "port on 127.0.0.1 for GET /metrics; 0: any free one; without it: none")
+      ->envname("TESSERA_ADMIN_PORT")
+      ->check(CLI::Range(0, 65535))
+      ->type_name("N");
+  command.add_option("--io-threads", network.io_threads, "threads for connections, JSON and text")
+      ->envname("TESSERA_IO_THREADS")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command.add_option("--max-connections", network.max_connections, "more than these get 503")
+      ->envname("TESSERA_MAX_CONNECTIONS")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-connections-per-address", network.max_connections_per_address,
+                  "of one client address (an IPv6 /64); 0: no limit of its own")
+      ->envname("TESSERA_MAX_CONNECTIONS_PER_ADDRESS")
+      ->check(CLI::Range(0, 10'000'000))
+      ->capture_default_str();
+}
+
+void add_timeout_flags(CLI::App& command, NetworkOptions& network) {
+  const auto add = [&](const char* flag, const char* environment, double& seconds,
+                       const char* text) {
+    command.add_option(flag, seconds, text)
+        ->envname(environment)
+        ->check(CLI::Range(0.05, 86400.0))
+        ->type_name("SECONDS")
+        ->capture_default_str();
+  };
+  add("--handshake-timeout", "TESSERA_HANDSHAKE_TIMEOUT", network.handshake_timeout,
+      "for the TLS handshake");
+  add("--header-timeout", "TESSERA_HEADER_TIMEOUT", network.header_timeout,
+      "for a request's header");
+  add("--body-timeout", "TESSERA_BODY_TIMEOUT", network.body_timeout,
+      "for a request's body; after 5 s it also has to come at 1 KiB/s on average");
+  add("--idle-timeout", "TESSERA_IDLE_TIMEOUT", network.idle_timeout,
+      "that a connection may wait between requests");
+  add("--write-timeout", "TESSERA_WRITE_TIMEOUT", network.write_timeout,
+      "after which a client that does not read loses its answer");
+  add("--ping-interval", "TESSERA_PING_INTERVAL", network.ping_interval,
+      "of silence after which a stream gets a comment line");
+}
+
 void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) {
   CLI::App& command =
       *app.add_subcommand("serve", "serve POST /v1/chat/completions (OpenAI v1 compatible)");
   add_model_flags(command, options.model);
   add_context_flag(command, options.model);
-  command.add_option("--host", options.host, "address to listen on; 0.0.0.0 for all of them")
-      ->envname("TESSERA_HOST")
-      ->capture_default_str();
-  command.add_option("-p,--port", options.port, "port; 0: any free one")
-      ->envname("TESSERA_PORT")
-      ->capture_default_str();
+  add_network_flags(command, options.network);
   command
       .add_option(
           "--api-key", options.api_keys,
@@ -108,16 +164,13 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
       ->envname("TESSERA_MAX_RUNNING")
       ->check(CLI::Range(0, 1 << 16))
       ->capture_default_str();
-  command.add_option("--io-threads", options.io_threads, "threads for connections, JSON and text")
-      ->envname("TESSERA_IO_THREADS")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
   command
       .add_option("--drain-timeout", options.drain_timeout_s,
                   "seconds that running answers get after SIGTERM")
       ->envname("TESSERA_DRAIN_TIMEOUT")
       ->check(CLI::Range(0, 86400))
       ->capture_default_str();
+  add_timeout_flags(command, options.network);
   command.add_flag("--log-json", options.log_json, "log lines as JSON objects")
       ->envname("TESSERA_LOG_JSON");
   command.callback([&] { run = [&] { return run_serve(options); }; });

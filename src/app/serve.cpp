@@ -5,11 +5,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <thread>
 
 #include "access/gate.h"
 #include "api/handler.h"
+#include "app/admin.h"
 #include "app/checkpoint.h"
 #include "app/commands.h"
 #include "app/serve_keys.h"
@@ -26,13 +28,43 @@ namespace {
 // average.
 constexpr std::int32_t kMinSequences = 16;
 
+std::string base_url(const NetworkOptions& network, std::uint16_t port) {
+  const bool any = network.host == "0.0.0.0" || network.host == "::";
+  const std::string host = any ? "127.0.0.1" : network.host;
+  return fmt::format("{}://{}:{}/v1", network.tls_key.empty() ? "http" : "https",
+                     host.find(':') == std::string::npos ? host : "[" + host + "]", port);
+}
+
+Result<http::ServerOptions> http_options(const NetworkOptions& network, std::size_t body_bytes) {
+  if (network.tls_cert.empty() != network.tls_key.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--tls-cert and --tls-key go together; {} is missing",
+                            network.tls_key.empty() ? "--tls-key" : "--tls-cert"));
+  const auto milliseconds = [](double seconds) {
+    return std::chrono::milliseconds(std::llround(seconds * 1000));
+  };
+  http::ServerOptions options;
+  options.host = network.host;
+  options.port = network.port;
+  options.tls_certificate_file = network.tls_cert;
+  options.tls_key_file = network.tls_key;
+  options.io_threads = network.io_threads;
+  options.max_connections = network.max_connections;
+  options.max_connections_per_address = network.max_connections_per_address;
+  options.max_body_bytes = body_bytes;
+  options.handshake_timeout = milliseconds(network.handshake_timeout);
+  options.header_timeout = milliseconds(network.header_timeout);
+  options.body_timeout = milliseconds(network.body_timeout);
+  options.keep_alive_timeout = milliseconds(network.idle_timeout);
+  options.write_stall_timeout = milliseconds(network.write_timeout);
+  options.stream_ping_interval = milliseconds(network.ping_interval);
+  return options;
+}
+
 void print_start(const ServeOptions& options, const chat::ModelInfo& info,
                  const model::Backend& backend, bool embedded, const ServeKeys& keys,
                  std::uint16_t port) {
-  const std::string host =
-      options.host == "0.0.0.0" || options.host == "::" ? "127.0.0.1" : options.host;
-  const std::string url = fmt::format(
-      "http://{}:{}/v1", host.find(':') == std::string::npos ? host : "[" + host + "]", port);
+  const std::string url = base_url(options.network, port);
   const model::BackendLimits limits = backend.limits();
   fmt::print("Tessera {} serves {}\n", TESSERA_VERSION, fmt::join(options.served_names, ", "));
   fmt::print("  weights   {}{}\n", info.weights_name, embedded ? ", embedded" : "");
@@ -120,6 +152,8 @@ Result<void> serve(ServeOptions options) {
 
   engine::EngineOptions engine_options;
   engine_options.max_queue = options.max_queue;
+  engine_options.stall_timeout_ms =
+      static_cast<std::int32_t>(std::lround(options.network.write_timeout * 1000));
   engine_options.max_running_requests = options.max_running;
   const auto engine = engine::Engine::create(std::move(backend), engine_options);
   local::LocalOptions local_options;
@@ -131,18 +165,21 @@ Result<void> serve(ServeOptions options) {
   api::HandlerOptions handler_options;
   handler_options.served_names = options.served_names;
   const auto handler = std::make_shared<api::ApiHandler>(handler_options, *service, *gate);
-  http::ServerOptions http_options;
-  http_options.host = options.host;
-  http_options.port = options.port;
-  http_options.io_threads = options.io_threads;
-  http_options.max_body_bytes = handler_options.limits.body_bytes;
-  TRY_ASSIGN(const auto server, http::Server::listen(http_options, handler));
+  TRY_ASSIGN(const http::ServerOptions listen_options,
+             http_options(options.network, handler_options.limits.body_bytes));
+  TRY_ASSIGN(const auto server, http::Server::listen(listen_options, handler));
+  std::unique_ptr<http::Server> admin;  // ends before what it tells about
+  if (options.network.admin_port >= 0) {
+    TRY_ASSIGN(admin, start_admin(static_cast<std::uint16_t>(options.network.admin_port), *server,
+                                  *engine));
+  }
 
   if (!checkpoint.embedded && options.model.backend != "fake") warm_up(*checkpoint.tensors.file);
   TRY(complete_keys(options, keys));
   gate->refresh();  // a key that is shown works
   server->start();
   print_start(options, service->model(), backend_view, checkpoint.embedded, keys, server->port());
+  if (admin) log_info("metrics on http://127.0.0.1:{}/metrics", admin->port());
   wait_for_signal(signals);
   drain(options, signals, *handler, *server, *engine);
   return {};

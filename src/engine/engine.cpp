@@ -119,6 +119,7 @@ class ThreadedEngine final : public Engine {
   EngineStats stats() const override {
     return {.running = ledger_.running(),
             .waiting = ledger_.waiting(),
+            .sequences = counters_.sequences.load(std::memory_order_relaxed),
             .steps = counters_.steps.load(std::memory_order_relaxed),
             .prompt_tokens = counters_.prompt_tokens.load(std::memory_order_relaxed),
             .generated_tokens = counters_.generated_tokens.load(std::memory_order_relaxed)};

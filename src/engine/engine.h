@@ -31,6 +31,7 @@ struct EngineOptions {
 struct EngineStats {
   std::int32_t running = 0;
   std::int32_t waiting = 0;
+  std::int32_t sequences = 0;  // of the backend, that hold memory
   std::int64_t steps = 0;
   std::int64_t prompt_tokens = 0;
   std::int64_t generated_tokens = 0;

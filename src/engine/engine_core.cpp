@@ -52,7 +52,7 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       clock_(clock),
       ledger_(ledger),
       counters_(counters),
-      sequences_(backend),
+      sequences_(backend, counters.sequences),
       scheduler_(options.prefill_chunk, limits_.max_batch_tokens),
       scratch_(limits_.vocabulary),
       mask_(mask_words(limits_.vocabulary)) {}

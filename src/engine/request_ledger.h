@@ -64,6 +64,7 @@ class RequestLedger {
 
 // Counts for EngineStats: written by the engine thread, read by any.
 struct EngineCounters {
+  std::atomic<std::int32_t> sequences{0};
   std::atomic<std::int64_t> steps{0};
   std::atomic<std::int64_t> prompt_tokens{0};
   std::atomic<std::int64_t> generated_tokens{0};

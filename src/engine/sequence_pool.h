@@ -2,6 +2,7 @@
 // through the engine can leak one. The engine thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 
@@ -47,10 +48,11 @@ class SequenceHandle {
   SequenceId id_;
 };
 
-// Outlives its handles.
+// Outlives its handles. `live` counts the handles that hold a sequence, for other threads to read.
 class SequencePool {
  public:
-  explicit SequencePool(model::Backend& backend) : backend_(backend) {}
+  SequencePool(model::Backend& backend, std::atomic<std::int32_t>& live)
+      : backend_(backend), live_(live) {}
   SequencePool(const SequencePool&) = delete;
   SequencePool& operator=(const SequencePool&) = delete;
   ~SequencePool() { CHECK(live_ == 0); }
@@ -76,7 +78,7 @@ class SequencePool {
   }
 
   model::Backend& backend_;
-  std::int32_t live_ = 0;
+  std::atomic<std::int32_t>& live_;
 };
 
 inline void SequenceHandle::reset() {
