@@ -69,16 +69,28 @@ class Server {
         sequences, batch_tokens, delay_us);
     std::ofstream(folder_ / "tiers.toml") << "[tier.enterprise]\nrequests_per_minute = "
                                              "\"unlimited\"\nconcurrent_requests = \"unlimited\"\n";
-    const std::vector<std::string> arguments = {flags.binary,    "serve",
-                                                "--backend",     "fake",
-                                                "--fake-script", folder_ / "script.json",
-                                                "--port",        "0",
-                                                "--api-key",     flags.key,
-                                                "--io-threads",  std::to_string(flags.io_threads),
-                                                "--db",          folder_ / "bench.db",
-                                                "--tiers",       folder_ / "tiers.toml",
-                                                "--max-queue",   "20000",
-                                                "--max-running", std::to_string(sequences)};
+    const std::vector<std::string> arguments = {flags.binary,
+                                                "serve",
+                                                "--backend",
+                                                "fake",
+                                                "--fake-script",
+                                                folder_ / "script.json",
+                                                "--port",
+                                                "0",
+                                                "--api-key",
+                                                flags.key,
+                                                "--io-threads",
+                                                std::to_string(flags.io_threads),
+                                                "--db",
+                                                folder_ / "bench.db",
+                                                "--tiers",
+                                                folder_ / "tiers.toml",
+                                                "--max-connections-per-address",
+                                                "0",
+                                                "--max-queue",
+                                                "20000",
+                                                "--max-running",
+                                                std::to_string(sequences)};
     int out[2];
     if (::pipe(out) != 0) std::exit(1);
     pid_ = ::fork();
