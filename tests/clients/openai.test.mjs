@@ -1,38 +1,22 @@
 // The official OpenAI client against the real binary: what a user of the SDK sees. Streams have a file of their own.
 // Run by `node --test` with TESSERA_BINARY set to the binary.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
 import OpenAI from "openai";
 import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { fakeScript, KEY, MODEL, sleep, startServer, until } from "./support/server.mjs";
 import { pending } from "./support/pending.mjs";
+import { endlessScript, fakeScript, KEY, MODEL, sleep, until } from "./support/server.mjs";
+import { hasCancelled, toolCall, useServers } from "./support/suite.mjs";
 
 const open = (server, options = {}) =>
   new OpenAI({ baseURL: server.baseURL, apiKey: KEY, maxRetries: 0, fetch: server.fetch, ...options });
 
-let server, client;
-const others = [];
-
-// A server for one test, ended with it.
-async function extra(t, options) {
-  const other = await startServer(options);
-  others.push(other);
-  t.after(async () => {
-    others.splice(others.indexOf(other), 1);
-    await other.stop();
-  });
-  return other;
-}
-
-before(async () => {
-  server = await startServer();
-  client = open(server);
-});
-afterEach(async () => {
-  for (const each of [server, ...others]) await each.assertClean();
-});
-after(() => server.stop());
+const servers = await useServers();
+const client = open(servers.demo);
 
 const example = {
   model: MODEL,
@@ -52,8 +36,7 @@ const weather = {
     parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
   },
 };
-const weatherCall = (city) =>
-  `<tool_call>\n<function=get_weather>\n<parameter=city>\n${city}\n</parameter>\n</function>\n</tool_call>`;
+const weatherCall = (city) => toolCall("get_weather", { city });
 const ask = (content, more = {}) => ({ model: MODEL, messages: [{ role: "user", content }], max_tokens: 100, ...more });
 
 // ---------------------------------------------------------------- answers
@@ -140,7 +123,7 @@ test("reasoning_effort has no effect, whatever it says", async () => {
 });
 
 test("logprobs of the content, stream and not", async (t) => {
-  if (await pending(t, server, "logprobs")) return;
+  if (await pending(t, servers.demo, "logprobs")) return;
   const body = { ...example, logprobs: true, top_logprobs: 4 };
   const whole = (await client.chat.completions.create(body)).choices[0];
   assert.ok(whole.logprobs.content.length > 0);
@@ -159,8 +142,8 @@ test("logprobs of the content, stream and not", async (t) => {
 });
 
 test("logprobs in thinking mode cover the content alone", async (t) => {
-  if (await pending(t, server, "logprobs")) return;
-  const fake = await extra(t, { says: ["I think.\n</think>\n\nThe answer is 4."] });
+  if (await pending(t, servers.demo, "logprobs")) return;
+  const fake = await servers.extra(t, { says: ["I think.\n</think>\n\nThe answer is 4."] });
   const { choices } = await open(fake).chat.completions.create(
     ask("2 + 2?", { logprobs: true, temperature: 0, chat_template_kwargs: { enable_thinking: true } }),
   );
@@ -178,7 +161,7 @@ test("the models list", async () => {
 });
 
 test("legacy completions", async (t) => {
-  if (await pending(t, server, "POST /v1/completions")) return;
+  if (await pending(t, servers.demo, "POST /v1/completions")) return;
   const body = { model: MODEL, prompt: "The capital of France is", max_tokens: 12, seed: 3 };
   const whole = await client.completions.create(body);
   assert.equal(whole.choices.length, 1);
@@ -193,7 +176,7 @@ test("legacy completions", async (t) => {
 // ---------------------------------------------------------------- tools and structured output
 
 test("tool calls with tool_choice auto, and the loop's second request", async (t) => {
-  const fake = await extra(t, { says: [`Let me look.\n\n${weatherCall("Paris")}\n${weatherCall("Rome")}`, "It is warm."] });
+  const fake = await servers.extra(t, { says: [`Let me look.\n\n${weatherCall("Paris")}\n${weatherCall("Rome")}`, "It is warm."] });
   const messages = [{ role: "user", content: "The weather in Paris and Rome?" }];
   const first = await open(fake).chat.completions.create({ model: MODEL, messages, tools: [weather], tool_choice: "auto", temperature: 0 });
   const { message, finish_reason } = first.choices[0];
@@ -209,7 +192,7 @@ test("tool calls with tool_choice auto, and the loop's second request", async (t
 });
 
 test("runTools runs the loop", async (t) => {
-  const fake = await extra(t, { says: [weatherCall("Paris"), "It is 20 C in Paris."] });
+  const fake = await servers.extra(t, { says: [weatherCall("Paris"), "It is 20 C in Paris."] });
   const asked = [];
   const tool = {
     type: "function",
@@ -228,7 +211,7 @@ test("runTools runs the loop", async (t) => {
 });
 
 test("a strict zod tool is parsed by the SDK", async (t) => {
-  const fake = await extra(t, { says: [weatherCall("Paris")] });
+  const fake = await servers.extra(t, { says: [weatherCall("Paris")] });
   const tool = zodFunction({ name: "get_weather", parameters: z.object({ city: z.string() }) });
   let answer;
   try {
@@ -241,8 +224,8 @@ test("a strict zod tool is parsed by the SDK", async (t) => {
 });
 
 test(".parse with a zod response format", async (t) => {
-  if (await pending(t, server, "json_schema")) return;
-  const fake = await extra(t, { says: ['{"city":"Paris","days":3}'] });
+  if (await pending(t, servers.demo, "json_schema")) return;
+  const fake = await servers.extra(t, { says: ['{"city":"Paris","days":3}'] });
   const format = zodResponseFormat(z.object({ city: z.string(), days: z.number().int() }), "trip");
   const body = { ...ask("A trip", { temperature: 0 }), response_format: format };
   const answer = await open(fake).chat.completions.parse(body);
@@ -252,7 +235,7 @@ test(".parse with a zod response format", async (t) => {
 });
 
 test("the demo model's own JSON keeps to the schema", async (t) => {
-  if (await pending(t, server, "json_schema", "json_object")) return;
+  if (await pending(t, servers.demo, "json_schema", "json_object")) return;
   const colour = z.object({ colour: z.enum(["red", "green"]), sure: z.boolean() });
   for (let seed = 0; seed < 5; seed++) {
     const body = { ...ask("A colour?", { seed }), response_format: zodResponseFormat(colour, "colour") };
@@ -265,7 +248,7 @@ test("the demo model's own JSON keeps to the schema", async (t) => {
 });
 
 test("tool_choice required and named give a call", async (t) => {
-  if (await pending(t, server, "tool_choice required", "named tool_choice")) return;
+  if (await pending(t, servers.demo, "tool_choice required", "named tool_choice")) return;
   const flag = { type: "function", function: { name: "set_flag", parameters: { type: "object", properties: { on: { type: "boolean" } }, required: ["on"], additionalProperties: false } } };
   for (const tool_choice of ["required", { type: "function", function: { name: "set_flag" } }]) {
     const { choices } = await client.chat.completions.create(ask("Switch it on", { tools: [flag], tool_choice, parallel_tool_calls: false }));
@@ -299,7 +282,7 @@ test("errors arrive as the SDK's classes, with code and param", async () => {
   await failure(client.responses.create({ model: MODEL, input: "Hi" }), OpenAI.NotFoundError, "unknown_url");
   await failure(client.embeddings.create({ model: MODEL, input: "Hi" }), OpenAI.NotFoundError, "unknown_url");
   for (const apiKey of ["sk-tessera-wrong", "sk-tessera-" + "C".repeat(40), "x"])
-    await failure(open(server, { apiKey }).chat.completions.create(example), OpenAI.AuthenticationError, "invalid_api_key");
+    await failure(open(servers.demo, { apiKey }).chat.completions.create(example), OpenAI.AuthenticationError, "invalid_api_key");
 });
 
 test("a refusal of a streamed request comes before the stream", async () => {
@@ -321,7 +304,7 @@ test("a prompt over the context says so in the words clients look for", async ()
 const attempts = (each, from) => each.seen.slice(from).filter(({ path }) => path.endsWith("/chat/completions"));
 
 test("a 500 is an InternalServerError, retried only where that can help", async (t) => {
-  const fake = await extra(t, { script: fakeScript(["ok"], { nan_at_step: 0 }) });
+  const fake = await servers.extra(t, { script: fakeScript(["ok"], { nan_at_step: 0 }) });
   const outcome = await open(fake, { maxRetries: 2 }).chat.completions.create(ask("Hi", { temperature: 0 })).catch((error) => error);
   const tries = attempts(fake, 0);
   assert.equal(tries[0].status, 500);
@@ -335,9 +318,7 @@ test("a 500 is an InternalServerError, retried only where that can help", async 
 });
 
 test("a full queue is a 503 with Retry-After, and the SDK's retry gets through", async (t) => {
-  const script = { ...fakeScript(["ok"]), max_sequences: 1, delay_us: 2000 };
-  delete script.responses, delete script.end_token;
-  const fake = await extra(t, { script: { ...script, never_ends: 100 }, flags: ["--max-queue", "1"] });
+  const fake = await servers.extra(t, { script: endlessScript({ max_sequences: 1 }), flags: ["--max-queue", "1"] });
   const streams = [];
   for (let i = 0; i < 2; i++) streams.push(await open(fake).chat.completions.create(ask("Hi", { stream: true, max_tokens: 30000 })));
   await until(async () => {
@@ -357,7 +338,7 @@ test("a full queue is a 503 with Retry-After, and the SDK's retry gets through",
 });
 
 test("over the rate limit: RateLimitError, told before the body is read", async (t) => {
-  if (await pending(t, server, "--tiers", "rate limit headers")) return;
+  if (await pending(t, servers.demo, "--tiers", "rate limit headers")) return;
   const limited = await limitedServer(t, "requests_per_minute = 3\nburst_requests_per_minute = 3\n");
   const answers = [];
   for (let i = 0; i < 5; i++)
@@ -374,8 +355,8 @@ test("over the rate limit: RateLimitError, told before the body is read", async 
 });
 
 test("a 429 is retried after retry-after, and then gets through", async (t) => {
-  if (await pending(t, server, "--tiers", "rate limit headers")) return;
-  const limited = await limitedServer(t, "concurrency = 1\n", { script: endless() });
+  if (await pending(t, servers.demo, "--tiers", "rate limit headers")) return;
+  const limited = await limitedServer(t, "concurrency = 1\n", { script: endlessScript() });
   const running = await open(limited).chat.completions.create(ask("Hi", { stream: true, max_tokens: 30000 }));
   const from = limited.seen.length;
   const retried = open(limited, { maxRetries: 2 }).chat.completions.create(ask("Hi", { max_tokens: 1 }));
@@ -388,32 +369,25 @@ test("a 429 is retried after retry-after, and then gets through", async (t) => {
   assert.ok(answered.receivedAt - refused.receivedAt >= told - 5, "the SDK did not wait as told");
 });
 
-function endless() {
-  const { responses, end_token, ...script } = fakeScript(["ok"], { delay_us: 1000 });
-  return { ...script, never_ends: 100 };
-}
-
 // Operators' keys are of the Enterprise tier: its cells are made small.
 async function limitedServer(t, cells, options = {}) {
-  const { mkdtempSync, rmSync, writeFileSync } = await import("node:fs");
-  const { tmpdir } = await import("node:os");
-  const folder = mkdtempSync(`${tmpdir()}/tessera-tiers-`);
+  const folder = mkdtempSync(join(tmpdir(), "tessera-tiers-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   writeFileSync(`${folder}/tiers.toml`, `[tier.enterprise]\n${cells}`);
-  return extra(t, { says: ["ok"], ...options, flags: ["--tiers", `${folder}/tiers.toml`] });
+  return servers.extra(t, { says: ["ok"], ...options, flags: ["--tiers", `${folder}/tiers.toml`] });
 }
 
 test("the SDK's own headers are welcome", async () => {
   const headers = { "X-Request-Id": "trace-1.2:3_4", "Idempotency-Key": "abc", "OpenAI-Organization": "org", "OpenAI-Project": "p" };
   const answer = await client.chat.completions.create(ask("Hi", { max_tokens: 1 }), { headers });
   assert.equal(answer._request_id, "trace-1.2:3_4");
-  assert.equal(server.seen.at(-1).headers["x-stainless-lang"], "js");
+  assert.equal(servers.demo.seen.at(-1).headers["x-stainless-lang"], "js");
 });
 
 // ---------------------------------------------------------------- leaving
 
 test("an abort in mid-stream cancels on the server; the next request is fine", async (t) => {
-  const fake = await extra(t, { script: endless() });
+  const fake = await servers.extra(t, { script: endlessScript() });
   const stream = await open(fake).chat.completions.create(ask("Hi", { stream: true, max_tokens: 1_000_000 }));
   let id, chunks = 0;
   await assert.doesNotReject(async () => {
@@ -422,32 +396,32 @@ test("an abort in mid-stream cancels on the server; the next request is fine", a
       if (++chunks === 5) stream.controller.abort();
     }
   });
-  await until(() => new RegExp(`${id}.*cancelled`).test(fake.log), "the server's note of the cancel");
+  await until(() => hasCancelled(fake, id), "the server's note of the cancel");
   assert.equal((await open(fake).chat.completions.create(ask("Hi", { max_tokens: 2 }))).usage.completion_tokens, 2);
 });
 
 test("breaking out of the loop cancels as well", async (t) => {
-  const fake = await extra(t, { script: endless() });
+  const fake = await servers.extra(t, { script: endlessScript() });
   let id;
   for await (const chunk of await open(fake).chat.completions.create(ask("Hi", { stream: true, max_tokens: 1_000_000 }))) {
     id = chunk.id;
     break;
   }
-  await until(() => new RegExp(`${id}.*cancelled`).test(fake.log), "the server's note of the cancel");
+  await until(() => hasCancelled(fake, id), "the server's note of the cancel");
 });
 
 test("an abort of a request that is not streamed cancels it", async (t) => {
-  const fake = await extra(t, { script: endless() });
+  const fake = await servers.extra(t, { script: endlessScript() });
   const abort = new AbortController();
   const answer = open(fake).chat.completions.create(ask("Hi", { max_tokens: 1_000_000 }), { signal: abort.signal });
   await sleep(100);
   abort.abort();
   await assert.rejects(answer, OpenAI.APIUserAbortError);
-  await until(() => /chatcmpl-\w+ cancelled/.test(fake.log), "the server's note of the cancel");
+  await until(() => hasCancelled(fake), "the server's note of the cancel");
 });
 
 test("a client's timeout is a cancel for the server", async (t) => {
-  const fake = await extra(t, { script: endless() });
+  const fake = await servers.extra(t, { script: endlessScript() });
   await assert.rejects(open(fake).chat.completions.create(ask("Hi", { max_tokens: 1_000_000 }), { timeout: 200 }), OpenAI.APIConnectionTimeoutError);
-  await until(() => /chatcmpl-\w+ cancelled/.test(fake.log), "the server's note of the cancel");
+  await until(() => hasCancelled(fake), "the server's note of the cancel");
 });

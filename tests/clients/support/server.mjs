@@ -50,6 +50,12 @@ export function fakeScript(says, more = {}) {
   return { responses, end_token: end, vocabulary, max_context: 1 << 20, max_sequences: 16, ...more };
 }
 
+// The same token for ever, a millisecond each.
+export function endlessScript(more = {}) {
+  const { responses, end_token, ...limits } = fakeScript([], { delay_us: 1000 });
+  return { ...limits, never_ends: 100, ...more };
+}
+
 // One server process. `says` (texts) or `script` choose the fake backend; without them the embedded demo model answers.
 export async function startServer({ says, script, flags = [], names = [], keys = [KEY], ready = true } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "tessera-clients-"));
