@@ -24,7 +24,8 @@ Result<std::shared_ptr<const weights::GgufFile>> open_weights(
 Result<Checkpoint> load_checkpoint(const std::string& path);
 Result<std::shared_ptr<const text::Tokenizer>> load_tokenizer(const weights::GgufFile& file);
 
-// What one request may use: the option, or what the model was made for (at most 32,768).
+// What one request may use: the option, or what the model was made for (at most 32,768). The fake
+// backend takes any option.
 Result<std::int32_t> choose_context(const ModelOptions& options, const model::ModelConfig& config);
 
 Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options,

@@ -202,17 +202,17 @@ class Server {
     return new Response(body, { status: response.status, headers: response.headers });
   }
 
-  // True when a request like this is answered, false when it is refused as not supported yet; anything else throws.
+  // The answer to a request like this, or null when it is refused as not supported yet; anything else throws.
   async answers(body) {
     const answer = await this.fetch(`${this.baseURL}/chat/completions`, {
       method: "POST",
       headers: { Authorization: `Bearer ${KEY}`, "Content-Type": "application/json" },
       body: JSON.stringify({ model: MODEL, messages: [{ role: "user", content: "Hi" }], max_tokens: 8, ...body }),
     });
-    const { error } = await answer.json();
-    if (answer.status === 200) return true;
-    if (answer.status === 400 && ["unsupported_value", "unsupported_parameter"].includes(error.code)) return false;
-    throw new Error(`${answer.status} ${JSON.stringify(error)}`);
+    const value = await answer.json();
+    if (answer.status === 200) return value;
+    if (answer.status === 400 && ["unsupported_value", "unsupported_parameter"].includes(value.error.code)) return null;
+    throw new Error(`${answer.status} ${JSON.stringify(value)}`);
   }
 }
 
