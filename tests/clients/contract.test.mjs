@@ -1,7 +1,7 @@
 // The checks of support/contract.mjs themselves: a good answer passes, and each rule, broken once, is noticed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { completionErrors, errorErrors, schemaErrors, SseRules, StreamRules } from "./support/contract.mjs";
+import { completionErrors, errorErrors, schemaErrors, SseRules, StreamRules, textCompletionErrors } from "./support/contract.mjs";
 
 const usage = {
   prompt_tokens: 5,
@@ -83,6 +83,20 @@ test("logprobs cover the content", () => {
     bad.choices[0].logprobs.content = content;
     assert.notDeepEqual(completionErrors(bad, request), [], JSON.stringify(content));
   }
+});
+
+test("text completions", () => {
+  const good = { ...head, id: "cmpl-" + "a".repeat(29), object: "text_completion", choices: [{ index: 0, text: "Hi", logprobs: null, finish_reason: "stop" }], usage };
+  assert.deepEqual(textCompletionErrors(good, { model: "m", prompt: [1, 2] }), []);
+  assert.notDeepEqual(textCompletionErrors(good, { model: "m", prompt: ["a", "b"] }), []);
+  assert.notDeepEqual(textCompletionErrors(good, { model: "m", prompt: "a", logprobs: 0 }), []);
+  const logprobs = { tokens: ["H", "i"], token_logprobs: [-1, -2], top_logprobs: null, text_offset: [0, 1] };
+  good.choices[0].logprobs = logprobs;
+  assert.deepEqual(textCompletionErrors(good, { model: "m", prompt: "a", logprobs: 0 }), []);
+  logprobs.text_offset.pop();
+  assert.notDeepEqual(textCompletionErrors(good, { model: "m", prompt: "a", logprobs: 0 }), []);
+  const { usage: _, ...bare } = { ...good, choices: [{ ...good.choices[0], logprobs: null }] };
+  assert.notDeepEqual(textCompletionErrors(bare, { model: "m", prompt: "a" }), []);
 });
 
 test("status and error type belong together", () => {

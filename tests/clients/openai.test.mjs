@@ -152,6 +152,18 @@ test("logprobs in thinking mode cover the content alone", async (t) => {
   assert.equal(Buffer.from(bytes).toString("utf8").trim(), "The answer is 4.");
 });
 
+test("hosted fields are taken; metadata and the service tier come back", async () => {
+  const metadata = { purpose: "test", "": "empty key" };
+  const answer = await client.chat.completions.create({ ...example, metadata, store: true, user: "u", service_tier: "flex", verbosity: "high" });
+  assert.deepEqual(answer.metadata, metadata);
+  assert.equal(answer.service_tier, "default");
+});
+
+test("what nobody knows is ignored and named", async () => {
+  const { response } = await client.chat.completions.create({ ...example, mirostat: 2, foo_bar: null }).withResponse();
+  assert.deepEqual(response.headers.get("x-tessera-ignored-params").split(", ").sort(), ["foo_bar", "mirostat"]);
+});
+
 test("the models list", async () => {
   const models = [];
   for await (const model of client.models.list()) models.push(model);
@@ -168,9 +180,13 @@ test("legacy completions", async (t) => {
   let text = "";
   for await (const chunk of await client.completions.create({ ...body, stream: true })) text += chunk.choices[0]?.text ?? "";
   assert.equal(text, whole.choices[0].text);
-  const many = await client.completions.create({ ...body, prompt: ["One", "Two"], n: 2, echo: true, logprobs: 2 });
+  const many = await client.completions.create({ ...body, prompt: ["One", "Two"], n: 2, echo: true });
   assert.deepEqual(many.choices.map((choice) => choice.index), [0, 1, 2, 3]);
   assert.ok(many.choices[0].text.startsWith("One") && many.choices[3].text.startsWith("Two"));
+  const { text: answer, logprobs } = (await client.completions.create({ ...body, logprobs: 2 })).choices[0];
+  assert.equal(answer, text);
+  assert.equal(logprobs.tokens.join("").trim(), text.trim());
+  assert.ok(logprobs.top_logprobs.every((top) => Object.keys(top).length >= 2));
 });
 
 // ---------------------------------------------------------------- tools and structured output
@@ -354,9 +370,23 @@ test("over the rate limit: RateLimitError, told before the body is read", async 
   }
 });
 
+test("a used-up quota is a RateLimitError that nobody retries", async (t) => {
+  if (await pending(t, servers.demo, "--tiers", "rate limit headers")) return;
+  const limited = await limitedServer(t, "thinking_tokens_per_day = 50\n");
+  const thinking = ask("Hi", { max_tokens: 100, chat_template_kwargs: { enable_thinking: true } });
+  await assert.rejects(open(limited, { maxRetries: 2 }).chat.completions.create(thinking), (error) => {
+    assert.ok(error instanceof OpenAI.RateLimitError);
+    assert.equal(error.code, "insufficient_quota");
+    return true;
+  });
+  assert.equal(attempts(limited, 0).length, 1);
+  const { choices } = await open(limited).chat.completions.create(ask("Hi"));
+  assert.equal(choices[0].message.content, "ok");
+});
+
 test("a 429 is retried after retry-after, and then gets through", async (t) => {
   if (await pending(t, servers.demo, "--tiers", "rate limit headers")) return;
-  const limited = await limitedServer(t, "concurrency = 1\n", { script: endlessScript() });
+  const limited = await limitedServer(t, "concurrent_requests = 1\n", { script: endlessScript() });
   const running = await open(limited).chat.completions.create(ask("Hi", { stream: true, max_tokens: 30000 }));
   const from = limited.seen.length;
   const retried = open(limited, { maxRetries: 2 }).chat.completions.create(ask("Hi", { max_tokens: 1 }));

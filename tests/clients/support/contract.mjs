@@ -95,6 +95,27 @@ export function completionErrors(answer, request) {
   return wrong.concat(usageErrors(answer.usage, isThinking(request)));
 }
 
+// The same for a whole text_completion.
+export function textCompletionErrors(answer, request) {
+  const wrong = schemaErrors("text_completion", answer);
+  if (wrong.length > 0) return wrong;
+  if (answer.model !== request.model) wrong.push(`model ${answer.model}, not ${request.model}`);
+  const expected = promptCount(request) * (request.n ?? 1);
+  if (answer.choices.length !== expected || answer.choices.some((choice, i) => choice.index !== i))
+    wrong.push(`choices ${answer.choices.map((choice) => choice.index)}, ${expected} expected`);
+  for (const { index, finish_reason, logprobs } of answer.choices) {
+    if (!finish_reason) wrong.push(`choice ${index}: no finish_reason`);
+    if ((logprobs !== null) !== Number.isInteger(request.logprobs)) wrong.push(`choice ${index}: logprobs ${logprobs}`);
+    if (logprobs && new Set(Object.values(logprobs).filter(Boolean).map((list) => list.length)).size !== 1)
+      wrong.push(`choice ${index}: logprobs of unequal length`);
+  }
+  if (!answer.usage) return wrong.concat("no usage");
+  return wrong.concat(usageErrors(answer.usage, false));
+}
+
+// Prompts of a text completion: one, or an array of texts or of arrays of token ids.
+const promptCount = ({ prompt }) => (Array.isArray(prompt) && typeof prompt[0] !== "number" ? prompt.length : 1);
+
 // An error answer: its status and its envelope belong together.
 export function errorErrors(status, body) {
   const wrong = schemaErrors("error", body);
@@ -227,8 +248,7 @@ export class StreamRules {
         this.wrong.push("an error behind an answer that looks whole");
       return this.wrong;
     }
-    const prompts = Array.isArray(this.request.prompt) && typeof this.request.prompt[0] !== "number" ? this.request.prompt.length : 1;
-    const expected = (this.request.n ?? 1) * prompts;
+    const expected = (this.request.n ?? 1) * promptCount(this.request);
     if (choices.length !== expected || choices.some((choice) => choice.index >= expected))
       this.wrong.push(`choices ${choices.map((choice) => choice.index)}, ${expected} expected`);
     for (const choice of choices) {

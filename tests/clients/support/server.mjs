@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { completionErrors, errorErrors, schemaErrors, SseRules, StreamRules } from "./contract.mjs";
+import { completionErrors, errorErrors, schemaErrors, SseRules, StreamRules, textCompletionErrors } from "./contract.mjs";
 
 export const MODEL = "Qwen/Qwen3.6-35B-A3B";
 export const KEY = "sk-tessera-" + "B".repeat(40);
@@ -225,7 +225,7 @@ function bodyErrors(path, request, status, text) {
   }
   if (status >= 400) return errorErrors(status, value);
   if (path.endsWith("/chat/completions")) return completionErrors(value, request);
-  if (path === "/v1/completions") return schemaErrors("text_completion", value);
+  if (path === "/v1/completions") return textCompletionErrors(value, request);
   if (path === "/v1/models") return schemaErrors("model_list", value);
   if (path.startsWith("/v1/models/")) return schemaErrors("model", value);
   return [];
