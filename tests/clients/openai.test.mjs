@@ -455,3 +455,27 @@ test("a client's timeout is a cancel for the server", async (t) => {
   await assert.rejects(open(fake).chat.completions.create(ask("Hi", { max_tokens: 1_000_000 }), { timeout: 200 }), OpenAI.APIConnectionTimeoutError);
   await until(() => hasCancelled(fake), "the server's note of the cancel");
 });
+
+// ---------------------------------------------------------------- the server's end
+
+test("a shutdown ends a stream with an error, never with a finish; short ones come to their end", async (t) => {
+  const fake = await servers.extra(t, { script: endlessScript(), flags: ["--drain-timeout", "1"] });
+  const long = await open(fake).chat.completions.create(ask("Hi", { stream: true, max_tokens: 1_000_000 }));
+  const short = open(fake).chat.completions.create(ask("Hi", { max_tokens: 100 }));
+  await until(() => fake.seen.length > 0, "the stream's begin");
+  await sleep(50);
+  fake.terminate();
+  assert.equal((await short).choices[0].finish_reason, "length");
+  const finishes = new Set();
+  await assert.rejects(
+    async () => {
+      for await (const chunk of long) finishes.add(chunk.choices[0].finish_reason);
+    },
+    (error) => {
+      assert.ok(error instanceof OpenAI.APIError, `${error}`);
+      assert.equal(error.code, "draining");
+      return true;
+    },
+  );
+  assert.deepEqual([...finishes], [null]);
+});
