@@ -69,10 +69,37 @@ struct LogitsOptions {
   std::int32_t chunk = 0;  // tokens per forward(); 0: as many as the backend takes
 };
 
+struct KeysOptions {
+  std::string database;    // empty: default_database()
+  std::string tiers_file;  // empty: the product's table
+  std::string account;
+  std::string tier;  // empty: lite, for a new account
+  std::string label = "default";
+  std::string expires;  // a date, or a duration from now on; empty: never
+  std::string overlap;  // that a rotated key still works; empty: none
+  std::string key_id;
+  std::vector<std::string> models;  // empty: all
+  std::int32_t context = 0;         // 0: the tier's
+  bool json = false;
+};
+enum class KeysVerb { kCreate, kList, kRotate, kRevoke, kTier, kDisable, kEnable };
+
+struct UsageOptions {
+  std::string database;
+  std::string account;
+  std::string key_id;
+  std::string from;        // dates; both days are in
+  std::string to;          // empty: today
+  std::int64_t days = 30;  // without `from`
+  bool json = false;
+};
+
 // Each returns the process's exit status: 0, or 1 after a message on standard error.
 int run_serve(const ServeOptions& options);
 int run_chat(const ChatOptions& options);
 int run_logits(const LogitsOptions& options);
+int run_keys(KeysVerb verb, const KeysOptions& options);
+int run_usage(const UsageOptions& options);
 int run_inspect(const std::string& path, std::int32_t context);
 // A chat request's body on standard input → the prompt's text on standard output.
 int run_render();

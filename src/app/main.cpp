@@ -16,6 +16,8 @@ struct Everything {
   ChatOptions chat;
   LogitsOptions logits;
   bool markdown = false;
+  KeysOptions keys;
+  UsageOptions usage;
   std::string inspect_path;
   std::int32_t inspect_context = 0;
   std::string tokenizer_path;
@@ -191,6 +193,99 @@ void add_chat(CLI::App& app, ChatOptions& options, std::function<int()>& run) {
   command.callback([&] { run = [&] { return run_chat(options); }; });
 }
 
+void add_database_flag(CLI::App& command, std::string& database) {
+  command
+      .add_option("--db", database,
+                  "file of accounts, keys and usage; without it: tessera/tessera.db in the user's "
+                  "state folder")
+      ->envname("TESSERA_DB")
+      ->type_name("FILE");
+}
+
+void add_tier_flags(CLI::App& command, KeysOptions& options) {
+  command.add_option("--tiers", options.tiers_file, "TOML file with cells of the tier table")
+      ->envname("TESSERA_TIERS")
+      ->type_name("FILE");
+  command.add_option("--context", options.context, "tokens of one request; without it: the tier's")
+      ->check(CLI::Range(1, 1 << 24))
+      ->type_name("N");
+}
+
+void add_keys(CLI::App& app, KeysOptions& options, std::function<int()>& run) {
+  CLI::App& keys = *app.add_subcommand("keys", "accounts and their API keys");
+  keys.require_subcommand(1);
+  const auto add = [&](KeysVerb verb, const char* name, const char* what) -> CLI::App& {
+    CLI::App& command = *keys.add_subcommand(name, what);
+    add_database_flag(command, options.database);
+    command.callback([&, verb] { run = [&, verb] { return run_keys(verb, options); }; });
+    return command;
+  };
+  const auto add_json = [&](CLI::App& command) {
+    command.add_flag("--json", options.json, "as JSON");
+  };
+
+  CLI::App& create =
+      add(KeysVerb::kCreate, "create", "a new key, shown once; the account is made when it is new");
+  create.add_option("--account", options.account, "whose")->required()->type_name("NAME");
+  create.add_option("--tier", options.tier, "of a new account; without it: lite")
+      ->type_name("NAME");
+  create.add_option("--label", options.label, "what the key is for")
+      ->type_name("NAME")
+      ->capture_default_str();
+  create
+      .add_option("--expires", options.expires, "like 30d, or 2027-01-31 (its first moment, UTC)")
+      ->type_name("WHEN");
+  create
+      .add_option("--model", options.models, "that the key may use (repeatable); all, without it")
+      ->type_name("NAME");
+  add_tier_flags(create, options);
+  add_json(create);
+
+  CLI::App& list = add(KeysVerb::kList, "list", "all keys, revoked ones too");
+  list.add_option("--account", options.account, "of this account alone")->type_name("NAME");
+  add_json(list);
+
+  CLI::App& rotate =
+      add(KeysVerb::kRotate, "rotate", "a new key, shown once, in the place of an old one");
+  rotate.add_option("KEY_ID", options.key_id, "the old one")->required();
+  rotate.add_option("--overlap", options.overlap, "how long the old one still works, like 10m")
+      ->type_name("TIME");
+  add_json(rotate);
+
+  CLI::App& revoke = add(KeysVerb::kRevoke, "revoke", "a key stops working now");
+  revoke.add_option("KEY_ID", options.key_id, "which")->required();
+
+  CLI::App& tier = add(KeysVerb::kTier, "tier", "put an account on a tier");
+  tier.add_option("ACCOUNT", options.account, "which")->required();
+  tier.add_option("TIER", options.tier, "its new tier")->required();
+  add_tier_flags(tier, options);
+
+  add(KeysVerb::kDisable, "disable", "all keys of an account stop working")
+      .add_option("ACCOUNT", options.account, "which")
+      ->required();
+  add(KeysVerb::kEnable, "enable", "an account's keys work again")
+      .add_option("ACCOUNT", options.account, "which")
+      ->required();
+}
+
+void add_usage(CLI::App& app, UsageOptions& options, std::function<int()>& run) {
+  CLI::App& command =
+      *app.add_subcommand("usage", "requests and tokens by day (UTC), account and key");
+  add_database_flag(command, options.database);
+  command.add_option("--account", options.account, "of this account alone")->type_name("NAME");
+  command.add_option("--key", options.key_id, "of this key alone")->type_name("KEY_ID");
+  CLI::Option* days = command.add_option("--days", options.days, "so many, up to the last one")
+                          ->check(CLI::Range(1, 36500))
+                          ->type_name("N")
+                          ->capture_default_str();
+  command.add_option("--from", options.from, "first day, like 2026-11-22")
+      ->type_name("DATE")
+      ->excludes(days);
+  command.add_option("--to", options.to, "last day; today, without it")->type_name("DATE");
+  command.add_flag("--json", options.json, "as JSON");
+  command.callback([&] { run = [&] { return run_usage(options); }; });
+}
+
 void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
   CLI::App& inspect =
       *app.add_subcommand("inspect", "show what is in a GGUF file, and what serving it needs");
@@ -251,6 +346,8 @@ int run_main(int argc, char** argv) {
   std::function<int()> run;
   add_serve(app, all.serve, run);
   add_chat(app, all.chat, run);
+  add_keys(app, all.keys, run);
+  add_usage(app, all.usage, run);
   add_tools(app, all, run);
   CLI11_PARSE(app, argc, argv);
   return run();
