@@ -213,7 +213,7 @@ Result<Directory> SqliteStore::read_directory() {
   }
   TRY_ASSIGN(Statement keys,
              database_.prepare("SELECT id, account, label, hash, shown, models, created, expires, "
-                               "revoked FROM keys ORDER BY created, id"));
+                               "revoked FROM keys ORDER BY created, rowid"));
   for (;;) {
     TRY_ASSIGN(const bool row, keys.step());
     if (!row) break;

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <functional>
+#include <map>
 
 #include "app/commands.h"
 
@@ -16,7 +17,7 @@ struct Everything {
   ChatOptions chat;
   LogitsOptions logits;
   bool markdown = false;
-  KeysOptions keys;
+  std::map<KeysVerb, KeysOptions> keys;
   UsageOptions usage;
   std::string inspect_path;
   std::int32_t inspect_context = 0;
@@ -211,61 +212,68 @@ void add_tier_flags(CLI::App& command, KeysOptions& options) {
       ->type_name("N");
 }
 
-void add_keys(CLI::App& app, KeysOptions& options, std::function<int()>& run) {
+void add_create_flags(CLI::App& command, KeysOptions& options) {
+  command.add_option("--account", options.account, "whose")->required()->type_name("NAME");
+  command.add_option("--tier", options.tier, "of a new account; without it: lite")
+      ->type_name("NAME");
+  command.add_option("--label", options.label, "what the key is for")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command
+      .add_option("--expires", options.expires, "like 30d, or 2027-01-31 (its first moment, UTC)")
+      ->type_name("WHEN");
+  command
+      .add_option("--model", options.models, "that the key may use (repeatable); all, without it")
+      ->type_name("NAME");
+  add_tier_flags(command, options);
+  command.add_flag("--json", options.json, "as JSON");
+}
+
+// Each verb has options of its own: the environment is read for all of them, also for those that
+// were not asked for.
+void add_keys(CLI::App& app, std::map<KeysVerb, KeysOptions>& all, std::function<int()>& run) {
   CLI::App& keys = *app.add_subcommand("keys", "accounts and their API keys");
   keys.require_subcommand(1);
   const auto add = [&](KeysVerb verb, const char* name, const char* what) -> CLI::App& {
     CLI::App& command = *keys.add_subcommand(name, what);
-    add_database_flag(command, options.database);
-    command.callback([&, verb] { run = [&, verb] { return run_keys(verb, options); }; });
+    add_database_flag(command, all[verb].database);
+    command.callback([&, verb] { run = [&, verb] { return run_keys(verb, all[verb]); }; });
     return command;
   };
-  const auto add_json = [&](CLI::App& command) {
-    command.add_flag("--json", options.json, "as JSON");
+  const auto add_account = [&](KeysVerb verb, CLI::App& command) {
+    command.add_option("ACCOUNT", all[verb].account, "which")->required();
   };
 
-  CLI::App& create =
-      add(KeysVerb::kCreate, "create", "a new key, shown once; the account is made when it is new");
-  create.add_option("--account", options.account, "whose")->required()->type_name("NAME");
-  create.add_option("--tier", options.tier, "of a new account; without it: lite")
-      ->type_name("NAME");
-  create.add_option("--label", options.label, "what the key is for")
-      ->type_name("NAME")
-      ->capture_default_str();
-  create
-      .add_option("--expires", options.expires, "like 30d, or 2027-01-31 (its first moment, UTC)")
-      ->type_name("WHEN");
-  create
-      .add_option("--model", options.models, "that the key may use (repeatable); all, without it")
-      ->type_name("NAME");
-  add_tier_flags(create, options);
-  add_json(create);
+  add_create_flags(
+      add(KeysVerb::kCreate, "create", "a new key, shown once; the account is made when it is new"),
+      all[KeysVerb::kCreate]);
 
   CLI::App& list = add(KeysVerb::kList, "list", "all keys, revoked ones too");
-  list.add_option("--account", options.account, "of this account alone")->type_name("NAME");
-  add_json(list);
+  list.add_option("--account", all[KeysVerb::kList].account, "of this account alone")
+      ->type_name("NAME");
+  list.add_flag("--json", all[KeysVerb::kList].json, "as JSON");
 
-  CLI::App& rotate =
+  KeysOptions& rotate = all[KeysVerb::kRotate];
+  CLI::App& rotate_command =
       add(KeysVerb::kRotate, "rotate", "a new key, shown once, in the place of an old one");
-  rotate.add_option("KEY_ID", options.key_id, "the old one")->required();
-  rotate.add_option("--overlap", options.overlap, "how long the old one still works, like 10m")
+  rotate_command.add_option("KEY_ID", rotate.key_id, "the old one")->required();
+  rotate_command
+      .add_option("--overlap", rotate.overlap, "how long the old one still works, like 10m")
       ->type_name("TIME");
-  add_json(rotate);
+  rotate_command.add_flag("--json", rotate.json, "as JSON");
 
-  CLI::App& revoke = add(KeysVerb::kRevoke, "revoke", "a key stops working now");
-  revoke.add_option("KEY_ID", options.key_id, "which")->required();
+  add(KeysVerb::kRevoke, "revoke", "a key stops working now")
+      .add_option("KEY_ID", all[KeysVerb::kRevoke].key_id, "which")
+      ->required();
 
   CLI::App& tier = add(KeysVerb::kTier, "tier", "put an account on a tier");
-  tier.add_option("ACCOUNT", options.account, "which")->required();
-  tier.add_option("TIER", options.tier, "its new tier")->required();
-  add_tier_flags(tier, options);
+  add_account(KeysVerb::kTier, tier);
+  tier.add_option("TIER", all[KeysVerb::kTier].tier, "its new tier")->required();
+  add_tier_flags(tier, all[KeysVerb::kTier]);
 
-  add(KeysVerb::kDisable, "disable", "all keys of an account stop working")
-      .add_option("ACCOUNT", options.account, "which")
-      ->required();
-  add(KeysVerb::kEnable, "enable", "an account's keys work again")
-      .add_option("ACCOUNT", options.account, "which")
-      ->required();
+  add_account(KeysVerb::kDisable,
+              add(KeysVerb::kDisable, "disable", "all keys of an account stop working"));
+  add_account(KeysVerb::kEnable, add(KeysVerb::kEnable, "enable", "an account's keys work again"));
 }
 
 void add_usage(CLI::App& app, UsageOptions& options, std::function<int()>& run) {
