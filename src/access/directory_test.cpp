@@ -169,6 +169,7 @@ TEST_F(DirectoryTest, TheTiersFileIsFollowedAndABadOneIsNot) {
 
   write_tiers("[tier.lite]\nmax_choices = 3\n");
   EXPECT_TRUE(watch.refresh(nullptr));  // with no store at hand, too
+  EXPECT_FALSE(watch.refresh(nullptr));
   EXPECT_EQ(find(watch, key)->account->tier->max_choices, 3);
 
   write_tiers("[tier.lite]\nmax_choices = -3\n");

@@ -240,7 +240,6 @@ TEST_F(GateTest, ASettledRequestIsNotToldOfItsRevocation) {
   database_->change([&](Directory& d) { d.keys[0].revoked = 0; });
   ASSERT_TRUE(eventually([&] { return !gate_->identify(key, ""); }));
   (*admission)->on_revoked([&] { told = true; });
-  gate_->rate(Caller{"", AccountId{1}, "", std::make_shared<Tier>(), 0, {}});
   EXPECT_FALSE(told);
 }
 
