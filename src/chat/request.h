@@ -83,8 +83,8 @@ struct ChatRequest {
   std::vector<std::string> stop;           // not applied inside reasoning or tool calls
   std::int32_t choices = 1;                // n
   bool parallel_tool_calls = true;         // false: at most one call, the answer ends behind it
-  // Tokens of reasoning in each choice, </think> included; then the server closes the block and the
-  // answer comes. 0: direct mode. Absent: no bound but max_tokens.
+  // Tokens of reasoning in each choice, </think> included, at most; then the server closes the
+  // block and the answer comes. 0: direct mode. Absent: no bound but max_tokens.
   std::optional<std::int32_t> thinking_budget;
   std::optional<std::int32_t> top_logprobs;  // absent: no logprobs; 0: of the chosen tokens alone
   std::int32_t max_context = 0;  // the caller's cap on prompt and answer; 0: the service's own

@@ -31,7 +31,7 @@ struct ReasoningDelta {
 struct TokenLogprob {
   TokenId token = 0;
   std::string bytes;  // its text; may be part of a code point
-  double logprob = 0;
+  double logprob = 0;  // natural, -9999.0 at least
 };
 struct ContentLogprob : TokenLogprob {
   std::vector<TokenLogprob> top;  // the likeliest, best first; as many as were asked for

@@ -7,6 +7,7 @@
 
 #include "base/sha256.h"
 #include "local/local_stream.h"
+#include "local/thinking_budget.h"
 #include "local/token_digest.h"
 
 namespace tessera::local {
@@ -87,8 +88,8 @@ Result<std::unique_ptr<LocalChatService>> LocalChatService::create(
     service->end_tokens_.push_back(id);
   }
   TRY(find("<|im_start|>"));
-  TRY(find("<think>"));
-  TRY(find("</think>"));
+  TRY_ASSIGN(service->think_open_, find("<think>"));
+  TRY_ASSIGN(service->think_close_, find("</think>"));
   TRY_ASSIGN(service->tool_call_, find("<tool_call>"));
   TRY_ASSIGN(service->end_of_text_, find("<|endoftext|>"));
   for (TokenId id = 0; id < engine.limits().vocabulary; ++id) {
@@ -121,6 +122,24 @@ engine::SamplingParams LocalChatService::resolve_sampling(const chat::Sampling& 
   params.logit_bias = given.logit_bias;
   params.banned = never_sampled_;
   return params;
+}
+
+void LocalChatService::ask_for_logprobs(std::optional<std::int32_t> top,
+                                        engine::EngineRequest& request) const {
+  request.top_logprobs = top;
+  if (top) request.unlisted = never_sampled_;
+}
+
+// The block is open: a model that opens it once more, then or later, would think beyond the budget.
+void LocalChatService::limit_thinking(std::int32_t budget, engine::EngineRequest& request) const {
+  const auto plan = std::make_shared<ThinkingPlan>();
+  plan->tokenizer = tokenizer_;
+  plan->budget = budget;
+  plan->close = think_close_;
+  tokenizer_->encode_text("\n", plan->newline);
+  tokenizer_->encode_text("\n\n", plan->after_newlines);
+  request.make_constraint = [plan](std::int32_t) { return std::make_unique<ThinkingBudget>(plan); };
+  request.sampling.banned.push_back(think_open_);
 }
 
 // A prompt that leaves room for one token at least; max_tokens cut to what is left.
@@ -181,6 +200,9 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
                                                          : options_.model.default_direct);
   if (!request.prompt.tools.empty() && request.tool_choice.mode == chat::ToolChoice::Mode::kNone)
     engine_request.sampling.banned.push_back(tool_call_);
+  if (prompt.ends_in_reasoning && request.thinking_budget)
+    limit_thinking(*request.thinking_budget, engine_request);
+  ask_for_logprobs(request.top_logprobs, engine_request);
 
   chat::OutputOptions output;
   output.starts_in_reasoning = prompt.ends_in_reasoning;
@@ -222,6 +244,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start_text(
   engine_request.max_tokens = room.answer;
   engine_request.choices = request.choices;
   engine_request.sampling = resolve_sampling(request.sampling, options_.model.default_direct);
+  ask_for_logprobs(request.top_logprobs, engine_request);
 
   chat::OutputOptions output;
   output.plain = true;

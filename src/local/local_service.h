@@ -64,6 +64,8 @@ class LocalChatService final : public chat::ChatService {
                                                                   bool parallel_tool_calls,
                                                                   std::function<void()> on_ready);
   bool has_text(TokenId token) const;
+  void ask_for_logprobs(std::optional<std::int32_t> top, engine::EngineRequest& request) const;
+  void limit_thinking(std::int32_t budget, engine::EngineRequest& request) const;
 
   engine::Engine& engine_;
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
@@ -71,6 +73,8 @@ class LocalChatService final : public chat::ChatService {
   std::vector<TokenId> end_tokens_;
   std::vector<TokenId> never_sampled_;  // padding rows and unused ids
   TokenId tool_call_ = 0;
+  TokenId think_open_ = 0;
+  TokenId think_close_ = 0;
   TokenId end_of_text_ = 0;
 };
 

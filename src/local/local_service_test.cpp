@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 
 #include "base/sha256.h"
 #include "engine/fake_backend.h"
 #include "local/token_digest.h"
+#include "text/detokenizer.h"
 #include "text/test_vocabulary.h"
 
 namespace tessera::local {
@@ -26,6 +28,8 @@ struct Answer {
   std::string reasoning;
   std::string content;  // of choice 0
   std::vector<std::string> contents = std::vector<std::string>(8);
+  std::vector<std::vector<chat::ContentLogprob>> logprobs =
+      std::vector<std::vector<chat::ContentLogprob>>(8);
   std::vector<std::string> calls;
   std::vector<chat::FinishReason> finishes;
   std::optional<chat::Completed> completed;
@@ -113,6 +117,8 @@ class LocalServiceTest : public testing::Test {
     if (const auto* content = std::get_if<chat::ContentDelta>(&event)) {
       if (content->choice == 0) answer.content += content->text;
       answer.contents.at(static_cast<std::size_t>(content->choice)) += content->text;
+      auto& logprobs = answer.logprobs.at(static_cast<std::size_t>(content->choice));
+      logprobs.insert(logprobs.end(), content->logprobs.begin(), content->logprobs.end());
     }
     if (const auto* call = std::get_if<chat::ToolCallStart>(&event))
       answer.calls.push_back(call->name);
@@ -247,6 +253,134 @@ TEST_F(LocalServiceTest, ABudgetOfNothingIsDirectMode) {
   const Answer answer = ask(made);
   EXPECT_EQ(answer.content, "Yes.");
   EXPECT_EQ(answer.completed->usage.reasoning_tokens, 0);
+}
+
+// The model would think for ever; with a budget it answers. Its words are one token a byte.
+TEST_F(LocalServiceTest, TheBudgetClosesTheThinkingAndTheAnswerComes) {
+  start([this](const engine::FakeContext& context, std::span<float> logits) {
+    const auto generated = context.generated();
+    const auto close = std::ranges::find(generated, ids("</think>")[0]);
+    const auto answered = generated.end() - close;
+    engine::write_one_hot(close == generated.end() ? 't' : 'a', logits);
+    if (close != generated.end() && answered > 4)  // </think>, two newlines, two letters
+      engine::write_one_hot(ids("<|im_end|>")[0], logits);
+  });
+  const std::vector<std::pair<std::int32_t, std::string>> expected = {
+      {1, ""}, {2, ""}, {3, "t"}, {4, "tt"}, {40, std::string(38, 't')}};
+  for (const auto& [budget, reasoning] : expected) {
+    chat::ChatRequest made = request();
+    made.prompt.enable_thinking = true;
+    made.thinking_budget = budget;
+    made.choices = 2;
+    const Answer answer = ask(made);
+    EXPECT_EQ(answer.reasoning, reasoning + reasoning) << budget;
+    EXPECT_EQ(answer.contents[0], "aa");
+    EXPECT_EQ(answer.contents[1], "aa");
+    EXPECT_EQ(answer.finishes, std::vector(2, chat::FinishReason::kStop));
+    const chat::Usage usage = answer.completed->usage;
+    const std::int64_t used = budget < 3 ? 1 : budget;  // a newline is not needed at once
+    EXPECT_EQ(usage.reasoning_tokens, 2 * used) << budget;
+    EXPECT_EQ(usage.completion_tokens, 2 * (used + 4));
+  }
+}
+
+TEST_F(LocalServiceTest, ThinkingWithinTheBudgetIsLeftAlone) {
+  says("Hm.\n</think>\n\nYes.");  // five tokens of reasoning
+  chat::ChatRequest made = request();
+  made.prompt.enable_thinking = true;
+  const Answer free = ask(made);
+  made.thinking_budget = 6;
+  EXPECT_EQ(ask(made).completed->output_digest, free.completed->output_digest);
+  made.thinking_budget = 5;  // its own close, in time, is the forced one
+  EXPECT_EQ(ask(made).completed->output_digest, free.completed->output_digest);
+  made.thinking_budget = 4;  // H m, then the close
+  const Answer cut = ask(made);
+  EXPECT_EQ(cut.reasoning, "Hm");
+  EXPECT_EQ(cut.completed->usage.reasoning_tokens, 4);
+}
+
+TEST_F(LocalServiceTest, MaxTokensMayEndTheThinkingBeforeTheBudget) {
+  start(engine::script_never_ends('t'));
+  chat::ChatRequest made = request();
+  made.prompt.enable_thinking = true;
+  made.thinking_budget = 20;
+  made.max_tokens = 10;
+  const Answer answer = ask(made);
+  EXPECT_EQ(answer.reasoning, std::string(10, 't'));
+  EXPECT_EQ(answer.content, "");
+  EXPECT_EQ(answer.finishes, std::vector{chat::FinishReason::kLength});
+}
+
+TEST_F(LocalServiceTest, NoWayAroundTheBudget) {
+  const TokenId open = ids("<think>")[0];
+  const TokenId call = ids("<tool_call>")[0];
+  for (const TokenId wanted : {open, call, TokenId{'\n'}, TokenId{0xE2}}) {
+    start([wanted](const engine::FakeContext& context, std::span<float> logits) {
+      engine::write_one_hot(context.generated().size() % 3 == 2 ? 'x' : wanted, logits);
+    });
+    for (std::int32_t budget = 1; budget < 12; ++budget) {
+      chat::ChatRequest made = request();
+      made.prompt.tools.push_back(*json::parse(R"({"type":"function","function":{"name":"f"}})"));
+      made.prompt.enable_thinking = true;
+      made.thinking_budget = budget;
+      made.max_tokens = 40;
+      const Answer answer = ask(made);
+      EXPECT_LE(answer.completed->usage.reasoning_tokens, budget) << wanted;
+      EXPECT_GT(answer.completed->usage.reasoning_tokens, 0);
+      EXPECT_EQ(answer.completed->usage.completion_tokens, 40);
+    }
+  }
+}
+
+TEST_F(LocalServiceTest, LogprobsCoverTheContentOfEachChoice) {
+  start(engine::script_hash(3));
+  chat::ChatRequest made = request();
+  made.prompt.enable_thinking = true;
+  made.thinking_budget = 6;
+  made.choices = 3;
+  made.max_tokens = 40;
+  made.sampling.temperature = 1.0;
+  made.sampling.seed = 5;
+  const Answer without = ask(made);
+  made.top_logprobs = 3;
+  const Answer answer = ask(made);
+  EXPECT_EQ(answer.completed->output_digest, without.completed->output_digest);
+  for (std::size_t choice = 0; choice < 3; ++choice) {
+    EXPECT_TRUE(without.logprobs[choice].empty());
+    ASSERT_FALSE(answer.logprobs[choice].empty());
+    EXPECT_LE(answer.logprobs[choice].size(), 40U - 1);
+    std::vector<TokenId> tokens;
+    for (const chat::ContentLogprob& entry : answer.logprobs[choice]) {
+      tokens.push_back(entry.token);
+      EXPECT_EQ(entry.bytes, tokenizer_->bytes(entry.token));
+      EXPECT_LT(entry.logprob, 0);
+      ASSERT_EQ(entry.top.size(), 3U);
+      EXPECT_GE(entry.top[0].logprob, entry.top[1].logprob);
+      EXPECT_GE(entry.top[0].logprob, entry.logprob);
+      for (const chat::TokenLogprob& other : entry.top) EXPECT_NE(other.token, padding_);
+    }
+    text::Detokenizer detokenizer(tokenizer_);
+    std::string text;
+    for (const TokenId token : tokens) text += detokenizer.append(token);
+    text += detokenizer.finish();
+    EXPECT_NE(text.find(answer.contents[choice]), std::string::npos);
+  }
+}
+
+TEST_F(LocalServiceTest, NeverIsMinus9999) {
+  start([](const engine::FakeContext& context, std::span<float> logits) {
+    std::fill(logits.begin(), logits.end(), -std::numeric_limits<float>::infinity());
+    logits[context.generated().empty() ? 'a' : 'b'] = 3;
+  });
+  chat::TextRequest made = text_request("x");
+  made.max_tokens = 1;
+  made.top_logprobs = 2;
+  const Answer answer = ask(made);
+  ASSERT_EQ(answer.logprobs[0].size(), 1U);
+  EXPECT_EQ(answer.logprobs[0][0].logprob, 0.0);
+  EXPECT_EQ(answer.logprobs[0][0].top[1].logprob, -9999.0);
+  made.top_logprobs = 0;
+  EXPECT_TRUE(ask(made).logprobs[0].at(0).top.empty());
 }
 
 TEST_F(LocalServiceTest, TokenisesAndGivesBytesBack) {

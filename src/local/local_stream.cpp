@@ -8,11 +8,20 @@ namespace tessera::local {
 
 using chat::ChatEvent;
 
+namespace {
+
+constexpr double kLeastLogprob = -9999.0;  // stands for "never", as OpenAI has it
+
+}  // namespace
+
 LocalChatStream::LocalChatStream(engine::Engine& engine,
                                  const std::shared_ptr<const text::Tokenizer>& tokenizer,
                                  const chat::OutputOptions& output, std::int32_t choices,
                                  bool parallel_tool_calls, std::int64_t prompt_tokens)
-    : engine_(engine), parallel_tool_calls_(parallel_tool_calls), prompt_tokens_(prompt_tokens) {
+    : engine_(engine),
+      tokenizer_(tokenizer),
+      parallel_tool_calls_(parallel_tool_calls),
+      prompt_tokens_(prompt_tokens) {
   for (std::int32_t i = 0; i < choices; ++i) {
     chat::OutputOptions options = output;
     options.choice = i;
@@ -68,7 +77,7 @@ void LocalChatStream::on_token(const engine::TokenEvent& event) {
   if (choice.finished) return;  // its stop string has come; the engine does not know
   choice.tokens.push_back(event.token);
   const std::size_t first_new = events_.size();
-  const bool stopped = choice.parser.append(event.token, events_);
+  const bool stopped = choice.parser.append(event.token, events_, to_logprob(event));
   if (drop_further_calls(first_new)) {
     choice.finished = true;
     events_.emplace_back(chat::ChoiceFinished{event.choice, chat::FinishReason::kToolCalls});
@@ -76,6 +85,19 @@ void LocalChatStream::on_token(const engine::TokenEvent& event) {
   } else if (stopped) {
     end_choice(choice, chat::OutputEnd::kEnd);
   }
+}
+
+std::optional<chat::ContentLogprob> LocalChatStream::to_logprob(
+    const engine::TokenEvent& event) const {
+  if (event.logprobs.empty()) return std::nullopt;
+  const auto convert = [this](const engine::TokenLogprob& entry) {
+    return chat::TokenLogprob{entry.token, std::string(tokenizer_->bytes(entry.token)),
+                              std::max(entry.logprob, kLeastLogprob)};
+  };
+  chat::ContentLogprob out{convert(event.logprobs.front()), {}};
+  for (std::size_t i = 1; i < event.logprobs.size(); ++i)
+    out.top.push_back(convert(event.logprobs[i]));
+  return out;
 }
 
 void LocalChatStream::end_choice(Choice& choice, chat::OutputEnd end) {

@@ -36,11 +36,13 @@ class LocalChatStream final : public chat::ChatStream {
 
   void handle(const engine::EngineEvent& event);
   void on_token(const engine::TokenEvent& event);
+  std::optional<chat::ContentLogprob> to_logprob(const engine::TokenEvent& event) const;
   void end_choice(Choice& choice, chat::OutputEnd end);
   bool drop_further_calls(std::size_t first_new);
   void complete();
 
   engine::Engine& engine_;
+  const std::shared_ptr<const text::Tokenizer> tokenizer_;
   std::optional<engine::Engine::Submitted> submitted_;
   std::vector<Choice> choices_;
   const bool parallel_tool_calls_;

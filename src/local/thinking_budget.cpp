@@ -1,0 +1,34 @@
+#include "local/thinking_budget.h"
+
+#include "base/check.h"
+
+namespace tessera::local {
+
+using engine::NextToken;
+
+Result<NextToken> ThinkingBudget::next(std::span<std::uint32_t>) {
+  if (!closed_) plan_the_close();
+  if (next_forced_ < forced_.size()) return NextToken::forced(forced_[next_forced_]);
+  return NextToken::free();
+}
+
+void ThinkingBudget::plan_the_close() {
+  const auto newline = static_cast<std::int32_t>(plan_->newline.size());
+  const std::int32_t left = plan_->budget - tokens_;
+  CHECK(left >= 1);
+  if (left > newline + 1) return;
+  closed_ = true;
+  if (!at_line_start_ && left == newline + 1) forced_ = plan_->newline;
+  forced_.push_back(plan_->close);
+  forced_.insert(forced_.end(), plan_->after_newlines.begin(), plan_->after_newlines.end());
+}
+
+void ThinkingBudget::accept(TokenId token) {
+  if (next_forced_ < forced_.size()) ++next_forced_;
+  if (closed_) return;
+  ++tokens_;
+  at_line_start_ = plan_->tokenizer->bytes(token).ends_with('\n');
+  closed_ = token == plan_->close;
+}
+
+}  // namespace tessera::local
