@@ -177,6 +177,10 @@ def expected_code(row, value):
 
 
 def values_of(row):
+    return list(all_values(row))
+
+
+def all_values(row):
     yield from [ABSENT, None, True, False, -1, 0, 1, 1.5, Raw("-0"), Raw("1.0"), Raw("1e2"), 1 << 31, (1 << 63) - 1, 1 << 63, -(1 << 63) - 1,
                 10**18, Raw("1e400"), Raw("-1e400"), "NaN", "", "x", "\0", "x" * 65, "é" * 64, [], [[]], [1], {}, {"x": {"y": []}}]
     if "min" in row:
@@ -192,13 +196,23 @@ def values_of(row):
     if "max_items" in row:
         for count in (row["max_items"], row["max_items"] + 1):
             if "array" in row["types"]:
-                yield [copy.deepcopy(ITEMS.get(row["path"], "text")) for _ in range(count)]
+                yield [item(row["path"], i) for i in range(count)]
             if "object" in row["types"]:
                 yield {str(i): 1 if row["path"] == "logit_bias" else "x" for i in range(count)}
 
 
 ITEMS = {"messages": {"role": "user", "content": "x"}, "messages[].content": {"type": "text", "text": "x"}, "messages[].tool_calls": CALL,
          "tools": FUNCTION, "tool_choice.allowed_tools.tools": {"type": "function", "function": {"name": "f"}}, "stop": "s"}
+
+
+def item(path, i):
+    """The i-th element of an array that is good."""
+    made = copy.deepcopy(ITEMS.get(path, "text"))
+    if path == "messages[].tool_calls":
+        made["id"] = str(i)
+    if path == "tools":
+        made["function"]["name"] = f"f{i}"
+    return made
 
 
 # ---------------------------------------------------------------- sending
@@ -244,7 +258,7 @@ def marked(value):
 
 
 def check_value(client, table, row, value):
-    """Sends one value. → whether its row refuses it"""
+    """Sends one value. → (whether its row refuses it, whether it was answered)"""
     body, written = body_with(table, row["path"], value)
     code = expected_code(row, value)
     status, raw, text = client.post(PATHS[table], body)
@@ -262,14 +276,31 @@ def check_value(client, table, row, value):
         expect(related or error["code"] in row["more"], f"refused for another field: {where}")
         if error["param"] == written:
             expect(error["code"] in row["more"], f"{error['code']} is not declared: {where}")
-    return code is not None
+    return code is not None, status == 200
 
 
 def check_rows(client, tables):
     for table, rows in tables.items():
         for row in rows:
-            refused = sum(check_value(client, table, row, value) for value in values_of(row))
-            expect(refused > 0 or len(row["types"]) == 6, f"{table}: {row['path']} has no negative case")
+            refused, answered = 0, 0
+            for value in values_of(row) + EXAMPLES.get(row["path"], []):
+                by_row, ok = check_value(client, table, row, value)
+                refused += by_row
+                answered += ok and value is not ABSENT and value is not None
+            anything = len(row["types"]) == 6
+            expect(refused > 0 or anything, f"{table}: {row['path']} has no negative case")
+            around = [r for r in rows if (row["path"] + ".").startswith(r["path"] + ".") and "unsupported_value" in r["more"]]
+            hopeless = row["effect"] == "refused" or around
+            expect(answered > 0 or hopeless, f"{table}: {row['path']} has no value that is answered")
+
+
+# Values that are answered, where those made from the columns are not.
+EXAMPLES = {
+    "model": [MODEL], "messages": [[ITEMS["messages"]]], "messages[]": [ITEMS["messages"]], "messages[].content[]": [ITEMS["messages[].content"]],
+    "messages[].tool_calls[]": [CALL], "messages[].tool_calls[].function": [CALL["function"]], "messages[].tool_call_id": ["a"],
+    "tools[]": [FUNCTION], "tools[].function": [FUNCTION["function"]], "messages[].tool_calls": [[CALL]], "tool_choice": ["auto"], "response_format": [{"type": "text"}], "top_logprobs": [3], "continue_final_message": [False],
+    "prediction": [{"type": "content", "content": ""}], "modalities": [["text"]], "prompt[]": [[1]], "suffix": [""], "best_of": [1],
+}
 
 
 # ---------------------------------------------------------------- pairs
