@@ -100,6 +100,34 @@ TEST(ParseChatLimits, LogitBias) {
 TEST(ParseChatLimits, Choices) {
   expect_ok(body(R"("n":8)"));
   expect_refused(body(R"("n":9)"), ErrorId::kIntegerAboveMaxValue, "n");
+  EXPECT_TRUE(parse_chat(body(R"("n":128)"), {.vocabulary = 1000, .max_choices = 128}));
+  EXPECT_FALSE(parse_chat(body(R"("n":129)"), {.vocabulary = 1000, .max_choices = 500}));
+}
+
+TEST(ParseChatLimits, ToolCalls) {
+  const auto calls = [](std::size_t n) {
+    std::string list;
+    for (std::size_t i = 0; i < n; ++i)
+      list += fmt::format(R"({}{{"id":"{}","function":{{"name":"f"}}}})", i == 0 ? "" : ",", i);
+    return body("", R"([{"role":"assistant","tool_calls":[)" + list + "]}]");
+  };
+  expect_ok(calls(1'000));
+  expect_refused(calls(1'001), ErrorId::kArrayAboveMaxLength, "messages[0].tool_calls");
+}
+
+TEST(ParseChatLimits, Metadata) {
+  const auto pairs = [](std::size_t n, std::size_t key, std::size_t value) {
+    std::string list;
+    for (std::size_t i = 0; i < n; ++i)
+      list +=
+          fmt::format(R"({}"{:0>{}}":"{}")", i == 0 ? "" : ",", i, key, std::string(value, 'v'));
+    return body(R"("metadata":{)" + list + "}");
+  };
+  expect_ok(pairs(16, 64, 512));
+  expect_refused(pairs(17, 64, 512), ErrorId::kArrayAboveMaxLength, "metadata");
+  expect_refused(pairs(1, 65, 1), ErrorId::kStringAboveMaxLength, "metadata");
+  expect_refused(pairs(1, 1, 513), ErrorId::kStringAboveMaxLength, "metadata.0");
+  EXPECT_EQ(parse_chat(pairs(2, 1, 1), kOptions)->metadata->size(), 2u);
 }
 
 TEST(ParseChatLimits, Depth) {
@@ -155,6 +183,91 @@ TEST(ParseChat, RolesAndParts) {
   EXPECT_EQ(messages[2].reasoning, "new");
   EXPECT_EQ(messages[2].tool_calls[0].arguments, R"({"x":[1.50]})");
   EXPECT_EQ(messages[3].tool_call_id, "c");
+}
+
+TEST(ParseChat, Logprobs) {
+  const auto top = [](const std::string& more) {
+    return parse_chat(body(more), kOptions)->chat.top_logprobs;
+  };
+  EXPECT_EQ(top(""), std::nullopt);
+  EXPECT_EQ(top(R"("logprobs":false,"top_logprobs":0)"), std::nullopt);
+  EXPECT_EQ(top(R"("logprobs":true)"), 0);
+  EXPECT_EQ(top(R"("logprobs":true,"top_logprobs":null)"), 0);
+  EXPECT_EQ(top(R"("top_logprobs":20,"logprobs":true)"), 20);
+  expect_refused(body(R"("logprobs":false,"top_logprobs":1)"), ErrorId::kInvalidValue,
+                 "top_logprobs");
+}
+
+TEST(ParseChat, ThinkingBudget) {
+  const auto chat = [](const std::string& more) {
+    return parse_chat(
+               body(R"("chat_template_kwargs":{"enable_thinking":true},"thinking_budget":)" + more),
+               kOptions)
+        ->chat;
+  };
+  EXPECT_EQ(chat("5").thinking_budget, 5);
+  EXPECT_TRUE(chat("5").prompt.enable_thinking);
+  EXPECT_FALSE(chat("0").prompt.enable_thinking);  // the same as direct mode
+  EXPECT_EQ(chat("null").thinking_budget, std::nullopt);
+}
+
+// What cannot be promised yet is read in full all the same, which the template's reading shows.
+TEST(ParseChat, ToolChoiceAndResponseFormatAreTyped) {
+  const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}},)"
+                            R"({"type":"custom","custom":{"name":"c"}}])";
+  const auto read = [&](const std::string& more) {
+    auto parsed = parse_chat(body(tools + "," + more),
+                             {.vocabulary = 1000, .reading = {.as_template = true}});
+    EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message);
+    return std::move(parsed->chat);
+  };
+  using Mode = chat::ToolChoice::Mode;
+  EXPECT_EQ(read(R"("tool_choice":"required")").tool_choice.mode, Mode::kRequired);
+  const auto named = read(R"("tool_choice":{"type":"custom","custom":{"name":"c"}})").tool_choice;
+  EXPECT_EQ(named.mode, Mode::kNamed);
+  EXPECT_EQ(named.names, std::vector<std::string>{"c"});
+  const auto allowed =
+      read(R"("tool_choice":{"type":"allowed_tools","allowed_tools":)"
+           R"({"mode":"required","tools":[{"type":"custom","custom":{"name":"c"}},)"
+           R"({"type":"function","function":{"name":"f"}}]}})")
+          .tool_choice;
+  EXPECT_EQ(allowed.mode, Mode::kRequired);
+  EXPECT_EQ(allowed.names, (std::vector<std::string>{"c", "f"}));
+  const auto format = read(R"("response_format":{"type":"json_schema","json_schema":)"
+                           R"({"name":"s","strict":true,"schema":{"type":"object"}}})")
+                          .response_format;
+  EXPECT_EQ(format.kind, chat::ResponseFormat::Kind::kJsonSchema);
+  EXPECT_EQ(format.name, "s");
+  EXPECT_TRUE(format.strict);
+  EXPECT_EQ(json::to_text(format.schema), R"({"type":"object"})");
+  EXPECT_EQ(read(R"("response_format":{"type":"json_object"})").response_format.kind,
+            chat::ResponseFormat::Kind::kJsonObject);
+}
+
+TEST(ParseChat, StrictRefusesUnknownFields) {
+  ParseOptions strict = kOptions;
+  strict.strict = true;
+  EXPECT_TRUE(parse_chat(body(R"("user":"u")"), strict));
+  const auto parsed = parse_chat(body(R"("surprise":null)"), strict);
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error().param, "surprise");
+  EXPECT_EQ(row(parsed.error().id).code, "unknown_parameter");
+}
+
+TEST(CheckChat, TellsAllFaults) {
+  EXPECT_TRUE(check_chat(body(R"("temperature":1)"), kOptions).empty());
+  std::vector<std::string> params;
+  for (const ApiError& fault :
+       check_chat(R"({"temperature":3,"n":0,"top_logprobs":2,"tool_choice":"required","messages":[)"
+                  R"({"role":"king"},{"role":"user","content":"x"},{"role":"user","content":5}]})",
+                  kOptions))
+    params.push_back(fault.param);
+  EXPECT_EQ(params,
+            (std::vector<std::string>{"temperature", "n", "messages[0].role", "messages[2].content",
+                                      "model", "top_logprobs", "tool_choice"}));
+  EXPECT_EQ(check_chat("{", kOptions).size(), 1u);
+  const std::string bad = R"({"role":"king"})";
+  EXPECT_EQ(check_chat(body("", "[" + repeat(bad, 1'000) + "]"), kOptions).size(), kMaxProblems);
 }
 
 TEST(ParseChat, NeverCrashesOnTheBodyCutAnywhere) {
