@@ -1,0 +1,100 @@
+#include "grammar/formats.h"
+
+#include <unordered_map>
+
+namespace tessera::grammar {
+namespace {
+
+// Days by month; 29 February in leap years alone.
+std::string date() {
+  const std::string year = "[0-9]{4}";
+  // Divisible by 4 and not by 100, or divisible by 400.
+  const std::string leap =
+      "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)";
+  return "(?:" + year + "-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])" +
+         "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|" + leap + "-02-29)";
+}
+
+std::string time() {
+  return "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,9})?"
+         "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))";
+}
+
+std::string duration() {
+  const std::string time = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)";
+  const std::string day = "[0-9]+D(?:" + time + ")?";
+  const std::string month = "[0-9]+M(?:" + day + ")?";
+  return "P(?:[0-9]+W|[0-9]+Y(?:" + month + ")?(?:" + time + ")?|" + month + "(?:" + time + ")?|" +
+         day + "|" + time + ")";
+}
+
+const std::string kOctet = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+
+std::string ipv4() {
+  return kOctet + "(?:\\." + kOctet + "){3}";
+}
+
+std::string ipv6() {
+  const std::string h = "[0-9A-Fa-f]{1,4}";
+  const std::string last = "(?:" + h + ":" + h + "|" + ipv4() + ")";
+  std::string out = "(?:(?:" + h + ":){6}" + last;
+  out += "|::(?:" + h + ":){5}" + last;
+  out += "|(?:" + h + ")?::(?:" + h + ":){4}" + last;
+  for (int i = 1; i <= 3; ++i) {
+    out += "|(?:(?:" + h + ":){0," + std::to_string(i) + "}" + h + ")?::(?:" + h + ":){" +
+           std::to_string(4 - i) + "}" + last;
+  }
+  out += "|(?:(?:" + h + ":){0,4}" + h + ")?::" + last;
+  out += "|(?:(?:" + h + ":){0,5}" + h + ")?::" + h;
+  return out + "|(?:(?:" + h + ":){0,6}" + h + ")?::)";
+}
+
+const std::string kLabel = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+
+std::string uri(bool reference) {
+  const std::string pct = "%[0-9A-Fa-f]{2}";
+  const std::string pchar = "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|" + pct + ")";
+  const std::string scheme = "[A-Za-z][A-Za-z0-9+.-]*:";
+  const std::string host = "(?:\\[" + ipv6() + "\\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|" + pct + ")*)";
+  const std::string authority =
+      "//(?:(?:[A-Za-z0-9._~!$&'()*+,;=:-]|" + pct + ")*@)?" + host + "(?::[0-9]*)?";
+  const std::string path = "(?:/" + pchar + "*)*";
+  const std::string rootless = pchar + "+" + path;
+  const std::string tail = "(?:\\?(?:" + pchar + "|[/?])*)?(?:#(?:" + pchar + "|[/?])*)?";
+  const std::string absolute = "/(?:" + rootless + ")?";
+  const std::string full =
+      scheme + "(?:" + authority + path + "|" + absolute + "|" + rootless + ")?" + tail;
+  if (!reference) return full;
+  const std::string no_colon = "(?:[A-Za-z0-9._~!$&'()*+,;=@-]|" + pct + ")+" + path;
+  return "(?:" + full + "|(?:" + authority + path + "|" + absolute + "|" + no_colon + ")?" + tail +
+         ")";
+}
+
+std::string email() {
+  const std::string atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
+  return atom + "(?:\\." + atom + ")*@" + kLabel + "(?:\\." + kLabel + ")*";
+}
+
+}  // namespace
+
+std::optional<std::string> format_pattern(std::string_view name) {
+  static const std::unordered_map<std::string_view, std::string> patterns{
+      {"date", date()},
+      {"time", time()},
+      {"date-time", date() + "[Tt]" + time()},
+      {"duration", duration()},
+      {"email", email()},
+      {"hostname", kLabel + "(?:\\." + kLabel + ")*"},
+      {"ipv4", ipv4()},
+      {"ipv6", ipv6()},
+      {"uuid", "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"},
+      {"uri", uri(false)},
+      {"uri-reference", uri(true)},
+      {"json-pointer", "(?:/(?:[^/~]|~[01])*)*"},
+  };
+  const auto found = patterns.find(name);
+  if (found == patterns.end()) return std::nullopt;
+  return "^(?:" + found->second + ")$";
+}
+
+}  // namespace tessera::grammar

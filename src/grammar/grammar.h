@@ -1,0 +1,165 @@
+// A compiled grammar: what the automaton (machine.h) runs on. Nodes are JSON values, each a choice
+// of alternatives of one type; calls and free text are put around them by a Plan. Built by
+// compile.h and calls.h, then immutable: any thread, shared by all matchers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "grammar/decimal.h"
+#include "grammar/language.h"
+
+namespace tessera::grammar {
+
+inline constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+// JSON nests at most this deep.
+inline constexpr std::uint32_t kMaxNesting = 64;
+
+using NodeId = std::uint32_t;
+using AltId = std::uint32_t;
+
+// Names that may come in the order of their index, each once; those that are required may not be
+// skipped. The trie's symbols are code points (keys) or bytes (texts around parameters).
+class KeyTrie {
+ public:
+  struct Node {
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> edges;  // symbol → node, ascending
+    std::uint32_t key = kNone;                                   // the name that ends here
+    std::vector<std::uint32_t> keys;  // below or here, ascending; those that may come
+    std::uint32_t names_below = 0;    // and all, banned or not
+  };
+
+  KeyTrie() : nodes_(1) {}
+  // Names are added by ascending index. One that is `banned` is known but never comes.
+  void add(const std::vector<std::uint32_t>& symbols, std::uint32_t key, bool banned);
+  // kNone: off the trie.
+  std::uint32_t next(std::uint32_t node, std::uint32_t symbol) const;
+  const Node& node(std::uint32_t node) const { return nodes_[node]; }
+  // Whether a key of [first, last] is below `node`.
+  bool reaches(std::uint32_t node, std::uint32_t first, std::uint32_t last) const;
+  // The same behind a symbol of [low, high].
+  bool can_step(std::uint32_t node, std::uint32_t low, std::uint32_t high, std::uint32_t first,
+                std::uint32_t last) const;
+  std::size_t bytes() const;
+
+ private:
+  std::vector<Node> nodes_;
+};
+
+struct StringAlt {
+  LanguagePtr language;   // with the minimum length in it unless it is any()
+  std::uint32_t min = 0;  // characters; only with any()
+  std::uint32_t max = kUnbounded;
+};
+
+struct NumberAlt {
+  bool integer = false;
+  bool bounded = false;  // the rest holds; otherwise any number of any size
+  Int128 low = 0;        // in units of 10^-18, as the others
+  Int128 high = 0;
+  Int128 multiple = 1;
+};
+
+struct ArrayAlt {
+  std::vector<NodeId> prefix;
+  NodeId rest = kNone;  // kNone: no items behind the prefix
+  std::uint32_t min = 0;
+  std::uint32_t max = kUnbounded;
+  // An item that counts for `contains` also fits these nodes; empty: none has to be there.
+  std::vector<NodeId> found_prefix;
+  NodeId found_rest = kNone;
+  bool contains = false;
+  std::uint32_t found_until = 0;  // an item that counts comes before this index, or never
+};
+
+struct ObjectAlt {
+  struct Key {
+    NodeId node = kNone;  // kNone: must not come
+    bool required = false;
+  };
+  // Further keys: those of the language that are not named above.
+  struct Region {
+    LanguagePtr language;
+    NodeId node = kNone;
+  };
+  std::vector<Key> keys;
+  std::vector<std::string> names;  // of the keys
+  KeyTrie trie;
+  std::vector<Region> regions;
+  std::vector<std::uint32_t> last_from;  // of index i: the last key that may come next, or kNone
+  std::uint32_t required_count = 0;
+  std::uint32_t min = 0;
+  std::uint32_t max = kUnbounded;
+
+  // Sets last_from and required_count.
+  void finish();
+  std::uint32_t required_from(std::uint32_t index) const { return required_left_[index]; }
+  std::uint32_t possible_from(std::uint32_t index) const { return possible_left_[index]; }
+
+ private:
+  std::vector<std::uint32_t> required_left_;
+  std::vector<std::uint32_t> possible_left_;
+};
+
+struct Alt {
+  enum class Kind : std::uint8_t { kLiteral, kNumber, kString, kArray, kObject };
+  Kind kind = Kind::kLiteral;
+  std::uint32_t index = 0;       // into the vector of its kind; kLiteral: a node of `literals`
+  std::uint32_t height = kNone;  // containers that its shallowest value nests; kNone: it has none
+};
+
+struct Node {
+  std::vector<AltId> alts;
+  std::uint32_t height = kNone;
+};
+
+struct LiteralNode {
+  std::vector<std::pair<std::uint8_t, std::uint32_t>> edges;
+  bool end = false;
+};
+
+// A tool's call: behind <function=NAME>\n.
+struct CallAlt {
+  struct Parameter {
+    NodeId node = kNone;             // JSON; kNone: it has no value that is written as JSON
+    std::vector<std::uint32_t> raw;  // strings that are written as they are
+  };
+  std::string name;
+  std::vector<Parameter> parameters;
+  KeyTrie trie;  // "<parameter=KEY>\n" by index, and "</function>\n" behind the last index
+  std::vector<std::uint32_t> last_from;
+};
+
+// What comes when, around the constrained parts.
+struct Plan {
+  bool thinking = false;   // it starts inside the reasoning
+  bool free_text = false;  // text of any kind, until a call
+  bool may_end = false;    // it may end without a call
+  NodeId json = kNone;     // or a JSON text instead
+  bool calls = false;
+  bool parallel_calls = false;
+};
+
+struct Grammar {
+  std::vector<Node> nodes;
+  std::vector<Alt> alts;
+  std::vector<StringAlt> strings;
+  std::vector<NumberAlt> numbers;
+  std::vector<ArrayAlt> arrays;
+  std::vector<ObjectAlt> objects;
+  std::vector<LiteralNode> literals;
+  std::vector<CallAlt> calls;
+  KeyTrie call_names;  // "NAME>\n" by index
+  Plan plan;
+  std::size_t bytes() const;
+};
+
+using GrammarPtr = std::shared_ptr<const Grammar>;
+
+}  // namespace tessera::grammar

@@ -1,0 +1,98 @@
+// A regular language over Unicode code points, as a complete deterministic automaton whose states
+// are all on a way to acceptance, but for the dead one. The questions that a constrained string
+// asks are answered here: may this character come, may any of a range, how far is the nearest end,
+// how many ends are there. Immutable; any thread.
+//
+// Surrogates are code points like others here: the layers above (UTF-8, \u escapes) never let them
+// through.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "grammar/error.h"
+
+namespace tessera::grammar {
+
+inline constexpr std::uint32_t kMaxCodePoint = 0x10FFFF;
+inline constexpr std::uint32_t kUnbounded = std::numeric_limits<std::uint32_t>::max();
+
+class Language;
+using LanguagePtr = std::shared_ptr<const Language>;
+
+class Language {
+ public:
+  using State = std::uint32_t;
+  static constexpr State kDead = 0;
+
+  // The automaton before it is cleaned up: state 0 is dead, class of a code point by interval.
+  struct Raw {
+    std::vector<std::uint32_t> begins;   // of intervals, ascending, the first is 0
+    std::vector<std::uint16_t> classes;  // of each interval
+    std::uint32_t class_count = 1;
+    std::vector<State> table;  // state × class
+    std::vector<bool> accepting;
+    State start = 0;
+  };
+  // Cuts off what leads nowhere.
+  static LanguagePtr create(Raw raw, Budget& budget);
+
+  static LanguagePtr any();
+  // Exactly these texts (valid UTF-8).
+  static LanguagePtr of_texts(const std::vector<std::string_view>& texts, Budget& budget);
+  static LanguagePtr of_length(std::uint32_t min, std::uint32_t max, Budget& budget);
+  // Null when the budget is exhausted.
+  static LanguagePtr intersection(const Language& a, const Language& b, Budget& budget);
+  static LanguagePtr complement(const Language& a, Budget& budget);
+
+  State start() const { return start_; }
+  bool empty() const { return start_ == kDead; }
+  State next(State state, std::uint32_t code_point) const {
+    return table_[state * class_count_ + class_of(code_point)];
+  }
+  bool accepts(State state) const { return accepting_[state]; }
+  // Whether any code point of [low, high] leads on; surrogates do not count.
+  bool can_step(State state, std::uint32_t low, std::uint32_t high) const;
+  // Like can_step, but a step counts only if an end is at most `left` characters behind it.
+  bool can_step_within(State state, std::uint32_t low, std::uint32_t high,
+                       std::uint32_t left) const;
+  // Characters to the nearest end.
+  std::uint32_t shortest(State state) const { return shortest_[state]; }
+  // How many texts lead to an end; kUnbounded: infinitely many, or too many to count.
+  std::uint32_t completions(State state) const { return completions_[state]; }
+  bool matches(std::string_view text) const;
+  // All code points step back to the same state, which accepts: a free string.
+  bool is_any() const { return any_; }
+  std::size_t state_count() const { return accepting_.size(); }
+  // Every accepted text, in no special order; only for languages with few (completions(start())).
+  std::vector<std::string> texts() const;
+  std::size_t bytes() const;
+
+ private:
+  std::uint32_t class_of(std::uint32_t code_point) const {
+    if (code_point < 128) return ascii_[code_point];
+    return classes_[interval_of(code_point)];
+  }
+  std::size_t interval_of(std::uint32_t code_point) const;
+  void measure();
+  void append_texts(State state, std::string& prefix, std::vector<std::string>& out) const;
+
+  std::vector<std::uint32_t> begins_;
+  std::vector<std::uint16_t> classes_;
+  std::uint32_t class_count_ = 1;
+  std::vector<State> table_;
+  std::vector<bool> accepting_;
+  State start_ = kDead;
+  bool any_ = false;
+  std::array<std::uint16_t, 128> ascii_{};
+  std::vector<std::uint32_t> shortest_;
+  std::vector<std::uint32_t> completions_;
+};
+
+}  // namespace tessera::grammar

@@ -1,0 +1,120 @@
+#include "grammar/machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "grammar/stepper.h"
+
+namespace tessera::grammar {
+namespace {
+
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a ^ 0x9E3779B97F4A7C15u) * (b ^ 0xD1B54A32D192ED03u);
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64) ^ (a << 1);
+}
+
+}  // namespace
+
+Machine::Machine(GrammarPtr grammar) : grammar_(std::move(grammar)), arena_(1) {}
+
+Machine::Threads Machine::start() const {
+  Threads threads;
+  if (grammar_->plan.thinking) {
+    Thread thread;
+    thread.phase = Phase::kThinking;
+    threads.push_back(thread);
+    return threads;
+  }
+  Machine& self = const_cast<Machine&>(*this);  // a stepper writes only when it reads
+  Stepper(self, threads).begin_answer();
+  return threads;
+}
+
+void Machine::step(const Threads& from, std::uint32_t symbol, Threads& to) {
+  to.clear();
+  Stepper stepper(*this, to);
+  for (const Thread& thread : from) stepper.step(thread, symbol);
+}
+
+bool Machine::may_end(const Threads& threads) const {
+  Threads none;
+  Machine& self = const_cast<Machine&>(*this);
+  const Stepper stepper(self, none);
+  return std::any_of(threads.begin(), threads.end(),
+                     [&](const Thread& thread) { return stepper.may_end(thread); });
+}
+
+std::uint64_t Machine::hash(const Thread& thread) const {
+  std::uint64_t hash = mix(static_cast<std::uint64_t>(thread.phase) << 32 | thread.space << 16 |
+                               thread.part << 8 | thread.digits,
+                           arena_[thread.top].hash);
+  hash = mix(hash, static_cast<std::uint64_t>(thread.alt) << 32 | thread.state);
+  hash = mix(hash, static_cast<std::uint64_t>(thread.count) << 32 | thread.low);
+  const bool key = thread.phase == Phase::kFreeKey;
+  hash = mix(hash, static_cast<std::uint64_t>(thread.high) << 32 | (key ? 0 : thread.extra));
+  if (key) hash = mix(hash, arena_[thread.extra].hash);
+  hash = mix(hash, static_cast<std::uint64_t>(thread.number));
+  return mix(hash, static_cast<std::uint64_t>(thread.number >> 64));
+}
+
+void Machine::collect(const std::vector<Threads*>& threads) {
+  std::vector<std::uint32_t> place(arena_.size(), 0);
+  const auto keep = [&](std::uint32_t at) { place[at] = 1; };
+  for (const Threads* list : threads) {
+    for (const Thread& thread : *list) {
+      keep(thread.top);
+      if (thread.phase == Phase::kFreeKey) keep(thread.extra);
+    }
+  }
+  // What a frame refers to lies before it.
+  for (std::size_t i = arena_.size(); i-- > 1;) {
+    if (place[i] == 0) continue;
+    keep(arena_[i].parent);
+    keep(arena_[i].used);
+    if (arena_[i].kind == FrameKind::kUsed) keep(arena_[i].alt);
+  }
+  std::uint32_t size = 1;
+  place[0] = 0;
+  for (std::uint32_t i = 1; i < arena_.size(); ++i) {
+    if (place[i] == 0) continue;
+    Frame frame = arena_[i];
+    frame.parent = place[frame.parent];
+    frame.used = place[frame.used];
+    if (frame.kind == FrameKind::kUsed) frame.alt = place[frame.alt];
+    arena_[size] = frame;
+    place[i] = size++;
+  }
+  arena_.resize(size);
+  for (Threads* list : threads) {
+    for (Thread& thread : *list) {
+      thread.top = place[thread.top];
+      if (thread.phase == Phase::kFreeKey) thread.extra = place[thread.extra];
+    }
+  }
+}
+
+std::uint32_t Stepper::push(Frame frame) {
+  // Everything that lies elsewhere enters by its own hash.
+  const bool used = frame.kind == FrameKind::kUsed;
+  std::uint64_t hash =
+      mix(static_cast<std::uint64_t>(frame.kind) << 1 | frame.found, m_.arena_[frame.parent].hash);
+  hash = mix(hash, used ? m_.arena_[frame.alt].hash : frame.alt);
+  hash = mix(hash, static_cast<std::uint64_t>(frame.next) << 32 | frame.count);
+  frame.hash = mix(mix(hash, m_.arena_[frame.used].hash), frame.depth);
+  m_.arena_.push_back(frame);
+  return static_cast<std::uint32_t>(m_.arena_.size() - 1);
+}
+
+void Stepper::emit(const Thread& thread) {
+  if (to_.size() >= kMaxThreads) return;
+  if (!to_.empty()) {
+    const std::uint64_t hash = m_.hash(thread);
+    for (const Thread& other : to_) {
+      if (m_.hash(other) == hash) return;
+    }
+  }
+  to_.push_back(thread);
+}
+
+}  // namespace tessera::grammar

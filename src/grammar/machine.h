@@ -1,0 +1,107 @@
+// The automaton that a grammar is: a set of threads, each a way to read the text so far, over bytes
+// and a few control symbols. Every thread that exists can still be led to an end. One Machine a
+// generation; one thread. The Grammar is shared and never written.
+//
+// A thread is a value (what is being read) on a stack of frames (the containers around it). Frames
+// and the characters of free keys live in an arena and are never changed, so that threads fork and
+// are rolled back by copying a few words.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "grammar/grammar.h"
+
+namespace tessera::grammar {
+
+// What comes in: a byte, or one of these.
+enum Symbol : std::uint32_t {
+  kThinkClose = 256,
+  kCallOpen = 257,
+  kCallClose = 258,
+};
+
+enum class Phase : std::uint8_t {
+  kThinking,    // free text until </think>
+  kFree,        // free text until a call, or the end
+  kFixed,       // a fixed text: `state` which, `count` how much of it is read
+  kCallStart,   // <tool_call> must come
+  kCallEnd,     // </tool_call> must come
+  kBehindCall,  // the end, or a further call
+  kToolName,    // `state` in the trie of names
+  kTag,         // `state` in the trie of the call's parameters
+  kRaw,         // a parameter's text: `state` of its language, `sub` how much of the closing tag
+  kValue,       // white space, then a value of node `alt`
+  kLiteral,     // `state` in the literals
+  kNumber,
+  kString,       // `alt` of strings, `state` of its language, `count` characters
+  kKey,          // a key that the schema names: `state` in the trie
+  kFreeKey,      // another one: `state` of its region's language
+  kObjectOpen,   // behind {
+  kObjectComma,  // behind , in an object
+  kColon,
+  kArrayOpen,    // behind [
+  kBehindValue,  // what comes is the container's
+  kDone,         // the end
+};
+
+// 48 bytes, no padding: compared and hashed as they lie.
+struct Thread {
+  Phase phase = Phase::kDone;
+  std::uint8_t space = 0;   // white space read here: 0 none, 1 a space, 2 + n a newline and n more
+  std::uint8_t part = 0;    // of a character: see text_step.cpp; of a number: its Part
+  std::uint8_t digits = 0;  // of an escape read, or bytes of UTF-8 to come; of a number's integer
+  std::uint32_t top = 0;    // arena: the innermost frame
+  std::uint32_t alt = 0;
+  std::uint32_t state = 0;
+  std::uint32_t count = 0;
+  std::uint32_t low = 0;  // the code points that the character can still become
+  std::uint32_t high = 0;
+  std::uint32_t extra = 0;  // kFreeKey: arena: its characters; numbers: digits of the fraction
+  Int128 number = 0;        // magnitude of a bounded number's digits so far
+  bool operator==(const Thread&) const = default;
+};
+
+class Machine {
+ public:
+  explicit Machine(GrammarPtr grammar);
+
+  using Threads = std::vector<Thread>;
+  Threads start() const;
+  // The threads behind `symbol`; none: it cannot come.
+  void step(const Threads& from, std::uint32_t symbol, Threads& to);
+  // The text may end here.
+  bool may_end(const Threads& threads) const;
+
+  // The arena as a stack: what is made behind a mark may be thrown away again.
+  std::size_t mark() const { return arena_.size(); }
+  void release(std::size_t mark) { arena_.resize(mark); }
+  // Copies what `threads` use to the arena's beginning and drops the rest.
+  void collect(const std::vector<Threads*>& threads);
+  // A thread and its stack, whatever they lie in the arena.
+  std::uint64_t hash(const Thread& thread) const;
+  std::uint32_t depth(const Thread& thread) const { return arena_[thread.top].depth; }
+
+  const Grammar& grammar() const { return *grammar_; }
+
+ private:
+  friend class Stepper;
+  enum class FrameKind : std::uint8_t { kBottom, kArray, kObject, kCall, kCharacter, kUsed };
+  struct Frame {
+    FrameKind kind = FrameKind::kBottom;
+    bool found = false;  // kArray: the item that `contains` asks for was there
+    std::uint32_t parent = 0;
+    std::uint32_t depth = 0;  // containers; kCharacter: its index in the key
+    std::uint32_t alt = 0;    // of its kind; kUsed: the last character of a key
+    std::uint32_t next =
+        0;  // kObject, kCall: the first key that may come; kArray: the item's index
+    std::uint32_t count = 0;  // kObject: members so far
+    std::uint32_t used = 0;   // kObject: arena: free keys so far; 0: none
+    std::uint64_t hash = 0;   // of all the above, whatever the places
+  };
+
+  GrammarPtr grammar_;
+  std::vector<Frame> arena_;
+};
+
+}  // namespace tessera::grammar

@@ -1,0 +1,189 @@
+#include "grammar/matcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace tessera::grammar {
+namespace {
+
+// Frames in the arena before what nobody uses is thrown away.
+constexpr std::size_t kArenaFrames = 1 << 14;
+constexpr std::size_t kMaxMasks = 64;
+
+void set_bit(std::span<std::uint32_t> words, TokenId token) {
+  words[static_cast<std::size_t>(token) / 32] |= 1u << (static_cast<std::size_t>(token) % 32);
+}
+
+void clear_bit(std::span<std::uint32_t> words, TokenId token) {
+  words[static_cast<std::size_t>(token) / 32] &= ~(1u << (static_cast<std::size_t>(token) % 32));
+}
+
+}  // namespace
+
+Matcher::Matcher(GrammarPtr grammar, VocabularyPtr vocabulary)
+    : vocabulary_(std::move(vocabulary)),
+      machine_(std::move(grammar)),
+      threads_(machine_.start()),
+      levels_(vocabulary_->longest() + 1),
+      marks_(vocabulary_->longest() + 1) {}
+
+bool Matcher::is_free() const {
+  return threads_.size() == 1 &&
+         (threads_[0].phase == Phase::kFree || threads_[0].phase == Phase::kThinking);
+}
+
+bool Matcher::advance(std::uint32_t symbol, Machine::Threads& threads) {
+  Machine::Threads next;
+  machine_.step(threads, symbol, next);
+  threads = std::move(next);
+  return !threads.empty();
+}
+
+void Matcher::commit(Machine::Threads threads) {
+  past_.push_back({std::exchange(threads_, std::move(threads)), ended_});
+  if (past_.size() > kMaxRollback) past_.pop_front();
+  if (machine_.mark() < kArenaFrames) return;
+  std::vector<Machine::Threads*> used{&threads_};
+  for (Past& past : past_) used.push_back(&past.threads);
+  machine_.collect(used);
+}
+
+bool Matcher::accept_symbol(std::uint32_t symbol) {
+  const std::size_t mark = machine_.mark();
+  Machine::Threads threads = threads_;
+  if (ended_ || !advance(symbol, threads)) {
+    machine_.release(mark);
+    return false;
+  }
+  commit(std::move(threads));
+  return true;
+}
+
+bool Matcher::accept_bytes(std::string_view bytes) {
+  if (ended_) return false;
+  const std::size_t mark = machine_.mark();
+  Machine::Threads threads = threads_;
+  for (const char c : bytes) {
+    if (advance(static_cast<std::uint8_t>(c), threads)) continue;
+    machine_.release(mark);
+    return false;
+  }
+  commit(std::move(threads));
+  return true;
+}
+
+bool Matcher::accept(TokenId token) {
+  if (ended_ || token < 0 || static_cast<std::size_t>(token) >= vocabulary_->size()) return false;
+  if (vocabulary_->is_end(token)) {
+    if (!is_done()) return false;
+    commit(threads_);
+    ended_ = true;
+    return true;
+  }
+  if (const auto symbol = vocabulary_->symbol(token)) {
+    if (accept_symbol(*symbol)) return true;
+    if (!is_free() || *symbol != kThinkClose) return false;
+    commit(threads_);
+    return true;
+  }
+  if (vocabulary_->is_text(token)) {
+    if (!is_free()) return accept_bytes(vocabulary_->bytes(token));
+  } else if (!is_free()) {
+    return false;
+  }
+  commit(threads_);
+  return true;
+}
+
+void Matcher::rollback(std::size_t count) {
+  CHECK(count <= past_.size());
+  if (count == 0) return;
+  const std::size_t at = past_.size() - count;
+  threads_ = std::move(past_[at].threads);
+  ended_ = past_[at].ended;
+  past_.resize(at);
+}
+
+std::uint64_t Matcher::state_hash() const {
+  std::uint64_t hash = threads_.size();
+  for (const Thread& thread : threads_) {
+    hash = (hash ^ machine_.hash(thread)) * 0x9E3779B97F4A7C15u;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+bool Matcher::can_take_symbol(std::uint32_t symbol) {
+  const std::size_t mark = machine_.mark();
+  Machine::Threads threads = threads_;
+  const bool can = advance(symbol, threads);
+  machine_.release(mark);
+  return can;
+}
+
+void Matcher::fill_mask(std::span<std::uint32_t> words) {
+  CHECK(words.size() == vocabulary_->mask_words());
+  if (is_free() && !ended_) {
+    fill_free(words);
+    return fill_controls(words);
+  }
+  std::fill(words.begin(), words.end(), 0u);
+  if (ended_) return;
+  const std::uint64_t key = state_hash();
+  const auto found = masks_.find(key);
+  if (found != masks_.end()) {
+    std::copy(found->second.begin(), found->second.end(), words.begin());
+    return;
+  }
+  walk(words);
+  fill_controls(words);
+  if (masks_.size() >= kMaxMasks) masks_.clear();
+  masks_.emplace(key, std::vector<std::uint32_t>(words.begin(), words.end()));
+}
+
+void Matcher::fill_free(std::span<std::uint32_t> words) const {
+  std::fill(words.begin(), words.end(), ~0u);
+  const std::size_t rest = vocabulary_->size() % 32;
+  if (rest != 0) words.back() = (1u << rest) - 1;
+}
+
+void Matcher::fill_controls(std::span<std::uint32_t> words) {
+  const bool free = is_free();
+  for (const std::uint32_t symbol : {kThinkClose, kCallOpen, kCallClose}) {
+    const auto token = vocabulary_->token_of_symbol(symbol);
+    if (!token) continue;
+    const bool may = can_take_symbol(symbol) || (free && symbol == kThinkClose);
+    may ? set_bit(words, *token) : clear_bit(words, *token);
+  }
+  const bool done = is_done();
+  for (const TokenId token : vocabulary_->end_tokens()) {
+    done ? set_bit(words, token) : clear_bit(words, token);
+  }
+}
+
+void Matcher::walk(std::span<std::uint32_t> words) {
+  const auto nodes = vocabulary_->nodes();
+  levels_[0] = threads_;
+  marks_[0] = machine_.mark();
+  for (std::uint32_t i = 0; i < nodes.size();) {
+    const Vocabulary::Node& node = nodes[i];
+    // What deeper nodes made is not needed any more.
+    machine_.release(marks_[node.depth]);
+    Machine::Threads& next = levels_[node.depth + 1];
+    machine_.step(levels_[node.depth], node.byte, next);
+    if (next.empty()) {
+      i = node.end;
+      continue;
+    }
+    marks_[node.depth + 1u] = machine_.mark();
+    for (TokenId token = node.token; token >= 0; token = vocabulary_->next_alike(token)) {
+      set_bit(words, token);
+    }
+    ++i;
+  }
+  machine_.release(marks_[0]);
+}
+
+}  // namespace tessera::grammar

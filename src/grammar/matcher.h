@@ -1,0 +1,72 @@
+// One generation under a grammar, token by token: which tokens may come, and the step each takes.
+// One object a choice; one thread. The grammar and the vocabulary are shared.
+//
+//   matcher.fill_mask(words);   // bit (id % 32) of word id / 32: 1 when the token may come
+//   matcher.accept(token);      // false, and nothing changed: it may not come
+//
+// Until the generation is done there is always a token that may come, as long as the vocabulary
+// has all 256 single bytes and the control tokens that the grammar's plan names.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "grammar/machine.h"
+#include "grammar/vocabulary.h"
+
+namespace tessera::grammar {
+
+class Matcher {
+ public:
+  // How many tokens rollback() can take back.
+  static constexpr std::size_t kMaxRollback = 64;
+
+  Matcher(GrammarPtr grammar, VocabularyPtr vocabulary);
+
+  bool accept(TokenId token);
+  // Ordinary text, whole or nothing: for tests, and for text that is known in advance.
+  bool accept_bytes(std::string_view bytes);
+  // A control symbol (machine.h).
+  bool accept_symbol(std::uint32_t symbol);
+  // Takes back the last `count` accepted tokens (or texts).
+  void rollback(std::size_t count);
+
+  // `words` has vocabulary.mask_words() of them and is overwritten.
+  void fill_mask(std::span<std::uint32_t> words);
+  // Nothing is masked right now (free text): fill_mask() forbids control tokens at most.
+  bool is_free() const;
+  // The text may end here: end tokens may come.
+  bool is_done() const { return machine_.may_end(threads_); }
+  // An end token was accepted.
+  bool ended() const { return ended_; }
+
+ private:
+  struct Past {
+    Machine::Threads threads;
+    bool ended = false;
+  };
+
+  bool advance(std::uint32_t symbol, Machine::Threads& threads);
+  void commit(Machine::Threads threads);
+  std::uint64_t state_hash() const;
+  void walk(std::span<std::uint32_t> words);
+  void fill_free(std::span<std::uint32_t> words) const;
+  void fill_controls(std::span<std::uint32_t> words);
+  bool can_take_symbol(std::uint32_t symbol);
+
+  VocabularyPtr vocabulary_;
+  Machine machine_;
+  Machine::Threads threads_;
+  bool ended_ = false;
+  std::deque<Past> past_;
+  std::vector<Machine::Threads> levels_;  // of the walk, by depth
+  std::vector<std::size_t> marks_;
+  std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> masks_;  // by state
+};
+
+}  // namespace tessera::grammar

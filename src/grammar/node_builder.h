@@ -1,0 +1,57 @@
+// Shapes to the nodes of a grammar. One object a schema; several may build into one grammar. One
+// thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "grammar/grammar.h"
+#include "grammar/shaper.h"
+
+namespace tessera::grammar {
+
+class NodeBuilder {
+ public:
+  NodeBuilder(Grammar& grammar, Shaper& shaper) : grammar_(grammar), shaper_(shaper) {}
+
+  // The node of what all the terms ask. Its inside is built by finish().
+  NodeId node(std::vector<Term> terms);
+  // Builds all that is asked for, and whatever that asks for.
+  Result<void, GrammarError> finish();
+
+ private:
+  using Step = Result<void, GrammarError>;
+  using AltResult = Result<AltId, GrammarError>;
+
+  Step build(NodeId id, const std::vector<Term>& terms);
+  Step add_values(NodeId id, const Shape& shape, std::vector<std::string_view>& texts,
+                  std::vector<std::string>& scalars);
+  Step add_literals(NodeId id, const std::vector<std::string>& texts);
+  Step add_string(NodeId id, StringRule rule);
+  Step add_array(NodeId id, const ArrayRule& rule);
+  Step add_object(NodeId id, const ObjectRule& rule);
+  Step add_regions(const ObjectRule& rule, ObjectAlt& object, std::vector<std::string>& names);
+  Step add_region(LanguagePtr language, const std::vector<Term>& terms, ObjectAlt& object,
+                  std::vector<std::string>& names);
+  // A node that writes exactly this value.
+  Result<NodeId, GrammarError> literal_node(const json::Value& value);
+  Step add_literal_value(NodeId id, const json::Value& value);
+  void add_alt(NodeId id, Alt::Kind kind, std::size_t index);
+  NodeId new_node();
+
+  static Unexpected<GrammarError> too_complex() {
+    return fail(GrammarErrorCode::kSchemaTooComplex, "the schema is too complex");
+  }
+
+  Grammar& grammar_;
+  Shaper& shaper_;
+  std::map<std::vector<Term>, NodeId> known_;
+  std::vector<std::pair<NodeId, std::vector<Term>>> open_;
+};
+
+// Finds the height of every node, and takes out what no value fits: alternatives, optional members,
+// items. A node that is left without a height fits nothing.
+void prune(Grammar& grammar, Budget& budget);
+
+}  // namespace tessera::grammar

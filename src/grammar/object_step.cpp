@@ -1,0 +1,221 @@
+// Stepper: members of objects, and the texts around the parameters of a call.
+#include <algorithm>
+
+#include "grammar/stepper.h"
+
+namespace tessera::grammar {
+namespace {
+
+constexpr std::string_view kFixedTexts[] = {"\n\n", "\n<function=", "\n</parameter>\n", "\n"};
+
+}  // namespace
+
+Stepper::KeyRange Stepper::key_range(const Frame& at) const {
+  const ObjectAlt& object = g_.objects[at.alt];
+  if (at.count >= object.max || object.last_from[at.next] == kNone) return {};
+  KeyRange range{at.next, object.last_from[at.next]};
+  const std::uint32_t required = object.required_from(at.next);
+  if (object.max - at.count <= required) {  // no room for what is optional
+    range.first = range.last;
+    if (!object.keys[range.last].required) return {};
+  }
+  if (object.regions.empty()) {  // what is skipped will be missing
+    while (range.first <= range.last &&
+           at.count + 1 + object.possible_from(range.last + 1) < object.min) {
+      if (range.last == range.first) return {};
+      --range.last;
+    }
+  }
+  return range;
+}
+
+bool Stepper::reaches(const Frame& at, std::uint32_t trie_node) const {
+  const KeyRange range = key_range(at);
+  if (trie_node == kNone || range.first > range.last) return false;
+  const ObjectAlt& object = g_.objects[at.alt];
+  const auto& keys = object.trie.node(trie_node).keys;
+  for (auto key = std::lower_bound(keys.begin(), keys.end(), range.first);
+       key != keys.end() && *key <= range.last; ++key) {
+    if (fits(object.keys[*key].node, at.depth)) return true;
+  }
+  return false;
+}
+
+bool Stepper::free_keys(const Frame& at) const {
+  const ObjectAlt& object = g_.objects[at.alt];
+  return at.count < object.max && object.required_from(at.next) == 0 &&
+         std::any_of(
+             object.regions.begin(), object.regions.end(),
+             [&](const auto& region) { return fits(region.node, at.depth); });
+}
+
+bool Stepper::object_may_go_on(const Frame& at) const {
+  return reaches(at, 0) || free_keys(at);
+}
+
+bool Stepper::object_may_end(const Frame& at) const {
+  const ObjectAlt& object = g_.objects[at.alt];
+  return object.required_from(at.next) == 0 && at.count >= object.min;
+}
+
+void Stepper::begin_key(const Thread& thread) {
+  const Frame at = frame(thread.top);
+  Thread key;
+  key.top = thread.top;
+  if (reaches(at, 0)) {
+    key.phase = Phase::kKey;
+    emit(key);
+  }
+  if (!free_keys(at)) return;
+  const ObjectAlt& object = g_.objects[at.alt];
+  for (std::uint32_t i = 0; i < object.regions.size(); ++i) {
+    if (!fits(object.regions[i].node, at.depth)) continue;
+    key.phase = Phase::kFreeKey;
+    key.alt = i;
+    key.state = object.regions[i].language->start();
+    key.count = 0;  // the trie's node: a name of the schema is no free key
+    if (free_key_lives(key, key.state, 0, 0)) emit(key);
+  }
+}
+
+void Stepper::end_key(Thread thread) {
+  Frame next = frame(thread.top);
+  const ObjectAlt& object = g_.objects[next.alt];
+  const std::uint32_t key = object.trie.node(thread.state).key;
+  const KeyRange range = key_range(next);
+  if (key == kNone || key < range.first || key > range.last) return;
+  const NodeId node = object.keys[key].node;
+  if (!fits(node, next.depth)) return;
+  next.next = key + 1;
+  next.count = object.max == kUnbounded ? std::min(next.count + 1, object.min) : next.count + 1;
+  thread = Thread();
+  thread.top = push(next);
+  thread.phase = Phase::kColon;
+  thread.alt = node;
+  emit(thread);
+}
+
+void Stepper::end_free_key(Thread thread) {
+  Frame next = frame(thread.top);
+  const ObjectAlt& object = g_.objects[next.alt];
+  const ObjectAlt::Region& region = object.regions[thread.alt];
+  if (!region.language->accepts(thread.state)) return;
+  if (thread.count != kNone && object.trie.node(thread.count).key != kNone) return;
+  if (is_used(next, thread.extra)) return;
+  Frame used;
+  used.kind = FrameKind::kUsed;
+  used.parent = next.used;
+  used.alt = thread.extra;
+  next.used = push(used);
+  next.next = static_cast<std::uint32_t>(object.keys.size());
+  next.count = object.max == kUnbounded ? std::min(next.count + 1, object.min) : next.count + 1;
+  const NodeId node = region.node;
+  thread = Thread();
+  thread.top = push(next);
+  thread.phase = Phase::kColon;
+  thread.alt = node;
+  emit(thread);
+}
+
+bool Stepper::is_used(const Frame& object, std::uint32_t characters) const {
+  for (std::uint32_t used = object.used; used != 0; used = frame(used).parent) {
+    if (frame(frame(used).alt).hash == frame(characters).hash) return true;
+  }
+  return false;
+}
+
+std::uint32_t Stepper::used_below(const Frame& object, std::uint32_t characters) const {
+  const Frame& prefix = frame(characters);
+  std::uint32_t count = 0;
+  for (std::uint32_t used = object.used; used != 0; used = frame(used).parent) {
+    std::uint32_t at = frame(used).alt;
+    while (frame(at).depth > prefix.depth) at = frame(at).parent;
+    count += frame(at).depth == prefix.depth && frame(at).hash == prefix.hash;
+  }
+  return count;
+}
+
+void Stepper::step_fixed(Thread thread, std::uint8_t byte) {
+  const std::string_view text = kFixedTexts[thread.state];
+  if (static_cast<std::uint8_t>(text[thread.count]) != byte) return;
+  if (++thread.count < text.size()) return emit(thread);
+  behind_fixed(thread);
+}
+
+void Stepper::behind_fixed(Thread thread) {
+  const std::uint32_t fixed = thread.state;
+  const std::uint32_t top = thread.top;
+  thread = Thread();
+  thread.top = top;
+  switch (fixed) {
+    case kBehindThinking:
+      return begin_answer();
+    case kFunctionOpen:
+      thread.phase = Phase::kToolName;
+      return emit(thread);
+    case kParameterEnd:
+      return begin_tag(thread);
+    case kBetweenCalls:
+      thread.phase = Phase::kCallStart;
+      return emit(thread);
+    default:
+      return;
+  }
+}
+
+void Stepper::step_tool_name(Thread thread, std::uint8_t byte) {
+  thread.state = g_.call_names.next(thread.state, byte);
+  if (thread.state == kNone) return;
+  const std::uint32_t tool = g_.call_names.node(thread.state).key;
+  if (tool == kNone) return emit(thread);
+  Frame call;
+  call.kind = FrameKind::kCall;
+  call.alt = tool;
+  thread = Thread();
+  thread.top = push(call);
+  begin_tag(thread);
+}
+
+void Stepper::begin_tag(Thread thread) {
+  thread.phase = Phase::kTag;
+  emit(thread);
+}
+
+void Stepper::step_tag(Thread thread, std::uint8_t byte) {
+  const Frame& at = frame(thread.top);
+  const CallAlt& call = g_.calls[at.alt];
+  thread.state = call.trie.next(thread.state, byte);
+  if (!call.trie.reaches(thread.state, at.next, call.last_from[at.next])) return;
+  const std::uint32_t key = call.trie.node(thread.state).key;
+  if (key == kNone) return emit(thread);
+  if (key < call.parameters.size()) return begin_parameter(thread, key);
+  thread = Thread();
+  thread.phase = Phase::kCallEnd;
+  emit(thread);
+}
+
+void Stepper::begin_parameter(Thread thread, std::uint32_t index) {
+  Frame next = frame(thread.top);
+  const CallAlt& call = g_.calls[next.alt];
+  const CallAlt::Parameter& parameter = call.parameters[index];
+  next.next = index + 1;
+  const std::uint32_t top = push(next);
+  if (parameter.node != kNone) {
+    thread = Thread();
+    thread.top = top;
+    thread.phase = Phase::kValue;
+    thread.space = 255;  // none in front of the value
+    thread.alt = parameter.node;
+    emit(thread);
+  }
+  for (const std::uint32_t raw : parameter.raw) {
+    thread = Thread();
+    thread.top = top;
+    thread.phase = Phase::kRaw;
+    thread.alt = raw;
+    thread.state = g_.strings[raw].language->start();
+    emit(thread);
+  }
+}
+
+}  // namespace tessera::grammar

@@ -1,0 +1,238 @@
+// Shaper: questions about shapes.
+#include <algorithm>
+#include <utility>
+
+#include "base/utf8.h"
+#include "grammar/shaper.h"
+
+namespace tessera::grammar {
+namespace {
+
+std::uint8_t bit_of(const json::Value& value) {
+  switch (value.type()) {
+    case json::Type::kNull:
+      return kNullBit;
+    case json::Type::kBool:
+      return *value.if_bool() ? kTrueBit : kFalseBit;
+    case json::Type::kNumber:
+      return kNumberBit;
+    case json::Type::kString:
+      return kStringBit;
+    case json::Type::kArray:
+      return kArrayBit;
+    case json::Type::kObject:
+      return kObjectBit;
+  }
+  return 0;
+}
+
+std::uint32_t count_characters(std::string_view text) {
+  std::uint32_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++count) next_code_point(text, at);
+  return count;
+}
+
+bool admits_text(const StringRule& rule, std::string_view text) {
+  const std::uint32_t count = count_characters(text);
+  if (count < rule.min || count > rule.max) return false;
+  return rule.language == nullptr || rule.language->matches(text);
+}
+
+// The tuple of a schema's array rule, and what holds behind it.
+std::pair<const json::Array*, const json::Value*> tuple_of(const json::Value& schema) {
+  const json::Value* items = schema.find("items");
+  if (const json::Value* prefix = schema.find("prefixItems")) return {prefix->if_array(), items};
+  if (items != nullptr && items->if_array() != nullptr) {
+    return {items->if_array(), schema.find("additionalItems")};
+  }
+  return {nullptr, items};
+}
+
+}  // namespace
+
+std::size_t Shaper::prefix_size(const ArrayRule& rule) {
+  std::size_t size = 0;
+  for (const json::Value* part : rule.parts) {
+    const json::Array* prefix = tuple_of(*part).first;
+    if (prefix != nullptr) size = std::max(size, prefix->size());
+  }
+  return size;
+}
+
+std::vector<Term> Shaper::item_terms(const ArrayRule& rule, std::size_t index) {
+  std::vector<Term> terms = rule.every;
+  for (const json::Value* part : rule.parts) {
+    const auto [prefix, rest] = tuple_of(*part);
+    if (prefix != nullptr && index < prefix->size()) {
+      terms.push_back({&(*prefix)[index], true});
+    } else if (rest != nullptr) {
+      terms.push_back({rest, true});
+    }
+  }
+  return terms;
+}
+
+Result<std::vector<Term>, GrammarError> Shaper::member_terms(const ObjectRule& rule,
+                                                             const std::string& name) {
+  std::vector<Term> terms;
+  for (const json::Value* part : rule.parts) {
+    bool named = false;
+    const json::Value* properties = part->find("properties");
+    if (const json::Value* member = properties == nullptr ? nullptr : properties->find(name)) {
+      terms.push_back({member, true});
+      named = true;
+    }
+    if (const json::Value* patterns = part->find("patternProperties")) {
+      for (const auto& [text, schema] : *patterns->if_object()) {
+        TRY_ASSIGN(const LanguagePtr language, pattern(text, schema));
+        if (!budget_.spend(name.size() + 1)) return too_complex();
+        if (!language->matches(name)) continue;
+        terms.push_back({&schema, true});
+        named = true;
+      }
+    }
+    const json::Value* additional = part->find("additionalProperties");
+    if (!named && additional != nullptr) terms.push_back({additional, true});
+  }
+  for (const auto& [member, term] : rule.members) {
+    if (member == name) terms.push_back(term);
+  }
+  return terms;
+}
+
+Result<LanguagePtr, GrammarError> Shaper::names_language(const std::vector<Term>& terms) {
+  TRY_ASSIGN(const Shapes all, shapes(terms));
+  LanguagePtr outside = Language::any();
+  for (const Shape& shape : all) {
+    if ((shape.types & kStringBit) == 0) continue;
+    LanguagePtr one = shape.string.language == nullptr ? Language::any() : shape.string.language;
+    if (shape.has_values) {
+      std::vector<std::string_view> texts;
+      for (const json::Value* value : shape.values) {
+        const std::string* text = value->if_string();
+        if (text != nullptr && admits_text(shape.string, *text)) texts.push_back(*text);
+      }
+      one = Language::of_texts(texts, budget_);
+    } else if (shape.string.min > 0 || shape.string.max != kUnbounded) {
+      const LanguagePtr length = Language::of_length(shape.string.min, shape.string.max, budget_);
+      if (length == nullptr) return too_complex();
+      one = Language::intersection(*one, *length, budget_);
+    }
+    if (one != nullptr) one = Language::complement(*one, budget_);
+    if (one != nullptr) outside = Language::intersection(*outside, *one, budget_);
+    if (one == nullptr || outside == nullptr) return too_complex();
+  }
+  LanguagePtr inside = Language::complement(*outside, budget_);
+  if (inside == nullptr) return too_complex();
+  return inside;
+}
+
+Result<bool, GrammarError> Shaper::admits(const std::vector<Term>& terms,
+                                          const json::Value& value) {
+  auto& known = known_sets_[terms];
+  if (known == nullptr) {
+    TRY_ASSIGN(Shapes fresh, shapes(terms));
+    known = std::make_shared<const Shapes>(std::move(fresh));
+  }
+  const std::shared_ptr<const Shapes> all = known;
+  for (const Shape& shape : *all) {
+    TRY_ASSIGN(const bool fits, admits(shape, value));
+    if (fits) return true;
+  }
+  return false;
+}
+
+Result<bool, GrammarError> Shaper::admits(const Shape& shape, const json::Value& value) {
+  if (!budget_.spend(20)) return too_complex();
+  if ((shape.types & bit_of(value)) == 0) return false;
+  if (shape.has_values) {
+    budget_.spend(shape.values.size() * 2);
+    const bool listed =
+        std::any_of(shape.values.begin(), shape.values.end(),
+                    [&](const json::Value* v) { return v == &value || equal(*v, value); });
+    if (!listed) return false;
+  }
+  if (const json::Number* number = value.if_number()) return grammar::admits(shape.number, *number);
+  if (const std::string* text = value.if_string()) {
+    budget_.spend(text->size());
+    return admits_text(shape.string, *text);
+  }
+  if (const json::Array* items = value.if_array()) {
+    const ArrayRule& rule = shape.array;
+    if (items->size() < rule.min || items->size() > rule.max) return false;
+    for (std::size_t i = 0; i < items->size(); ++i) {
+      TRY_ASSIGN(const bool fits, admits(item_terms(rule, i), (*items)[i]));
+      if (!fits) return false;
+    }
+    for (const Term& term : rule.contains) {
+      bool found = false;
+      for (const json::Value& item : *items) {
+        TRY_ASSIGN(const bool fits, admits(std::vector<Term>{term}, item));
+        found = found || fits;
+      }
+      if (!found) return false;
+    }
+    return true;
+  }
+  const json::Object* members = value.if_object();
+  if (members == nullptr) return true;
+  const ObjectRule& rule = shape.object;
+  if (members->size() < rule.min || members->size() > rule.max) return false;
+  for (const std::string& name : rule.required) {
+    if (!members->contains(name)) return false;
+  }
+  for (const std::string& name : rule.forbidden) {
+    if (members->contains(name)) return false;
+  }
+  for (const auto& [name, member] : *members) {
+    TRY_ASSIGN(const std::vector<Term> terms, member_terms(rule, name));
+    TRY_ASSIGN(const bool fits, admits(terms, member));
+    if (!fits) return false;
+    if (rule.names.empty()) continue;
+    TRY_ASSIGN(const bool named, admits(rule.names, json::Value(name)));
+    if (!named) return false;
+  }
+  return true;
+}
+
+Result<bool, GrammarError> Shaper::is_empty(const Shape& shape, int depth) {
+  if (shape.types == 0) return true;
+  if (shape.has_values) {
+    Shape rules = shape;
+    rules.has_values = false;
+    for (const json::Value* value : shape.values) {
+      TRY_ASSIGN(const bool fits, admits(rules, *value));
+      if (fits) return false;
+    }
+    return true;
+  }
+  if ((shape.types & ~(kArrayBit | kObjectBit)) != 0 || depth == 0) return false;
+  const auto none = [&](std::vector<Term> terms) -> Result<bool, GrammarError> {
+    TRY_ASSIGN(const Shapes all, shapes(terms));
+    for (const Shape& one : all) {
+      TRY_ASSIGN(const bool empty, is_empty(one, depth - 1));
+      if (!empty) return false;
+    }
+    return true;
+  };
+  if ((shape.types & kArrayBit) != 0) {
+    bool dead = false;
+    const std::size_t count = std::min<std::size_t>(shape.array.min, prefix_size(shape.array) + 1);
+    for (std::size_t i = 0; i < count && !dead; ++i) {
+      TRY_ASSIGN(dead, none(item_terms(shape.array, i)));
+    }
+    if (!dead) return false;
+  }
+  if ((shape.types & kObjectBit) != 0) {
+    bool dead = false;
+    for (const std::string& name : shape.object.required) {
+      TRY_ASSIGN(std::vector<Term> terms, member_terms(shape.object, name));
+      TRY_ASSIGN(dead, none(std::move(terms)));
+      if (dead) break;
+    }
+    if (!dead) return false;
+  }
+  return true;
+}
+
+}  // namespace tessera::grammar

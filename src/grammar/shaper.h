@@ -1,0 +1,96 @@
+// Schemas to shapes: what each keyword says, the combinators, negation, and the checks that need
+// them (does a shape admit a value, can two exclude each other). One object a compilation; one
+// thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "grammar/schema.h"
+#include "grammar/shape.h"
+
+namespace tessera::grammar {
+
+// A keyword that counts something: nothing when it is absent.
+Result<std::optional<std::uint32_t>, GrammarError> read_count(const SchemaDocument& document,
+                                                              const json::Value& schema,
+                                                              std::string_view keyword);
+
+class Shaper {
+ public:
+  Shaper(const SchemaDocument& document, Budget& budget) : document_(document), budget_(budget) {}
+
+  using Answer = Result<std::shared_ptr<const Shapes>, GrammarError>;
+  Answer shapes(Term term);
+  // All the terms at once.
+  Result<Shapes, GrammarError> shapes(const std::vector<Term>& terms);
+
+  Result<bool, GrammarError> admits(const std::vector<Term>& terms, const json::Value& value);
+  Result<bool, GrammarError> admits(const Shape& shape, const json::Value& value);
+  // Whether no value fits, as far as that is seen `depth` levels down.
+  Result<bool, GrammarError> is_empty(const Shape& shape, int depth);
+
+  // What is asked of the member `name`, and of the item `index`.
+  Result<std::vector<Term>, GrammarError> member_terms(const ObjectRule& rule,
+                                                       const std::string& name);
+  std::vector<Term> item_terms(const ArrayRule& rule, std::size_t index);
+  // Items from here on are all alike.
+  static std::size_t prefix_size(const ArrayRule& rule);
+
+  Result<LanguagePtr, GrammarError> pattern(const std::string& text, const json::Value& at);
+  // The strings that the terms allow.
+  Result<LanguagePtr, GrammarError> names_language(const std::vector<Term>& terms);
+
+  const SchemaDocument& document() const { return document_; }
+  Budget& budget() { return budget_; }
+
+ private:
+  using Step = Result<void, GrammarError>;
+
+  Result<Shapes, GrammarError> expand(const json::Value& schema);
+  Step check_keywords(const json::Object& schema, const json::Value& at);
+  Step read_types(const json::Value& schema, Shape& shape);
+  Step read_values(const json::Value& schema, Shape& shape);
+  Step read_number(const json::Value& schema, Shape& shape);
+  Step read_string(const json::Value& schema, Shape& shape);
+  Step read_array(const json::Value& schema, Shape& shape);
+  Step read_object(const json::Value& schema, Shape& shape);
+  Step apply_lists(const json::Value& schema, Shapes& out);
+  Step apply_one_of(const json::Array& branches, const json::Value& at, Shapes& out);
+  Step apply_condition(const json::Value& schema, Shapes& out);
+  Step apply_dependencies(const json::Value& schema, Shapes& out);
+  Result<bool, GrammarError> disjoint(const Shapes& a, const Shapes& b);
+
+  Result<Shapes, GrammarError> negate(const json::Value& schema);
+  Step negate_simple(const json::Value& schema, Shapes& out);
+  Step negate_values(const json::Value& schema, Shapes& out);
+  Step negate_strings(const json::Value& schema, Shapes& out);
+  Step negate_containers(const json::Value& schema, Shapes& out);
+
+  Step cross(Shapes& into, const Shapes& with);
+  Unexpected<GrammarError> unsupported(std::string message, const json::Value& at) const {
+    return document_.error(GrammarErrorCode::kUnsupportedSchema, std::move(message), at);
+  }
+  Unexpected<GrammarError> invalid(std::string message, const json::Value& at) const {
+    return document_.error(GrammarErrorCode::kInvalidSchema, std::move(message), at);
+  }
+  static Unexpected<GrammarError> too_complex() {
+    return fail(GrammarErrorCode::kSchemaTooComplex, "the schema is too complex");
+  }
+
+  const SchemaDocument& document_;
+  Budget& budget_;
+  std::map<Term, std::shared_ptr<const Shapes>> known_;
+  std::set<Term> open_;    // being expanded: a schema that leads back to itself says nothing new
+  bool met_open_ = false;  // such a loop was met: the answer is not to be kept
+  int depth_ = 0;
+  std::map<std::string, LanguagePtr, std::less<>> patterns_;
+  std::map<std::vector<Term>, std::shared_ptr<const Shapes>> known_sets_;
+};
+
+}  // namespace tessera::grammar

@@ -1,0 +1,116 @@
+// Machine's transitions: one symbol read by one thread. Private to the automaton: machine.h is its
+// face.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "grammar/machine.h"
+
+namespace tessera::grammar {
+
+// Texts that are written as they stand. What follows each: Stepper::behind_fixed().
+enum Fixed : std::uint32_t {
+  kBehindThinking = 0,
+  kFunctionOpen = 1,
+  kParameterEnd = 2,
+  kBetweenCalls = 3,
+};
+
+class Stepper {
+ public:
+  Stepper(Machine& machine, Machine::Threads& to) : m_(machine), g_(*machine.grammar_), to_(to) {}
+
+  void step(Thread thread, std::uint32_t symbol);
+  bool may_end(const Thread& thread) const;
+  // The threads that begin the answer.
+  void begin_answer();
+
+ private:
+  using Frame = Machine::Frame;
+  using FrameKind = Machine::FrameKind;
+  // The most threads that there can be; further ones are dropped, which forbids but never permits.
+  static constexpr std::size_t kMaxThreads = 128;
+
+  const Frame& frame(std::uint32_t at) const { return m_.arena_[at]; }
+  std::uint32_t push(Frame frame);
+  void emit(const Thread& thread);
+
+  void step_symbol(Thread thread, std::uint32_t symbol);
+  void step_byte(Thread& thread, std::uint8_t byte);
+  void step_fixed(Thread thread, std::uint8_t byte);
+  void behind_fixed(Thread thread);
+  void step_tool_name(Thread thread, std::uint8_t byte);
+  void step_tag(Thread thread, std::uint8_t byte);
+  void begin_tag(Thread thread);
+  void begin_parameter(Thread thread, std::uint32_t index);
+  void step_behind_value(Thread thread, std::uint8_t byte);
+
+  // White space between tokens: at most a blank, or a newline and a bounded indentation.
+  static bool read_space(Thread& thread, std::uint8_t byte);
+  void begin_value(Thread thread, NodeId node, std::uint8_t byte);
+  void begin_alt(Thread thread, AltId id, std::uint8_t byte);
+  void end_value(Thread thread);
+  bool fits(NodeId node, std::uint32_t depth) const {
+    return node != kNone && g_.nodes[node].height <= kMaxNesting &&
+           g_.nodes[node].height + depth <= kMaxNesting;
+  }
+  void step_literal(Thread thread, std::uint8_t byte);
+
+  // Arrays: the ways in which one more item can be read, as threads in front of its value.
+  struct Item {
+    NodeId node = kNone;
+    bool found = false;
+  };
+  using Items = std::pair<Item, Item>;
+  Items next_items(const Frame& array) const;
+  Thread enter_item(const Thread& thread, const Item& item);
+  bool array_may_end(const Frame& array) const;
+
+  // Objects.
+  struct KeyRange {
+    std::uint32_t first = 1;
+    std::uint32_t last = 0;
+  };
+  KeyRange key_range(const Frame& object) const;
+  bool reaches(const Frame& object, std::uint32_t trie_node) const;
+  bool free_keys(const Frame& object) const;
+  bool object_may_go_on(const Frame& object) const;
+  bool object_may_end(const Frame& object) const;
+  void begin_key(const Thread& thread);
+  void end_key(Thread thread);
+  void end_free_key(Thread thread);
+  // How many used free keys begin with the characters read.
+  std::uint32_t used_below(const Frame& object, std::uint32_t characters) const;
+  bool is_used(const Frame& object, std::uint32_t characters) const;
+
+  // Strings, keys and raw texts, character by character (text_step.cpp).
+  void step_text(Thread thread, std::uint8_t byte);
+  void step_escape(Thread thread, std::uint8_t byte);
+  void step_hex(Thread thread, std::uint8_t byte);
+  void step_utf8(Thread thread, std::uint8_t byte);
+  void begin_utf8(Thread thread, std::uint8_t byte);
+  void end_text(Thread thread);
+  // Whether a character of [low, high] can come next.
+  bool can_read(const Thread& thread, std::uint32_t low, std::uint32_t high) const;
+  // Reads it; the thread goes on to the next character, or is gone.
+  void read(Thread thread, std::uint32_t code_point);
+  bool free_key_lives(const Thread& thread, Language::State state, std::uint32_t trie_node,
+                      std::uint32_t characters) const;
+  bool can_read_free_key(const Thread& thread, std::uint32_t low, std::uint32_t high) const;
+  const Language& region_language(const Thread& thread) const;
+  std::uint32_t push_character(std::uint32_t characters, std::uint32_t code_point);
+
+  // Numbers (number_step.cpp).
+  void begin_number(Thread thread, std::uint8_t byte);
+  void step_number(Thread thread, std::uint8_t byte);
+  bool number_lives(const Thread& thread) const;
+  bool number_complete(const Thread& thread) const;
+
+  Machine& m_;
+  const Grammar& g_;
+  Machine::Threads& to_;
+};
+
+}  // namespace tessera::grammar
