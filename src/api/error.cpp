@@ -11,6 +11,9 @@ namespace {
 constexpr std::string_view kInvalid = "invalid_request_error";
 constexpr std::string_view kServer = "api_error";
 constexpr std::string_view kOverloaded = "overloaded_error";
+constexpr std::string_view kPermission = "permission_error";
+constexpr std::string_view kRate = "rate_limit_error";
+constexpr bool kRetryPointless = true;
 
 constexpr std::array kRows = {
     ErrorRow{ErrorId::kBadHttp, 400, kInvalid, "bad_http"},
@@ -35,6 +38,10 @@ constexpr std::array kRows = {
     ErrorRow{ErrorId::kInvalidFunctionParameters, 400, kInvalid, "invalid_function_parameters"},
     ErrorRow{ErrorId::kContextLengthExceeded, 400, kInvalid, "context_length_exceeded"},
     ErrorRow{ErrorId::kInvalidApiKey, 401, kInvalid, "invalid_api_key"},
+    ErrorRow{ErrorId::kAccountDisabled, 403, kPermission, "account_disabled"},
+    ErrorRow{ErrorId::kModelNotAllowed, 403, kPermission, "model_not_allowed"},
+    ErrorRow{ErrorId::kOriginNotAllowed, 403, kPermission, "origin_not_allowed"},
+    ErrorRow{ErrorId::kHostNotAllowed, 403, kPermission, "host_not_allowed"},
     ErrorRow{ErrorId::kModelNotFound, 404, kInvalid, "model_not_found"},
     ErrorRow{ErrorId::kUnknownUrl, 404, kInvalid, "unknown_url"},
     ErrorRow{ErrorId::kMethodNotAllowed, 405, kInvalid, "method_not_allowed"},
@@ -44,14 +51,19 @@ constexpr std::array kRows = {
     ErrorRow{ErrorId::kUnsupportedMediaType, 400, kInvalid, "unsupported_media_type"},
     ErrorRow{ErrorId::kUnsupportedContentEncoding, 415, kInvalid, "unsupported_content_encoding"},
     ErrorRow{ErrorId::kExpectationFailed, 417, kInvalid, "expectation_failed"},
+    ErrorRow{ErrorId::kRateLimitExceeded, 429, kRate, "rate_limit_exceeded"},
+    ErrorRow{ErrorId::kConcurrencyLimit, 429, kRate, "concurrency_limit"},
+    ErrorRow{ErrorId::kInsufficientQuota, 429, "insufficient_quota", "insufficient_quota",
+             kRetryPointless},
     ErrorRow{ErrorId::kHeadersTooLarge, 431, kInvalid, "headers_too_large"},
     ErrorRow{ErrorId::kInternalError, 500, kServer, "internal_error"},
-    ErrorRow{ErrorId::kNumericalError, 500, kServer, "numerical_error"},
+    ErrorRow{ErrorId::kNumericalError, 500, kServer, "numerical_error", kRetryPointless},
     ErrorRow{ErrorId::kEngineFailure, 500, kServer, "engine_failure"},
     ErrorRow{ErrorId::kServerOverloaded, 503, kOverloaded, "server_overloaded"},
     ErrorRow{ErrorId::kDraining, 503, kOverloaded, "draining"},
     ErrorRow{ErrorId::kModelLoading, 503, kOverloaded, "model_loading"},
     ErrorRow{ErrorId::kModelUnavailable, 503, kOverloaded, "model_unavailable"},
+    ErrorRow{ErrorId::kUsageStoreUnavailable, 503, kOverloaded, "usage_store_unavailable"},
 };
 static_assert(kRows.size() == static_cast<std::size_t>(ErrorId::kCount));
 
@@ -63,9 +75,9 @@ const ErrorRow& row(ErrorId id) {
   return found;
 }
 
-std::string error_body(const ApiError& error) {
+std::string error_object(const ApiError& error) {
   const ErrorRow& entry = row(error.id);
-  std::string body = R"({"error":{"message":)";
+  std::string body = R"({"message":)";
   json::append_string(error.message, body);
   body += R"(,"type":)";
   json::append_string(entry.type, body);
@@ -77,18 +89,30 @@ std::string error_body(const ApiError& error) {
   }
   body += R"(,"code":)";
   json::append_string(entry.code, body);
-  body += "}}";
+  body += '}';
   return body;
+}
+
+std::string error_body(const ApiError& error) {
+  return R"({"error":)" + error_object(error) + '}';
+}
+
+unsigned status_of(const ApiError& error) {
+  return error.status != 0 ? error.status : row(error.id).status;
 }
 
 http::Response error_response(const ApiError& error) {
   http::Response response;
-  response.status = row(error.id).status;
+  response.status = status_of(error);
   response.headers.emplace_back("Content-Type", "application/json");
   if (error.id == ErrorId::kInvalidApiKey)
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  if (error.retry_after_s > 0)
-    response.headers.emplace_back("Retry-After", std::to_string(error.retry_after_s));
+  if (error.retry_after_ms > 0) {
+    response.headers.emplace_back("Retry-After",
+                                  std::to_string((error.retry_after_ms + 999) / 1000));
+    response.headers.emplace_back("retry-after-ms", std::to_string(error.retry_after_ms));
+  }
+  if (row(error.id).retry_pointless) response.headers.emplace_back("x-should-retry", "false");
   response.body = error_body(error);
   return response;
 }

@@ -3,6 +3,7 @@
 // {"error":{"message","type","param","code"}}, all four keys always there.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,10 @@ enum class ErrorId {
   kInvalidFunctionParameters,
   kContextLengthExceeded,
   kInvalidApiKey,
+  kAccountDisabled,
+  kModelNotAllowed,
+  kOriginNotAllowed,
+  kHostNotAllowed,
   kModelNotFound,
   kUnknownUrl,
   kMethodNotAllowed,
@@ -42,6 +47,9 @@ enum class ErrorId {
   kUnsupportedMediaType,
   kUnsupportedContentEncoding,
   kExpectationFailed,
+  kRateLimitExceeded,
+  kConcurrencyLimit,
+  kInsufficientQuota,
   kHeadersTooLarge,
   kInternalError,
   kNumericalError,
@@ -50,6 +58,7 @@ enum class ErrorId {
   kDraining,
   kModelLoading,
   kModelUnavailable,
+  kUsageStoreUnavailable,
   kCount
 };
 
@@ -58,6 +67,9 @@ struct ErrorRow {
   unsigned status;
   std::string_view type;
   std::string_view code;
+  // SDKs retry 408, 429 and 5xx by themselves; this tells them not to, where it would end the same
+  // way (x-should-retry: false).
+  bool retry_pointless = false;
 };
 const ErrorRow& row(ErrorId id);
 
@@ -67,10 +79,13 @@ struct ApiError {
   ErrorId id = ErrorId::kInternalError;
   std::string message;
   std::string param = {};  // path of the field at fault ("messages[2].content"); empty: null
-  int retry_after_s = 0;   // > 0: Retry-After
+  std::int64_t retry_after_ms = 0;  // > 0: Retry-After (whole seconds, rounded up), retry-after-ms
+  unsigned status = 0;              // instead of the row's, where an operator chose so
 };
+unsigned status_of(const ApiError& error);
 
-// {"error":{…}}
+// {"message",…}, and {"error":{…}}
+std::string error_object(const ApiError& error);
 std::string error_body(const ApiError& error);
 http::Response error_response(const ApiError& error);
 

@@ -3,11 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
-#include "api/chat_session.h"
-#include "api/parse_chat.h"
-#include "base/json.h"
+#include "api/openapi.h"
 #include "base/log.h"
 #include "base/sha256.h"
 
@@ -15,37 +12,7 @@ namespace tessera::api {
 namespace {
 
 constexpr std::string_view kModelsPrefix = "/v1/models/";
-
-// The caller's X-Request-Id if it is short and harmless, or a new one. Never echoed raw.
-std::string request_id(const http::RequestHead& head) {
-  const std::string_view given = head.header("X-Request-Id");
-  const auto harmless = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           std::string_view("-_.:").find(c) != std::string_view::npos;
-  };
-  if (!given.empty() && given.size() <= 128 && std::all_of(given.begin(), given.end(), harmless))
-    return std::string(given);
-  return "req_" + random_alphanumeric(24);
-}
-
-void answer(const http::RequestHead& head, http::Exchange& exchange, http::Response response) {
-  response.headers.emplace_back("X-Request-Id", request_id(head));
-  exchange.respond(std::move(response));
-}
-
-http::Response json_response(std::string body) {
-  http::Response response;
-  response.headers.emplace_back("Content-Type", "application/json");
-  response.body = std::move(body);
-  return response;
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) ==
-           std::tolower(static_cast<unsigned char>(y));
-  });
-}
+constexpr std::int64_t kRetryMs = 5000;  // where nobody can say better
 
 // The key of "Bearer KEY"; empty when there is none.
 std::string_view bearer_key(std::string_view authorization) {
@@ -71,130 +38,231 @@ bool takes_content_type(std::string_view type) {
          equal_ignoring_case(parameters, "charset=utf-8");
 }
 
-// Header values hold names from requests only after this.
-std::string printable_names(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) {
-    if (text.size() + name.size() > 1000) break;
-    if (!text.empty()) text += ", ";
-    for (const char c : name)
-      text += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.'
-                  ? c
-                  : '?';
-  }
-  return text;
+bool takes_method(const ApiHandler::Route& route, std::string_view method) {
+  return method == route.method || (method == "HEAD" && route.method == "GET");
 }
 
-std::string sampling_object(const chat::Sampling& sampling) {
-  return fmt::format(
-      R"({{"temperature":{},"top_p":{},"top_k":{},"min_p":{},"presence_penalty":{},"frequency_penalty":{},"repetition_penalty":{}}})",
-      sampling.temperature.value_or(1), sampling.top_p.value_or(1), sampling.top_k.value_or(0),
-      sampling.min_p.value_or(0), sampling.presence_penalty.value_or(0),
-      sampling.frequency_penalty.value_or(0), sampling.repetition_penalty.value_or(1));
+std::string_view allowed_methods(const ApiHandler::Route& route) {
+  return route.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+}
+
+// What a 404 tells: the routes, or where to look instead.
+std::string unknown_url_text(std::string_view path) {
+  if (path.starts_with("/v1/responses")) {
+    return "This server has no Responses API; use POST /v1/chat/completions (in SDKs: the chat "
+           "completions client).";
+  }
+  std::string text = "Unknown URL. This server has";
+  for (const ApiHandler::Route& route : ApiHandler::routes())
+    text +=
+        fmt::format(" {} {}{},", route.method, route.path, route.path.ends_with('/') ? "…" : "");
+  text.back() = '.';
+  return text;
 }
 
 }  // namespace
 
-const ApiHandler::RouteRow ApiHandler::kRoutes[] = {
-    {"POST", "/v1/chat/completions", true, &ApiHandler::chat_completions},
-    {"GET", "/v1/models", true, &ApiHandler::list_models},
-    {"GET", kModelsPrefix, true, &ApiHandler::get_model},  // and everything behind it
-    {"GET", "/healthz", false, &ApiHandler::alive},
-    {"GET", "/health", false, &ApiHandler::ready},
-    {"GET", "/livez", false, &ApiHandler::alive},
-    {"GET", "/readyz", false, &ApiHandler::ready},
-};
-
-ApiHandler::ApiHandler(HandlerOptions options, chat::ChatService& service, access::Gate& gate,
-                       const Clock& clock)
-    : options_(std::move(options)), service_(service), gate_(gate), clock_(clock) {
-  CHECK(!options_.served_names.empty());
+ApiError to_api_error(const access::Denial& denial) {
+  using access::DenialCode;
+  const std::int64_t retry = std::max<std::int64_t>(denial.retry_after_ms, 1);
+  switch (denial.code) {
+    case DenialCode::kInvalidKey:
+      return {ErrorId::kInvalidApiKey,
+              "Incorrect or missing API key. Send it as 'Authorization: Bearer sk-tessera-…'; a "
+              "lost key cannot be read back, only replaced."};
+    case DenialCode::kAccountDisabled:
+      return {ErrorId::kAccountDisabled, denial.message};
+    case DenialCode::kTooManyBadKeys:
+    case DenialCode::kRateLimited:
+      return {ErrorId::kRateLimitExceeded, denial.message, "", retry};
+    case DenialCode::kConcurrency:
+      return {ErrorId::kConcurrencyLimit, denial.message, "", retry};
+    case DenialCode::kThinkingQuota:
+      return {ErrorId::kInsufficientQuota, denial.message, "", denial.retry_after_ms};
+    case DenialCode::kUsageStore:
+      return {ErrorId::kUsageStoreUnavailable, denial.message, "",
+              std::max(denial.retry_after_ms, std::int64_t{1000})};
+  }
+  return {ErrorId::kInternalError, "The request could not be answered."};
 }
 
-const ApiHandler::RouteRow* ApiHandler::find_route(const http::RequestHead& head) {
-  for (const RouteRow& candidate : kRoutes) {
-    const bool prefix = candidate.path == kModelsPrefix;
-    if (prefix ? head.path.starts_with(kModelsPrefix) : head.path == candidate.path)
-      return &candidate;
+// ---------------------------------------------------------------- the table
+
+std::span<const ApiHandler::Route> ApiHandler::routes() {
+  static constexpr Route kRoutes[] = {
+      {"POST", "/v1/chat/completions", true, &ApiHandler::chat_completions},
+      {"POST", "/v1/chat/completions/input_tokens", true, &ApiHandler::input_tokens},
+      {"POST", "/v1/completions", true, &ApiHandler::completions},
+      {"GET", "/v1/models", true, &ApiHandler::list_models},
+      {"GET", kModelsPrefix, true, &ApiHandler::get_model},
+      {"POST", "/v1/tokenize", true, &ApiHandler::tokenize},
+      {"POST", "/v1/detokenize", true, &ApiHandler::detokenize},
+      {"POST", "/tokenize", true, &ApiHandler::tokenize},
+      {"POST", "/detokenize", true, &ApiHandler::detokenize},
+      {"GET", "/openapi.json", false, &ApiHandler::openapi},
+      {"GET", "/version", false, &ApiHandler::version},
+      {"GET", "/health", false, &ApiHandler::ready},
+      {"GET", "/healthz", false, &ApiHandler::alive},
+      {"GET", "/livez", false, &ApiHandler::alive},
+      {"GET", "/readyz", false, &ApiHandler::ready},
+  };
+  return kRoutes;
+}
+
+const ApiHandler::Route* ApiHandler::find_route(std::string_view path) {
+  for (const Route& route : routes()) {
+    if (route.path.ends_with('/') ? path.starts_with(route.path) : path == route.path)
+      return &route;
   }
   return nullptr;
 }
 
-bool ApiHandler::serves(std::string_view name) const {
-  return std::find(options_.served_names.begin(), options_.served_names.end(), name) !=
-         options_.served_names.end();
+ApiHandler::ApiHandler(HandlerOptions options, chat::ChatService& service, access::Gate& gate,
+                       const Clock& clock)
+    : options_(std::move(options)),
+      service_(service),
+      gate_(gate),
+      clock_(clock),
+      origins_(options_.origins) {
+  CHECK(!options_.served_names.empty());
 }
 
 // ---------------------------------------------------------------- before the body
 
-// The route, or null with `error` filled in. Keys are asked for on everything under /v1/, also
-// where there is no route.
-const ApiHandler::RouteRow* ApiHandler::authorised_route(const http::RequestHead& head,
-                                                         ApiError& error,
-                                                         std::string& allow) const {
-  const RouteRow* found = find_route(head);
-  const bool needs_key = found == nullptr ? head.path.starts_with("/v1/") : found->needs_key;
-  if (needs_key) {
-    if (head.header_count("Authorization") > 1) {
-      error = {ErrorId::kBadHttp, "The Authorization header must not be repeated."};
-      return nullptr;
-    }
-    const std::string_view key = bearer_key(head.header("Authorization"));
-    if (!gate_.identify(key, head.client_address)) {
-      error = {ErrorId::kInvalidApiKey,
-               "Incorrect or missing API key. Send it as 'Authorization: Bearer sk-tessera-…'; a "
-               "lost key cannot be read back, only replaced."};
-      return nullptr;
-    }
+// Keys are asked for on everything under /v1/, also where there is no route.
+ApiHandler::Verdict ApiHandler::judge(const http::RequestHead& head) const {
+  Verdict verdict;
+  verdict.headers.gate = &gate_;
+  verdict.headers.fixed = origins_.headers(head);
+  verdict.headers.fixed.emplace_back("X-Request-Id", request_id(head));
+  verdict.route = find_route(head.path);
+  if (!origins_.takes_host(head.header("Host"))) {
+    verdict.error = {ErrorId::kHostNotAllowed,
+                     "This server does not answer to the name in the Host header; its operator can "
+                     "allow it with --allowed-host."};
+    return verdict;
   }
-  if (found == nullptr) {
-    const bool responses = head.path == "/v1/responses";
-    error = {ErrorId::kUnknownUrl,
-             responses ? "This server has no Responses API; use POST /v1/chat/completions (in "
-                         "SDKs: the chat completions client)."
-                       : "Unknown URL. This server has POST /v1/chat/completions, GET /v1/models, "
-                         "/healthz and /readyz."};
-    return nullptr;
+  const Route* route = verdict.route;
+  if (route == nullptr ? head.path.starts_with("/v1/") : route->needs_key) judge_key(head, verdict);
+  if (verdict.error) return verdict;
+  if (route == nullptr) {
+    verdict.error = {ErrorId::kUnknownUrl, unknown_url_text(head.path)};
+  } else if (!takes_method(*route, head.method)) {
+    verdict.error = {ErrorId::kMethodNotAllowed,
+                     fmt::format("This URL takes {} requests.", route->method)};
+    verdict.allow = allowed_methods(*route);
   }
-  if (head.method != found->method && !(head.method == "HEAD" && found->method == "GET")) {
-    error = {ErrorId::kMethodNotAllowed, fmt::format("This URL takes {} requests.", found->method)};
-    allow = found->method == "GET" ? "GET, HEAD" : std::string(found->method);
-    return nullptr;
+  return verdict;
+}
+
+void ApiHandler::judge_key(const http::RequestHead& head, Verdict& verdict) const {
+  if (head.header_count("Authorization") > 1) {
+    verdict.error = {ErrorId::kBadHttp, "The Authorization header must not be repeated."};
+    return;
   }
-  return found;
+  auto caller = gate_.identify(bearer_key(head.header("Authorization")), head.client_address);
+  if (caller) {
+    verdict.headers.caller = *std::move(caller);
+  } else {
+    verdict.error = to_api_error(caller.error());
+    verdict.headers.rate = caller.error().rate;
+  }
+}
+
+// What of a POST can be refused before its body is read.
+void ApiHandler::judge_body(const http::RequestHead& head, std::int64_t content_length,
+                            Verdict& verdict) const {
+  const std::string_view encoding = head.header("Content-Encoding");
+  if (!encoding.empty() && !equal_ignoring_case(encoding, "identity")) {
+    verdict.error = {ErrorId::kUnsupportedContentEncoding,
+                     "Send the body without Content-Encoding."};
+  } else if (!takes_content_type(head.header("Content-Type"))) {
+    verdict.error = {ErrorId::kUnsupportedMediaType,
+                     "Send the body as Content-Type: application/json (UTF-8)."};
+  } else if (content_length > static_cast<std::int64_t>(kRequestLimits.body_bytes)) {
+    verdict.error = {ErrorId::kRequestTooLarge,
+                     fmt::format("The body has {} bytes; the limit is {}.", content_length,
+                                 kRequestLimits.body_bytes)};
+  } else if (const auto denial = gate_.peek_request(*verdict.headers.caller)) {
+    verdict.error = to_api_error(*denial);
+    verdict.headers.rate = denial->rate;
+  }
+}
+
+// A preflight, or the question which methods a URL takes. Null: an ordinary refusal is the answer.
+std::unique_ptr<http::Response> ApiHandler::answer_options(const http::RequestHead& head) const {
+  if (OriginPolicy::is_preflight(head)) return origins_.preflight(head);
+  const Route* route = find_route(head.path);
+  if (route == nullptr && head.path != "*") return nullptr;
+  auto response = std::make_unique<http::Response>();
+  response->status = 204;
+  response->headers.emplace_back(
+      "Allow", route == nullptr ? "GET, HEAD, POST, OPTIONS" : allowed_methods(*route));
+  return response;
 }
 
 std::unique_ptr<http::Response> ApiHandler::on_head(const http::RequestHead& head,
                                                     std::int64_t content_length) {
-  ApiError error;
-  std::string allow;
-  const RouteRow* route = authorised_route(head, error, allow);
-  if (route != nullptr) {
-    if (route->method != "POST") return nullptr;
-    const std::string_view encoding = head.header("Content-Encoding");
-    if (!encoding.empty() && !equal_ignoring_case(encoding, "identity")) {
-      error = {ErrorId::kUnsupportedContentEncoding, "Send the body without Content-Encoding."};
-    } else if (!takes_content_type(head.header("Content-Type"))) {
-      error = {ErrorId::kUnsupportedMediaType,
-               "Send the body as Content-Type: application/json (UTF-8)."};
-    } else if (content_length > static_cast<std::int64_t>(options_.limits.body_bytes)) {
-      error = {ErrorId::kRequestTooLarge, fmt::format("The body has {} bytes; the limit is {}.",
-                                                      content_length, options_.limits.body_bytes)};
-    } else {
-      return nullptr;
+  Verdict verdict;
+  if (head.method == "OPTIONS") {
+    CommonHeaders common{origins_.headers(head)};
+    common.fixed.emplace_back("X-Request-Id", request_id(head));
+    auto response = origins_.takes_host(head.header("Host")) ? answer_options(head) : nullptr;
+    if (response == nullptr && OriginPolicy::is_preflight(head)) {
+      response = std::make_unique<http::Response>(api::error_response(
+          {ErrorId::kOriginNotAllowed, "Pages of this origin may not use this server."}));
+    }
+    if (response != nullptr) {
+      common.add_to(response->headers);
+      return response;
     }
   }
-  auto response = std::make_unique<http::Response>(api::error_response(error));
-  response->headers.emplace_back("X-Request-Id", request_id(head));
-  if (!allow.empty()) response->headers.emplace_back("Allow", allow);
+  verdict = judge(head);
+  if (!verdict.error && verdict.route->method == "POST") judge_body(head, content_length, verdict);
+  if (!verdict.error) return nullptr;
+  auto response = std::make_unique<http::Response>(api::error_response(*verdict.error));
+  verdict.headers.add_to(response->headers);
+  if (!verdict.allow.empty()) response->headers.emplace_back("Allow", verdict.allow);
   return response;
 }
 
+// ---------------------------------------------------------------- the whole request
+
 void ApiHandler::on_request(http::RequestHead head, std::string body,
                             std::shared_ptr<http::Exchange> exchange) {
-  const RouteRow* route = find_route(head);
-  CHECK(route != nullptr);  // on_head refused the rest
-  (this->*route->route)(head, body, exchange);
+  // Once more: the key may have been revoked while the body came.
+  Verdict verdict = judge(head);
+  const Call call{head, body, exchange, verdict.headers};
+  if (verdict.error) return call.refuse(*verdict.error);
+  if (verdict.route->method == "POST") {
+    if (draining_)
+      return call.refuse(
+          {ErrorId::kDraining, "The server is shutting down. Please retry.", "", kRetryMs});
+    if (!service_.ready())
+      return call.refuse({ErrorId::kModelUnavailable,
+                          "The model is not available now. Please retry.", "", kRetryMs});
+    if (const auto taken = gate_.take_request(call.caller()); !taken) {
+      verdict.headers.rate = taken.error().rate;
+      return call.refuse(to_api_error(taken.error()));
+    }
+  }
+  (this->*verdict.route->run)(call);
+}
+
+void ApiHandler::Call::answer(http::Response response) const {
+  headers.add_to(response.headers);
+  exchange->respond(std::move(response));
+}
+
+void ApiHandler::Call::answer_json(std::string json) const {
+  http::Response response;
+  response.headers.emplace_back("Content-Type", "application/json");
+  response.body = std::move(json);
+  answer(std::move(response));
+}
+
+void ApiHandler::Call::refuse(const ApiError& error) const {
+  answer(api::error_response(error));
 }
 
 http::Response ApiHandler::error_response(unsigned status, std::string_view code,
@@ -211,111 +279,28 @@ http::Response ApiHandler::error_response(unsigned status, std::string_view code
   return api::error_response({ErrorId::kInternalError, "The request could not be answered."});
 }
 
-// ---------------------------------------------------------------- routes
+// ---------------------------------------------------------------- small routes
 
-void ApiHandler::chat_completions(const http::RequestHead& head, const std::string& body,
-                                  const std::shared_ptr<http::Exchange>& exchange) {
-  const auto refuse_with = [&](const ApiError& error) {
-    answer(head, *exchange, api::error_response(error));
-  };
+void ApiHandler::alive(const Call& call) {
+  call.answer_json(R"({"status":"ok"})");
+}
+
+// A usage store that cannot be written is no reason to send all traffic away: tiers without quotas
+// go on, the others get 503.
+void ApiHandler::ready(const Call& call) {
   if (draining_)
-    return refuse_with({ErrorId::kDraining, "The server is shutting down. Please retry.", "", 5});
+    return call.refuse({ErrorId::kDraining, "The server is shutting down.", "", kRetryMs});
   if (!service_.ready())
-    return refuse_with(
-        {ErrorId::kModelUnavailable, "The model is not available now. Please retry.", "", 5});
-
-  auto parsed = parse_chat(body, {.vocabulary = service_.model().vocabulary});
-  if (!parsed) return refuse_with(parsed.error());
-  if (!serves(parsed->model)) {
-    return refuse_with(
-        {ErrorId::kModelNotFound,
-         fmt::format(
-             "The requested model does not exist here. This server has '{}'; see GET /v1/models.",
-             options_.served_names.front()),
-         "model"});
-  }
-
-  ChatSession::Options session;
-  session.identity = {"chatcmpl-" + random_alphanumeric(29), clock_.unix_seconds(), parsed->model,
-                      service_.model().fingerprint};
-  session.choices = parsed->chat.choices;
-  session.stream = parsed->stream;
-  session.include_usage = parsed->include_usage;
-  session.thinking = parsed->chat.prompt.enable_thinking;
-  session.headers.emplace_back("X-Request-Id", request_id(head));
-  if (!parsed->ignored.empty())
-    session.headers.emplace_back("X-Tessera-Ignored-Params", printable_names(parsed->ignored));
-
-  const auto caller = gate_.identify(bearer_key(head.header("Authorization")), head.client_address);
-  if (!caller) return refuse_with({ErrorId::kInvalidApiKey, caller.error().message});
-  parsed->chat.account = caller->account;
-  auto log_end = [id = session.identity.id, address = head.client_address, start = clock_.now(),
-                  &clock = clock_](std::string_view outcome, const chat::Usage& usage) {
-    const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - start);
-    log_info("{} {} from {}: {} prompt + {} completion tokens, {} ms", id, outcome, address,
-             usage.prompt_tokens, usage.completion_tokens, elapsed.count());
-  };
-  ChatSession::run(service_, std::move(parsed->chat), std::move(session), exchange,
-                   std::move(log_end));
+    return call.refuse({ErrorId::kModelUnavailable, "The model is not available.", "", kRetryMs});
+  call.answer_json(R"({"status":"ok"})");
 }
 
-std::string ApiHandler::model_object(const std::string& name) const {
-  const chat::ModelInfo& info = service_.model();
-  std::string out = R"({"id":)";
-  json::append_string(name, out);
-  out +=
-      fmt::format(R"(,"object":"model","created":{},"owned_by":"tessera","root":)", info.created);
-  json::append_string(info.weights_name, out);
-  out +=
-      fmt::format(R"(,"parent":null,"max_model_len":{},"system_fingerprint":)", info.max_context);
-  json::append_string(info.fingerprint, out);
-  out += fmt::format(R"(,"sampling_defaults":{{"direct":{},"thinking":{}}}}})",
-                     sampling_object(info.default_direct), sampling_object(info.default_thinking));
-  return out;
+void ApiHandler::version(const Call& call) {
+  call.answer_json(fmt::format(R"({{"version":"{}"}})", TESSERA_VERSION));
 }
 
-void ApiHandler::list_models(const http::RequestHead& head, const std::string&,
-                             const std::shared_ptr<http::Exchange>& exchange) {
-  std::string body = R"({"object":"list","data":[)";
-  for (std::size_t i = 0; i < options_.served_names.size(); ++i) {
-    if (i != 0) body += ',';
-    body += model_object(options_.served_names[i]);
-  }
-  answer(head, *exchange, json_response(body + "]}"));
-}
-
-void ApiHandler::get_model(const http::RequestHead& head, const std::string&,
-                           const std::shared_ptr<http::Exchange>& exchange) {
-  // SDKs percent-encode the slash of the model's name.
-  std::string name = head.path.substr(kModelsPrefix.size());
-  for (std::size_t at = name.find("%2"); at != std::string::npos; at = name.find("%2", at + 1)) {
-    if (name.compare(at, 3, "%2F") == 0 || name.compare(at, 3, "%2f") == 0)
-      name.replace(at, 3, "/");
-  }
-  if (!serves(name)) {
-    return answer(head, *exchange,
-                  api::error_response(
-                      {ErrorId::kModelNotFound,
-                       "The requested model does not exist here; see GET /v1/models.", "model"}));
-  }
-  answer(head, *exchange, json_response(model_object(name)));
-}
-
-void ApiHandler::alive(const http::RequestHead& head, const std::string&,
-                       const std::shared_ptr<http::Exchange>& exchange) {
-  answer(head, *exchange, json_response(R"({"status":"ok"})"));
-}
-
-void ApiHandler::ready(const http::RequestHead& head, const std::string&,
-                       const std::shared_ptr<http::Exchange>& exchange) {
-  if (draining_)
-    return answer(head, *exchange,
-                  api::error_response({ErrorId::kDraining, "The server is shutting down.", "", 5}));
-  if (!service_.ready())
-    return answer(
-        head, *exchange,
-        api::error_response({ErrorId::kModelUnavailable, "The model is not available.", "", 5}));
-  answer(head, *exchange, json_response(R"({"status":"ok"})"));
+void ApiHandler::openapi(const Call& call) {
+  call.answer_json(openapi_document());
 }
 
 }  // namespace tessera::api

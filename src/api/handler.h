@@ -1,15 +1,24 @@
-// The API's routes behind the HTTP server: authentication before the body is read, then parse,
-// validate, answer. Thread-safe: I/O threads call it side by side.
+// The API's routes behind the HTTP server. A request's way: which host, which route, whose key
+// (before the body is read), how often; then parse, check, admit, answer. Which routes there are:
+// one table (kRoutes). Thread-safe: I/O threads call it side by side.
 #pragma once
 
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "access/gate.h"
+#include "api/answer_format.h"
+#include "api/answer_session.h"
+#include "api/common_headers.h"
 #include "api/error.h"
 #include "api/limits.h"
+#include "api/origin.h"
+#include "api/parse_chat.h"
 #include "base/clock.h"
 #include "chat/service.h"
 #include "http/server.h"
@@ -18,12 +27,17 @@ namespace tessera::api {
 
 struct HandlerOptions {
   std::vector<std::string> served_names;  // at least one; the first is shown, all are accepted
-  RequestLimits limits;
+  // Of n, whatever a tier says: what the server can hold at once.
+  std::int64_t max_choices = kRequestLimits.choices;
+  bool strict_parameters = false;          // unknown fields are refused, not ignored and named
+  bool reasoning_alias = false;            // reasoning_content once more as "reasoning"
+  unsigned context_overflow_status = 400;  // of context_length_exceeded; or 413
+  OriginOptions origins;
 };
 
 class ApiHandler final : public http::Handler {
  public:
-  // `service` and `gate` outlive the handler.
+  // `service` and `gate` outlive the handler and the exchanges it was given.
   ApiHandler(HandlerOptions options, chat::ChatService& service, access::Gate& gate,
              const Clock& clock = Clock::real());
 
@@ -37,38 +51,81 @@ class ApiHandler final : public http::Handler {
   // From now on new work is refused with 503 `draining`, and readiness is false.
   void start_draining() { draining_ = true; }
 
- private:
-  using Route = void (ApiHandler::*)(const http::RequestHead& head, const std::string& body,
-                                     const std::shared_ptr<http::Exchange>& exchange);
-  struct RouteRow {
-    std::string_view method;
-    std::string_view path;
+  struct Call;
+  struct Route {
+    std::string_view method;  // GET (HEAD goes with it) or POST, which has a body and counts
+    std::string_view path;    // ends in '/': and everything behind it
     bool needs_key;
-    Route route;
+    void (ApiHandler::*run)(const Call& call);
   };
-  static const RouteRow kRoutes[];
-  static const RouteRow* find_route(const http::RequestHead& head);
+  static std::span<const Route> routes();
 
-  const RouteRow* authorised_route(const http::RequestHead& head, ApiError& error,
-                                   std::string& allow) const;
-  void chat_completions(const http::RequestHead& head, const std::string& body,
-                        const std::shared_ptr<http::Exchange>& exchange);
-  void list_models(const http::RequestHead& head, const std::string& body,
-                   const std::shared_ptr<http::Exchange>& exchange);
-  void get_model(const http::RequestHead& head, const std::string& body,
-                 const std::shared_ptr<http::Exchange>& exchange);
-  void alive(const http::RequestHead& head, const std::string& body,
-             const std::shared_ptr<http::Exchange>& exchange);
-  void ready(const http::RequestHead& head, const std::string& body,
-             const std::shared_ptr<http::Exchange>& exchange);
-  std::string model_object(const std::string& name) const;
-  bool serves(std::string_view name) const;
+  // What a route gets: a request whose key is good, and counted if its route counts.
+  struct Call {
+    const http::RequestHead& head;
+    const std::string& body;
+    const std::shared_ptr<http::Exchange>& exchange;
+    const CommonHeaders& headers;
+
+    const access::Caller& caller() const { return *headers.caller; }  // where a key is needed
+    void answer(http::Response response) const;
+    void answer_json(std::string json) const;
+    void refuse(const ApiError& error) const;
+  };
+
+ private:
+  // What can be said of a request when its head is known.
+  struct Verdict {
+    const Route* route = nullptr;
+    std::optional<ApiError> error;
+    CommonHeaders headers;
+    std::string allow;  // of a 405
+  };
+  Verdict judge(const http::RequestHead& head) const;
+  void judge_key(const http::RequestHead& head, Verdict& verdict) const;
+  void judge_body(const http::RequestHead& head, std::int64_t content_length,
+                  Verdict& verdict) const;
+  std::unique_ptr<http::Response> answer_options(const http::RequestHead& head) const;
+  static const Route* find_route(std::string_view path);
+
+  // handler.cpp
+  void alive(const Call& call);
+  void ready(const Call& call);
+  void version(const Call& call);
+  void openapi(const Call& call);
+  // model_routes.cpp
+  void list_models(const Call& call);
+  void get_model(const Call& call);
+  std::string model_object(const std::string& name, const access::Caller& caller) const;
+  // Nothing, or why the caller cannot have this model.
+  std::optional<ApiError> refuse_model(std::string_view name, const access::Caller& caller) const;
+  std::int32_t context_of(const access::Caller& caller) const;
+  // answer_routes.cpp
+  void chat_completions(const Call& call);
+  void completions(const Call& call);
+  ParseOptions parse_options(const access::Caller& caller) const;
+  ApiError explain(const chat::Refusal& refusal, const access::Caller& caller) const;
+  void limit_to_tier(chat::ChatRequest& request, const access::Caller& caller) const;
+  template <class Request>
+  void start(const Call& call, std::string_view endpoint, std::string id, const Request& request,
+             std::int32_t choices_of_each, std::int64_t reasoning_tokens,
+             std::unique_ptr<AnswerFormat> format,
+             const std::vector<AnswerSession::Start>& prompts);
+  Identity identity(std::string id, const std::string& model) const;
+  // token_routes.cpp
+  void input_tokens(const Call& call);
+  void tokenize(const Call& call);
+  void detokenize(const Call& call);
 
   const HandlerOptions options_;
   chat::ChatService& service_;
   access::Gate& gate_;
   const Clock& clock_;
+  const OriginPolicy origins_;
   std::atomic<bool> draining_{false};
 };
+
+// The API's error for what the gate refused.
+ApiError to_api_error(const access::Denial& denial);
 
 }  // namespace tessera::api

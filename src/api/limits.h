@@ -29,6 +29,8 @@ struct RequestLimits {
   std::int64_t standard_choices = 8;  // n, where neither says anything
   std::int64_t top_logprobs = 20;
   std::int64_t completion_logprobs = 5;
+  std::size_t tokenize_bytes = std::size_t{1} << 20;  // of text, POST /tokenize
+  std::size_t detokenize_tokens = std::size_t{1} << 18;
 };
 inline constexpr RequestLimits kRequestLimits;
 

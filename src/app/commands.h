@@ -21,6 +21,15 @@ struct ModelOptions {
       0;  // tokens of one request; 0: what the model was made for, at most 32,768
 };
 
+// How the API answers, and to whom in browsers.
+struct ApiOptions {
+  std::vector<std::string> cors_origins;
+  std::vector<std::string> allowed_hosts;
+  bool strict_params = false;
+  std::string reasoning_field = "reasoning_content";  // or "both"
+  unsigned context_overflow_status = 400;
+};
+
 // What serve's listeners are told. Durations are in seconds.
 struct NetworkOptions {
   std::string host = "127.0.0.1";
@@ -41,6 +50,7 @@ struct NetworkOptions {
 
 struct ServeOptions {
   ModelOptions model;
+  ApiOptions api;
   NetworkOptions network;
   std::vector<std::string> api_keys;
   std::string database;    // accounts, keys and usage; empty: default_database()

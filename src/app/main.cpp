@@ -122,6 +122,36 @@ void add_timeout_flags(CLI::App& command, NetworkOptions& network) {
       "of silence after which a stream gets a comment line");
 }
 
+void add_api_flags(CLI::App& command, ApiOptions& options) {
+  command
+      .add_option("--cors-origin", options.cors_origins,
+                  "origin whose pages may use this server (https://app.example; repeatable), or *")
+      ->envname("TESSERA_CORS_ORIGIN")
+      ->type_name("ORIGIN");
+  command
+      .add_option("--allowed-host", options.allowed_hosts,
+                  "name that the Host header may have, beside localhost (repeatable); without it, "
+                  "any may when listening on other addresses than loopback")
+      ->envname("TESSERA_ALLOWED_HOST")
+      ->type_name("NAME");
+  command
+      .add_flag("--strict-params", options.strict_params,
+                "refuse unknown fields of a request instead of ignoring them")
+      ->envname("TESSERA_STRICT_PARAMS");
+  command
+      .add_option("--reasoning-field", options.reasoning_field,
+                  "reasoning_content, or both: once more as reasoning")
+      ->envname("TESSERA_REASONING_FIELD")
+      ->check(CLI::IsMember({"reasoning_content", "both"}))
+      ->capture_default_str();
+  command
+      .add_option("--context-overflow-status", options.context_overflow_status,
+                  "HTTP status of a prompt that is too long: 400, or 413")
+      ->envname("TESSERA_CONTEXT_OVERFLOW_STATUS")
+      ->check(CLI::IsMember({400, 413}))
+      ->capture_default_str();
+}
+
 void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) {
   CLI::App& command =
       *app.add_subcommand("serve", "serve POST /v1/chat/completions (OpenAI v1 compatible)");
@@ -174,6 +204,8 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
       ->check(CLI::Range(0, 86400))
       ->capture_default_str();
   add_timeout_flags(command, options.network);
+
+  add_api_flags(command, options.api);
   command.add_flag("--log-json", options.log_json, "log lines as JSON objects")
       ->envname("TESSERA_LOG_JSON");
   command.callback([&] { run = [&] { return run_serve(options); }; });

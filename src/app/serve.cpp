@@ -93,6 +93,25 @@ void print_start(const ServeOptions& options, const chat::ModelInfo& info,
   std::fflush(stdout);
 }
 
+// Under a loopback address only this machine's own names are answered to: a web page must not get
+// at a server here by a name that leads to 127.0.0.1.
+bool is_loopback(std::string_view host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+api::HandlerOptions describe_api(const ServeOptions& options, std::int32_t sequences) {
+  api::HandlerOptions api;
+  api.served_names = options.served_names;
+  api.max_choices = std::min<std::int64_t>(api.max_choices, sequences);
+  api.strict_parameters = options.api.strict_params;
+  api.reasoning_alias = options.api.reasoning_field == "both";
+  api.context_overflow_status = options.api.context_overflow_status;
+  api.origins.cors_origins = options.api.cors_origins;
+  api.origins.allowed_hosts = options.api.allowed_hosts;
+  api.origins.check_host = is_loopback(options.network.host) || !options.api.allowed_hosts.empty();
+  return api;
+}
+
 // Each connection is a file descriptor: as many as the system lets this process have.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -162,11 +181,11 @@ Result<void> serve(ServeOptions options) {
   TRY_ASSIGN(const auto service,
              local::LocalChatService::create(*engine, tokenizer, local_options));
 
-  api::HandlerOptions handler_options;
-  handler_options.served_names = options.served_names;
+  TRY(api::check_origins(options.api.cors_origins));
+  const api::HandlerOptions handler_options = describe_api(options, sequences);
   const auto handler = std::make_shared<api::ApiHandler>(handler_options, *service, *gate);
   TRY_ASSIGN(const http::ServerOptions listen_options,
-             http_options(options.network, handler_options.limits.body_bytes));
+             http_options(options.network, api::kRequestLimits.body_bytes));
   TRY_ASSIGN(const auto server, http::Server::listen(listen_options, handler));
   std::unique_ptr<http::Server> admin;  // ends before what it tells about
   if (options.network.admin_port >= 0) {

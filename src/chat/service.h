@@ -126,6 +126,7 @@ struct PromptFacts {
   std::string digest;  // SHA-256 over the token ids, hexadecimal: equal prompts, equal digests
   std::int32_t context = 0;     // tokens that prompt and answer may have together
   std::int32_t max_answer = 0;  // what the answer may have: max_tokens, or what is left
+  std::vector<TokenId> prompt = {};  // the tokens themselves
 };
 
 class ChatService {

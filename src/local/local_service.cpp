@@ -253,13 +253,13 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start_text(
 }
 
 Result<chat::PromptFacts, Refusal> LocalChatService::measure(const chat::ChatRequest& request) {
-  TRY_ASSIGN(const chat::TokenisedPrompt tokens, tokenise_prompt(render(request), *tokenizer_));
+  TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(render(request), *tokenizer_));
   TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
                                            request.max_tokens, request.choices, "messages"));
   TokenDigest digest;
   digest.add(tokens.ids);
   return chat::PromptFacts{static_cast<std::int64_t>(tokens.ids.size()), digest.hex(), room.context,
-                           room.answer};
+                           room.answer, std::move(tokens.ids)};
 }
 
 Result<std::vector<TokenId>, Refusal> LocalChatService::tokenise(std::string_view text,

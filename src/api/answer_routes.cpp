@@ -1,0 +1,159 @@
+// POST /v1/chat/completions and /v1/completions: a typed request to a running answer.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/chat_format.h"
+#include "api/handler.h"
+#include "api/parse_completion.h"
+#include "api/text_format.h"
+#include "base/log.h"
+#include "base/sha256.h"
+
+namespace tessera::api {
+
+ParseOptions ApiHandler::parse_options(const access::Caller& caller) const {
+  ParseOptions options;
+  options.vocabulary = service_.model().vocabulary;
+  options.max_choices = std::min<std::int64_t>(options_.max_choices, caller.tier->max_choices);
+  options.strict = options_.strict_parameters;
+  return options;
+}
+
+ApiError ApiHandler::explain(const chat::Refusal& refusal, const access::Caller& caller) const {
+  ApiError error = to_api_error(refusal);
+  if (error.id == ErrorId::kContextLengthExceeded) {
+    error.message +=
+        fmt::format(" (Tier '{}': up to {} tokens; the model here: up to {}.)", caller.tier->name,
+                    caller.context_tokens, service_.model().max_context);
+    error.status = options_.context_overflow_status;
+  }
+  return error;
+}
+
+// What the caller's tier allows less of than was asked for.
+void ApiHandler::limit_to_tier(chat::ChatRequest& request, const access::Caller& caller) const {
+  request.account = caller.account;
+  request.max_context = caller.context_tokens;
+  if (const auto cap = caller.tier->thinking_budget_tokens)
+    request.thinking_budget = std::min(request.thinking_budget.value_or(*cap), *cap);
+}
+
+Identity ApiHandler::identity(std::string id, const std::string& model) const {
+  return {std::move(id), clock_.unix_seconds(), model, service_.model().fingerprint};
+}
+
+template <class Request>
+void ApiHandler::start(const Call& call, std::string_view endpoint, std::string id,
+                       const Request& request, std::int32_t choices_of_each,
+                       std::int64_t reasoning_tokens, std::unique_ptr<AnswerFormat> format,
+                       const std::vector<AnswerSession::Start>& prompts) {
+  auto admission =
+      gate_.admit(call.caller(), {id, std::string(endpoint), call.head.client_address,
+                                  std::string(call.head.header("User-Agent")), reasoning_tokens});
+  if (!admission) {
+    CommonHeaders headers = call.headers;
+    if (admission.error().rate) headers.rate = admission.error().rate;
+    return Call{call.head, call.body, call.exchange, headers}.refuse(
+        to_api_error(admission.error()));
+  }
+  AnswerSession::Options session;
+  session.id = id;
+  session.stream = request.stream;
+  session.choices = choices_of_each;
+  session.headers = call.headers;
+  if (!request.ignored.empty())
+    session.headers.fixed.emplace_back("X-Tessera-Ignored-Params",
+                                       printable_names(request.ignored));
+  auto log_end = [id = std::move(id), address = call.head.client_address, start = clock_.now(),
+                  &clock = clock_](std::string_view outcome, const chat::Usage& usage) {
+    const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - start);
+    log_info("{} {} from {}: {} prompt + {} completion tokens, {} ms", id, outcome, address,
+             usage.prompt_tokens, usage.completion_tokens, elapsed.count());
+  };
+  AnswerSession::run(prompts, std::move(session), std::move(format), *std::move(admission),
+                     call.exchange, std::move(log_end));
+}
+
+void ApiHandler::chat_completions(const Call& call) {
+  auto parsed = parse_chat(call.body, parse_options(call.caller()));
+  if (!parsed) return call.refuse(parsed.error());
+  if (const auto error = refuse_model(parsed->model, call.caller())) return call.refuse(*error);
+  chat::ChatRequest& chat = parsed->chat;
+  limit_to_tier(chat, call.caller());
+
+  ChatShape shape;
+  shape.include_usage = parsed->include_usage;
+  shape.obfuscate = parsed->include_obfuscation;
+  shape.choices = chat.choices;
+  shape.thinking = chat.prompt.enable_thinking && chat.thinking_budget != 0;
+  shape.reasoning_alias = options_.reasoning_alias;
+  shape.logprobs = chat.top_logprobs.has_value();
+  shape.metadata = std::move(parsed->metadata);
+  const std::int32_t answer =
+      std::min(chat.max_tokens.value_or(context_of(call.caller())), context_of(call.caller()));
+  const std::int64_t reasoning =
+      shape.thinking
+          ? std::int64_t{std::min(chat.thinking_budget.value_or(answer), answer)} * chat.choices
+          : 0;
+  std::string id = "chatcmpl-" + random_alphanumeric(29);
+  auto format = std::make_unique<ChatFormat>(identity(id, parsed->model), std::move(shape));
+  const std::int32_t choices = chat.choices;
+  start(
+      call, "chat.completions", std::move(id), *parsed, choices, reasoning, std::move(format),
+      {[&](std::function<void()> on_ready) -> Result<std::unique_ptr<chat::ChatStream>, ApiError> {
+        auto started = service_.start(std::move(chat), std::move(on_ready));
+        if (!started) return Unexpected{explain(started.error(), call.caller())};
+        return *std::move(started);
+      }});
+}
+
+void ApiHandler::completions(const Call& call) {
+  auto parsed = parse_completion(call.body, parse_options(call.caller()));
+  if (!parsed) return call.refuse(parsed.error());
+  if (const auto error = refuse_model(parsed->model, call.caller())) return call.refuse(*error);
+  chat::TextRequest& text = parsed->text;
+  if (parsed->echo && text.top_logprobs) {
+    return call.refuse({ErrorId::kUnsupportedValue,
+                        "'echo' and 'logprobs' do not go together here: the log probabilities of a "
+                        "prompt's own tokens are not computed.",
+                        "echo"});
+  }
+  text.account = call.caller().account;
+  text.max_context = call.caller().context_tokens;
+
+  TextShape shape;
+  shape.include_usage = parsed->include_usage;
+  shape.obfuscate = parsed->include_obfuscation;
+  shape.choices = text.choices * static_cast<std::int32_t>(parsed->prompts.size());
+  shape.logprobs = text.top_logprobs.has_value();
+  if (parsed->echo) {
+    for (const auto& prompt : parsed->prompts) {
+      std::string shown;
+      if (const auto* ids = std::get_if<std::vector<TokenId>>(&prompt)) {
+        auto bytes = service_.detokenise(*ids);
+        if (!bytes) return call.refuse(explain(bytes.error(), call.caller()));
+        shown = with_replacements(*bytes);
+      } else {
+        shown = std::get<std::string>(prompt);
+      }
+      shape.echo.insert(shape.echo.end(), static_cast<std::size_t>(text.choices), shown);
+    }
+  }
+  std::vector<AnswerSession::Start> prompts;
+  for (auto& prompt : parsed->prompts) {
+    prompts.push_back(
+        [&](std::function<void()> on_ready) -> Result<std::unique_ptr<chat::ChatStream>, ApiError> {
+          chat::TextRequest request = text;
+          request.prompt = std::move(prompt);
+          auto started = service_.start_text(std::move(request), std::move(on_ready));
+          if (!started) return Unexpected{explain(started.error(), call.caller())};
+          return *std::move(started);
+        });
+  }
+  std::string id = "cmpl-" + random_alphanumeric(29);
+  auto format = std::make_unique<TextFormat>(identity(id, parsed->model), std::move(shape));
+  start(call, "completions", std::move(id), *parsed, text.choices, 0, std::move(format), prompts);
+}
+
+}  // namespace tessera::api
