@@ -44,7 +44,7 @@ def token_ids(binary, text):
 class Server:
     """The binary, serving what a script says."""
 
-    def __init__(self, binary, says, flags):
+    def __init__(self, binary, says, flags, tiers=()):
         (end,) = token_ids(binary, "<|im_end|>")
         responses = []
         for text, ends in says or [("ok", True)]:
@@ -61,9 +61,16 @@ class Server:
         self.log = tempfile.TemporaryFile()  # not a pipe, which would fill up and stall the server
         self.process = subprocess.Popen(
             [binary, "serve", "--backend", "fake", "--fake-script", self.script.name, "--port", str(self.port), "--api-key", KEY,
-             "--db", self.state.name + "/tessera.db"] + flags,
+             "--db", self.state.name + "/tessera.db"] + self.tier_flags(tiers) + flags,
             stdout=subprocess.DEVNULL, stderr=self.log)
         self.wait_ready()
+
+    def tier_flags(self, tiers):
+        if not tiers:
+            return []
+        path = pathlib.Path(self.state.name) / "tiers.toml"
+        path.write_text("\n".join(tiers))
+        return ["--tiers", str(path)]
 
     def wait_ready(self):
         for _ in range(600):
@@ -111,9 +118,9 @@ def token_count(binary):
 # ---------------------------------------------------------------- cases
 
 def parse_case(path):
-    """→ (says, flags, requests); a request is a dict with its expectations."""
-    says, flags, requests = [], [], []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    """→ (says, flags, tiers, requests); a request is a dict with its expectations."""
+    says, flags, tiers, requests = [], [], [], []
+    for number, line in enumerate(path.read_text().split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         verb, _, rest = line.partition(" ")
@@ -122,18 +129,19 @@ def parse_case(path):
             says.append((unescaped, verb == "say"))
         elif verb == "flags":
             flags += rest.split()
-        elif verb in ("request", "raw", "chat", "both"):
+        elif verb == "tiers":
+            tiers.append(rest)
+        elif verb in ("request", "raw", "chat", "both", "text", "textboth"):
             requests.append({"verb": verb, "text": rest, "line": number, "headers": {}, "expect": []})
         elif verb == "with":
             name, _, value = rest.partition(":")
             requests[-1]["headers"][name] = value.strip()
         else:
             requests[-1]["expect"].append((verb, rest if verb in ("body", "call") else unescaped, number))
-    return says, flags, requests
+    return says, flags, tiers, requests
 
 
-def chat_body(text, stream):
-    body = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
+def merged_body(body, text, stream):
     body.update(json.loads(text or "{}"))
     if stream is not None:
         body["stream"] = stream
@@ -143,9 +151,13 @@ def chat_body(text, stream):
 def exchanges(request):
     """→ (method, path, body) for each time the request is sent."""
     verb, text = request["verb"], request["text"]
-    if verb in ("chat", "both"):
-        for stream in ([None] if verb == "chat" else [False, True]):
-            yield "POST", "/v1/chat/completions", chat_body(text, stream)
+    for stream in ([False, True] if verb in ("both", "textboth") else [None]):
+        if verb in ("chat", "both"):
+            chat = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
+            yield "POST", "/v1/chat/completions", merged_body(chat, text, stream)
+        if verb in ("text", "textboth"):
+            yield "POST", "/v1/completions", merged_body({"model": MODEL, "prompt": "Hi"}, text, stream)
+    if verb not in ("request", "raw"):
         return
     method, _, rest = text.partition(" ")
     path, _, body = rest.partition(" ")
@@ -164,18 +176,30 @@ def sse_events(raw):
 def from_stream(events):
     """Chunks put together as clients do: the shape of a whole answer, checking the stream's rules on the way."""
     choices, usage = {}, None
+    wants_usage = "usage" in events[0]
     for event in events:
         if "error" in event:
+            expect(event is events[-1], "something behind the error")
             return event
-        expect(event["object"] == "chat.completion.chunk" and event["id"] == events[0]["id"], "id or object changed")
-        usage = event.get("usage") or usage
+        expect(all(event[key] == events[0][key] for key in ("id", "object", "created", "model", "system_fingerprint")), "id or so changed")
+        expect(event["object"] in ("chat.completion.chunk", "text_completion"), "object")
+        expect(usage is None and ("usage" in event) == wants_usage, "usage has to be on every chunk, and its own at the end")
+        expect(event["choices"] or event["usage"], "a chunk of nothing")
+        usage = event.get("usage")
         for choice in event["choices"]:
+            if "text" in choice:
+                text_piece(choices, choice)
+                continue
             delta = choice["delta"]
             message = choices.setdefault(choice["index"], {"message": {"content": None}, "finish_reason": None})
             if choice["index"] not in choices or "role" in delta:
                 expect(delta == {"role": "assistant", "content": ""}, "the first delta is not the role")
             expect(message["finish_reason"] is None, "a delta behind the finish")
             message["finish_reason"] = choice["finish_reason"]
+            if choice["logprobs"] is not None:
+                expect("content" in delta, "log probabilities without content")
+                logprobs = message.setdefault("logprobs", {"content": [], "refusal": None})
+                logprobs["content"] += choice["logprobs"]["content"]
             for key in ("content", "reasoning_content"):
                 if delta.get(key):
                     message["message"][key] = (message["message"].get(key) or "") + delta[key]
@@ -187,7 +211,20 @@ def from_stream(events):
                 else:
                     calls[call["index"]]["function"]["arguments"] += call["function"]["arguments"]
     expect(all(c["finish_reason"] for c in choices.values()), "a choice without finish_reason")
-    return {"choices": [choices[i] for i in sorted(choices)], "usage": usage}
+    expect(wants_usage == (usage is not None), "no usage at the end")
+    return {"choices": [choices[i] for i in sorted(choices)], "usage": usage, "events": events}
+
+
+def text_piece(choices, choice):
+    """A chunk of POST /v1/completions."""
+    whole = choices.setdefault(choice["index"], {"text": "", "finish_reason": None, "logprobs": None})
+    expect(whole["finish_reason"] is None, "text behind the finish")
+    whole["text"] += choice["text"]
+    whole["finish_reason"] = choice["finish_reason"]
+    if choice["logprobs"] is not None:
+        whole["logprobs"] = whole["logprobs"] or {}
+        for key, values in choice["logprobs"].items():
+            whole["logprobs"].setdefault(key, []).extend(values)
 
 
 def same(pattern, value, path="body"):
@@ -232,6 +269,18 @@ def check(expectations, status, headers, raw):
                 same(json.loads(text), json.loads(raw))
             elif verb == "error":
                 check_error(answer, text)
+            elif verb == "rejects":
+                got = [e["code"] for e in answer["would_be_rejected"]]
+                expect(got == text.split(), f"would be rejected {got}")
+            elif verb == "chunks":
+                key, _, wanted = text.partition(" ")
+                deltas = [e for e in answer["events"] if e["choices"]]
+                expect(all((key in e) == (wanted == "yes") for e in deltas), f"{key} on {[e.get(key) for e in deltas]}")
+            elif verb == "raw_has":
+                expect(text.encode() in raw, f"not in {raw[:500]}")
+            elif verb == "texts":
+                got = [c["text"] for c in answer["choices"]]
+                expect(got == json.loads(text), f"texts {got}")
             elif verb == "choices":
                 expect(len(answer["choices"]) == int(text), f"{len(answer['choices'])} choices")
             elif verb == "usage":
@@ -245,8 +294,28 @@ def check(expectations, status, headers, raw):
             raise Mismatch(f"line {number}: {mismatch}") from None
 
 
+def check_logprobs(text, logprobs):
+    """The entries cover the text, with as many alternatives as asked for: "N TEXT"."""
+    count, _, covered = text.partition(" ")
+    if "tokens" in logprobs:
+        expect("".join(logprobs["tokens"]) == covered, f"tokens {logprobs['tokens']}")
+        expect(len({len(logprobs[key]) for key in ("tokens", "token_logprobs", "top_logprobs", "text_offset")}) == 1, "lists of unequal length")
+        expect(all(len(top) <= int(count) for top in logprobs["top_logprobs"]), "too many alternatives")
+        return
+    expect(list(logprobs) == ["content", "refusal"] and logprobs["refusal"] is None, f"keys {list(logprobs)}")
+    expect(bytes(b for e in logprobs["content"] for b in e["bytes"]).decode() == covered, f"entries {logprobs['content']}")
+    for entry in logprobs["content"]:
+        expect(entry["token"] == bytes(entry["bytes"]).decode(errors="replace") and -9999 <= entry["logprob"] <= 0, f"entry {entry}")
+        expect(len(entry["top_logprobs"]) == int(count), f"{len(entry['top_logprobs'])} alternatives")
+        likeliest = [t["logprob"] for t in entry["top_logprobs"]]
+        expect(likeliest == sorted(likeliest, reverse=True), "alternatives out of order")
+
+
 def check_choice(verb, text, choice, calls):
-    message = choice["message"]
+    if verb == "logprobs":
+        check_logprobs(text, choice["logprobs"])
+        return 0
+    message = choice.get("message", {"content": choice.get("text")})
     if verb == "content":
         expected = None if text == "null" else text
         expect(message["content"] == expected or (not text and not message["content"]), f"content {message['content']!r}")
@@ -265,8 +334,8 @@ def check_choice(verb, text, choice, calls):
 
 
 def run_file(binary, path):
-    says, flags, requests = parse_case(path)
-    server = Server(binary, says, flags)
+    says, flags, tiers, requests = parse_case(path)
+    server = Server(binary, says, flags, tiers)
     sent = 0
     try:
         for request in requests:
