@@ -130,13 +130,14 @@ class LocalServiceTest : public testing::Test {
     if (const auto* failed = std::get_if<chat::Failed>(&event)) answer.failed = failed->error;
   }
 
+  // Before the engine: its thread may still ring when the reader has all it waits for.
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool ready_ = false;
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   TokenId padding_ = 0;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<LocalChatService> service_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool ready_ = false;
 };
 
 TEST_F(LocalServiceTest, AnswersAndCounts) {
