@@ -30,7 +30,7 @@ struct ReasoningDelta {
 // penalties, bias and any constraint.
 struct TokenLogprob {
   TokenId token = 0;
-  std::string bytes;  // its text; may be part of a code point
+  std::string bytes;   // its text; may be part of a code point
   double logprob = 0;  // natural, -9999.0 at least
 };
 struct ContentLogprob : TokenLogprob {
