@@ -43,7 +43,7 @@ class Server:
             self.tiers.write_text("")
         (self.folder / "script.json").write_text(json.dumps(script))
         self.flags = ["--backend", "fake", "--fake-script", str(self.folder / "script.json"), "--db", self.database, "--tiers",
-                      str(self.tiers), *flags]
+                      str(self.tiers), "--drain-timeout", "1", *flags]
 
     def __enter__(self):
         with socket.socket() as probe:
@@ -70,8 +70,8 @@ class Server:
 
     def keys(self, *arguments):
         """`tessera keys …` beside the server; what it prints."""
-        done = subprocess.run([BINARY, "keys", *arguments, "--db", self.database, "--tiers", str(self.tiers)], env=ENVIRONMENT,
-                              capture_output=True, timeout=60, check=False)
+        environment = {**ENVIRONMENT, "TESSERA_DB": self.database, "TESSERA_TIERS": str(self.tiers)}
+        done = subprocess.run([BINARY, "keys", *arguments], env=environment, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
