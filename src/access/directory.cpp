@@ -122,9 +122,9 @@ bool DirectoryWatch::refresh_directory(Store& store) {
   return changed;
 }
 
-bool DirectoryWatch::refresh(Store* store) {
+bool DirectoryWatch::refresh(Store& store) {
   const bool tiers = refresh_tiers();
-  const bool directory = store != nullptr && refresh_directory(*store);
+  const bool directory = refresh_directory(store);
   if (tiers || directory) publish();
   return tiers || directory;
 }

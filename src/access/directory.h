@@ -68,11 +68,8 @@ class DirectoryWatch {
 
   // The first picture. kInvalidArgument: the tiers file.
   Result<void> start(Store& store);
-  // True: there is a new picture. Without a store only the tiers are looked at. Trouble is logged
-  // once, until it is over. One thread.
-  bool refresh(Store* store);
-  // The store could not be opened.
-  void store_failed(const Error& error);
+  // True: there is a new picture. Trouble is logged once, until it is over. One thread.
+  bool refresh(Store& store);
 
   // Any thread.
   std::shared_ptr<const Picture> picture() const;
@@ -92,6 +89,7 @@ class DirectoryWatch {
   void set_tiers(std::vector<Tier> tiers);
   bool refresh_tiers();
   bool refresh_directory(Store& store);
+  void store_failed(const Error& error);
   void publish();
   std::shared_ptr<const AccountEntry> make_account(const AccountRow& row) const;
 

@@ -31,7 +31,6 @@ class TheGate final : public Gate {
  public:
   TheGate(const GateOptions& options, GateParts parts, const Clock& clock)
       : clock_(clock),
-        open_store_(std::move(parts.open_store)),
         poll_(parts.poll),
         usage_(std::move(parts.usage)),
         watch_(options.tiers_file, options.operator_keys),
@@ -49,8 +48,7 @@ class TheGate final : public Gate {
     if (keeper_.joinable()) keeper_.join();
   }
 
-  Result<void> start() {
-    TRY_ASSIGN(auto store, open_store_());
+  Result<void> start(std::unique_ptr<Store> store) {
     TRY(watch_.start(*store));
     TRY(store->close_interrupted(clock_.unix_seconds() + 1));
     TRY(store->forget_usage(clock_.unix_seconds() - kUsageKept_s));
@@ -154,7 +152,8 @@ class TheGate final : public Gate {
     return {};
   }
 
-  // The one background thread: sees changes of keys and tiers, and tidies up.
+  // The one background thread: sees changes of keys and tiers, and tidies up. A store that fails is
+  // asked again, never opened again: where its file is gone that would make an empty one.
   void keep(std::unique_ptr<Store> store, std::int64_t started) {
     std::int64_t next_end = watch_.picture()->next_end(started);
     std::int64_t next_sweep = started + 60;
@@ -166,7 +165,7 @@ class TheGate final : public Gate {
       const std::uint64_t asked = asked_;
       lock.unlock();
       const std::int64_t now = clock_.unix_seconds();
-      if (refresh(store) || now >= next_end) {
+      if (watch_.refresh(*store) || now >= next_end) {
         const auto picture = watch_.picture();
         admissions_.revoke_invalid(*picture, now);
         next_end = picture->next_end(now);
@@ -175,7 +174,7 @@ class TheGate final : public Gate {
         limiter_.forget_idle();
         next_sweep = now + 60;
       }
-      if (store != nullptr && now >= next_forget) {
+      if (now >= next_forget) {
         if (const auto forgotten = store->forget_usage(now - kUsageKept_s); !forgotten)
           log_warning("old usage rows stay for now: {}", forgotten.error().message);
         next_forget = now + kHour_s;
@@ -186,22 +185,7 @@ class TheGate final : public Gate {
     }
   }
 
-  // A connection that failed is opened anew.
-  bool refresh(std::unique_ptr<Store>& store) {
-    if (store == nullptr) {
-      if (auto opened = open_store_(); opened) {
-        store = std::move(*opened);
-      } else {
-        watch_.store_failed(opened.error());
-      }
-    }
-    const bool changed = watch_.refresh(store.get());
-    if (!watch_.healthy()) store.reset();
-    return changed;
-  }
-
   const Clock& clock_;
-  const std::function<Result<std::unique_ptr<Store>>()> open_store_;
   const std::chrono::milliseconds poll_;
   const std::unique_ptr<UsageSink> usage_;
   DirectoryWatch watch_;
@@ -235,16 +219,17 @@ class WriterSink final : public UsageSink {
 
 Result<std::unique_ptr<Gate>> make_gate(const GateOptions& options, GateParts parts,
                                         const Clock& clock) {
+  std::unique_ptr<Store> store = std::move(parts.store);
   auto gate = std::make_unique<TheGate>(options, std::move(parts), clock);
-  TRY(gate->start());
+  TRY(gate->start(std::move(store)));
   return std::unique_ptr<Gate>(std::move(gate));
 }
 
 Result<std::unique_ptr<Gate>> Gate::open(GateOptions options, const Clock& clock) {
   GateParts parts;
-  parts.open_store = [path = options.database] { return Store::open(path); };
-  TRY_ASSIGN(auto store, parts.open_store());
-  parts.usage = std::make_unique<WriterSink>(std::move(store));
+  TRY_ASSIGN(parts.store, Store::open(options.database));
+  TRY_ASSIGN(auto rows, Store::open(options.database));
+  parts.usage = std::make_unique<WriterSink>(std::move(rows));
   return make_gate(options, std::move(parts), clock);
 }
 

@@ -23,8 +23,7 @@ class UsageSink {
 };
 
 struct GateParts {
-  // A connection of its own for each call; asked again after one has failed.
-  std::function<Result<std::unique_ptr<Store>>()> open_store;
+  std::unique_ptr<Store> store;  // for keys and accounts
   std::unique_ptr<UsageSink> usage;
   // How often the store and the tiers file are looked at.
   std::chrono::milliseconds poll{200};

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "access/fake_store.h"
+#include "access/issue_key.h"
 
 namespace tessera::access {
 namespace {
@@ -64,10 +65,7 @@ class GateTest : public testing::Test {
  protected:
   void open(GateOptions options = {}) {
     GateParts parts;
-    parts.open_store = [database = database_]() -> Result<std::unique_ptr<Store>> {
-      if (database->broken) return fail(ErrorCode::kIo, "broken");
-      return std::unique_ptr<Store>(std::make_unique<FakeStore>(database));
-    };
+    parts.store = std::make_unique<FakeStore>(database_);
     parts.usage = std::make_unique<ListSink>(rows_);
     parts.poll = std::chrono::milliseconds(1);
     auto gate = make_gate(options, std::move(parts), clock_);
@@ -483,6 +481,27 @@ TEST(GateOpen, OperatorKeysNeedNoStore) {
   (*admission)->settle(Outcome::kOk, 200, {1, 0, 1, 0}, [&] { done = true; });
   EXPECT_TRUE(eventually([&] { return done.load(); }));
   EXPECT_TRUE((*gate)->healthy());
+}
+
+TEST(GateOpen, ADeletedDatabaseIsServedFromMemoryAndNotMadeAnew) {
+  const std::string folder = testing::TempDir() + "gate_deleted";
+  std::filesystem::remove_all(folder);
+  const std::string path = folder + "/tessera.db";
+  NewKey key;
+  {
+    const auto store = Store::open(path);
+    ASSERT_TRUE(store) << store.error().message;
+    key = issue_key(*(*store)->create_account("a", "lite"), "test", 1);
+    ASSERT_TRUE((*store)->insert_key(key.row));
+  }
+  const auto gate = Gate::open({path, "", {}});
+  ASSERT_TRUE(gate) << gate.error().message;
+  EXPECT_TRUE((*gate)->identify(key.text, ""));
+  std::filesystem::remove_all(folder);
+  for (int i = 0; i < 3; ++i) (*gate)->refresh();
+  EXPECT_TRUE((*gate)->identify(key.text, ""));
+  EXPECT_FALSE((*gate)->healthy());
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST(GateOpen, SaysWhatIsWrongWithTheTiersFile) {
