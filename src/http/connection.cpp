@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t kReadBytes = 32768;
-constexpr std::size_t kIdleInputBytes = 4096;  // more memory than this is not kept between requests
+constexpr std::size_t kIdleInputBytes = 4096;  // memory kept while nothing is read
 constexpr std::size_t kMaxEmptyLines = 4;      // before a request line (RFC 9112, 2.2)
 constexpr int kLingerFactor = 5;               // linger_timeout is for silence; times this, in all
 
@@ -135,13 +135,15 @@ asio::awaitable<bool> Connection::serve_request() {
     if (parsed.expect_continue && input_.empty()) output_.append("HTTP/1.1 100 Continue\r\n\r\n");
     if (!co_await read_body(parsed, body)) co_return false;
   }
+  // An answer can take minutes, and a connection wait for its next request.
+  if (input_.size() <= kIdleInputBytes && input_.capacity() > kIdleInputBytes)
+    input_.shrink_to_fit();
   co_return co_await answer(std::move(parsed.head), std::move(body));
 }
 
 asio::awaitable<bool> Connection::read_head(ParsedHead& parsed) {
   const ServerOptions& options = state_->options;
   HeadParser parser(options);
-  if (input_.empty() && input_.capacity() > kIdleInputBytes) input_.shrink_to_fit();
   const bool keep_alive = !std::exchange(first_request_, false);
   request_is_head_ = request_is_1_0_ = false;  // of errors before the head is known
   request_keep_alive_ = true;

@@ -181,10 +181,51 @@ class EndOfServe(unittest.TestCase):
             self.assertIn(str(server.port), taken.stderr.decode())
             server.stop()
         for flags, word in ((["--model", "/no/such/file"], "No such file"), (["--model", __file__], "GGUF"), (["--model", "/"], "directory"),
-                            (["--ctx", "1"], "--ctx"), (["--host", "no.such.host.invalid"], "no.such.host.invalid")):
+                            (["--ctx", "1"], "--ctx"), (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
+                            (["--tls-cert", "/no/cert"], "--tls-key is missing"), (["--tls-key", "/no/key"], "--tls-cert is missing"),
+                            (["--tls-cert", "/no/cert", "--tls-key", "/no/key"], "/no/cert: No such file"),
+                            (["--tls-cert", __file__, "--tls-key", __file__], "certificate (PEM)")):
             refused = run("serve", "--port", "0", "--api-key", "k", "--db", ":memory:", *flags)
             self.assertEqual(refused.returncode, 1, flags)
             self.assertIn(word, refused.stderr.decode())
+
+
+class Metrics(unittest.TestCase):
+    def ask(self, port, method, path):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request(method, path)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response, text
+
+    def test_what_the_admin_listener_tells(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with Serve("--api-key", "k", "--admin-port", str(port)) as server:
+            before = dict(line.split() for line in self.ask(port, "GET", "/metrics")[1].splitlines() if not line.startswith("#"))
+            self.assertEqual(server.chat("k"), 200)
+            for _ in range(200):  # the answer may be here before the engine has put everything away
+                response, text = self.ask(port, "GET", "/metrics")
+                if "\ntessera_sequences 0\n" in text and "\ntessera_requests_running 0\n" in text:
+                    break
+                time.sleep(0.01)
+            after = dict(line.split() for line in text.splitlines() if not line.startswith("#"))
+            self.assertEqual((response.status, response.headers["Content-Type"]), (200, "text/plain; version=0.0.4; charset=utf-8"))
+            self.assertEqual(before["tessera_generated_tokens_total"], "0")
+            self.assertGreater(int(after["tessera_generated_tokens_total"]), 0)
+            self.assertGreater(int(after["tessera_prompt_tokens_total"]), 0)
+            self.assertEqual((after["tessera_requests_running"], after["tessera_sequences"]), ("0", "0"))
+            for name in after:
+                self.assertIn(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}\n", text)
+            self.assertEqual(self.ask(port, "GET", "/v1/models")[0].status, 404)
+            refused = self.ask(port, "POST", "/metrics")[0]
+            self.assertEqual((refused.status, refused.headers["Allow"]), (405, "GET, HEAD"))
+            self.assertEqual(server.ask("GET", "/metrics")[0], 404)  # not on the public port
+            self.assertEqual(server.stop(), 0)
+        with self.assertRaises(OSError):
+            self.ask(port, "GET", "/metrics")
 
 
 class LostModel(unittest.TestCase):

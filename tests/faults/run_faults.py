@@ -228,8 +228,8 @@ class Run:
                         self.send_pending()
                     expect(hasattr(self, "do_" + verb), f"unknown verb '{verb}'")
                     getattr(self, "do_" + verb)(text)
-                except Mismatch as mismatch:
-                    raise Mismatch(f"line {number}: {mismatch}") from None
+                except (Mismatch, LookupError, TypeError, ValueError) as error:
+                    raise Mismatch(f"line {number}: {error if isinstance(error, Mismatch) else repr(error)}") from None
             self.send_pending()
         finally:
             for one in [self.connection and self.connection.socket, *self.crowd]:
