@@ -213,8 +213,10 @@ constexpr Field kTable[] = {
      .read = read_logprobs},
     {.path = "echo",
      .types = kBoolean,
+     .more = "unsupported_value",
      .absent = "`false`",
-     .note = "The prompt's text stands before the answer.",
+     .note = "The prompt's text stands before the answer. Not together with `logprobs`: those of a "
+             "prompt are not computed.",
      .read = read_echo},
     {.path = "stream", .types = kBoolean, .absent = "`false`", .read = read_stream},
     {.path = "stream_options",
