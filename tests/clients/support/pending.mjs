@@ -32,7 +32,9 @@ async function ask(server, feature) {
     return answer.status !== 404;
   }
   if (feature === "rate limit headers") return server.limited;
-  return (await server.answers(requests[feature])) !== null;
+  const answer = await server.answers(requests[feature]);
+  if (feature === "logprobs") return Boolean(answer?.choices[0].logprobs?.content?.length);
+  return answer !== null;
 }
 
 // Skips the test and says why, when the server lacks one of the features.

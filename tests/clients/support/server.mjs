@@ -209,9 +209,9 @@ class Server {
     return new Response(body, { status: response.status, headers: response.headers });
   }
 
-  // The answer to a request like this, or null when it is refused as not supported yet; anything else throws.
+  // Unchecked: the answer to a request like this, or null when it is refused as not supported yet; anything else throws.
   async answers(body) {
-    const answer = await this.fetch(`${this.baseURL}/chat/completions`, {
+    const answer = await fetch(`${this.baseURL}/chat/completions`, {
       method: "POST",
       headers: { Authorization: `Bearer ${KEY}`, "Content-Type": "application/json" },
       body: JSON.stringify({ model: MODEL, messages: [{ role: "user", content: "Hi" }], max_tokens: 8, ...body }),
