@@ -1,5 +1,5 @@
 // Tiers: what one account may do, as a small table. The product's values are the default; the
-// operator's file changes single cells (docs/accounts.md). Plain data.
+// operator's file changes single cells (docs/tiers.md). Plain data.
 #pragma once
 
 #include <cstdint>
