@@ -18,10 +18,10 @@ from run_cases import KEY, MODEL, Mismatch, expect
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DOCUMENT = ROOT / "docs" / "api.md"
 BEGIN, END = "<!-- tessera fields --markdown -->\n", "<!-- end -->\n"
-UNLIMITED = ["[tier.enterprise]", 'requests_per_minute = "unlimited"', 'burst_requests_per_minute = "unlimited"']  # more requests than a minute has
 PATHS = {"chat_completions": "/v1/chat/completions", "completions": "/v1/completions"}
 
 ABSENT = object()
+NO_RATE_LIMIT = ["[tier.enterprise]", 'requests_per_minute = "unlimited"', 'burst_requests_per_minute = "unlimited"']
 
 
 class Raw(float):
@@ -385,7 +385,7 @@ def run(binary, write):
     check_document(subprocess.run(print_fields + ["--markdown"], capture_output=True, check=True).stdout.decode(), write)
     if write:
         return 0
-    server = run_cases.Server(binary, [("ok", True)], [], UNLIMITED)
+    server = run_cases.Server(binary, [("ok", True)], [], NO_RATE_LIMIT)
     client = Client(server.port)
     try:
         status, _, raw = server.ask("GET", "/openapi.json", None, {})
