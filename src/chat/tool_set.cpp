@@ -5,13 +5,10 @@
 #include <optional>
 #include <utility>
 
+#include "base/schema_types.h"
+
 namespace tessera::chat {
 namespace {
-
-// Bounds what a schema made of references to itself costs, in subschemas looked at for one
-// argument.
-constexpr int kMaxSchemaVisits = 500;
-constexpr std::size_t kMaxTypes = 16;
 
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpaces = " \t\r\n";
@@ -26,93 +23,6 @@ bool equals_ignoring_case(std::string_view text, std::string_view lower) {
            return std::tolower(static_cast<unsigned char>(a)) == b;
          });
 }
-
-const json::Value* resolve_reference(std::string_view reference, const json::Value& root) {
-  if (!reference.starts_with('#')) return nullptr;
-  reference.remove_prefix(1);
-  const json::Value* value = &root;
-  while (value != nullptr && reference.starts_with('/')) {
-    reference.remove_prefix(1);
-    const std::size_t end = std::min(reference.find('/'), reference.size());
-    value = value->find(reference.substr(0, end));
-    reference.remove_prefix(end);
-  }
-  return value;
-}
-
-std::string_view schema_type_of(const json::Value& value) {
-  switch (value.type()) {
-    case json::Type::kNull:
-      return "null";
-    case json::Type::kBool:
-      return "boolean";
-    case json::Type::kNumber:
-      return value.as_int64() ? "integer" : "number";
-    case json::Type::kString:
-      return "string";
-    case json::Type::kArray:
-      return "array";
-    case json::Type::kObject:
-      return "object";
-  }
-  return "string";
-}
-
-// The types that a schema allows, in the order in which it names them.
-class TypeCollector {
- public:
-  explicit TypeCollector(const json::Value& root) : root_(root) {}
-
-  void visit(const json::Value& schema) {
-    if (fuel_ == 0) return;
-    --fuel_;
-    if (const json::Value* type = schema.find("type")) {
-      if (type->if_string()) add(*type->if_string());
-      if (type->if_array()) {
-        for (const json::Value& item : *type->if_array()) {
-          if (item.if_string()) add(*item.if_string());
-        }
-      }
-    } else if (const json::Value* constant = schema.find("const")) {
-      add(schema_type_of(*constant));
-    } else if (const json::Value* list = schema.find("enum"); list && list->if_array()) {
-      for (const json::Value& item : *list->if_array()) add(schema_type_of(item));
-    } else if (const json::Value* reference = schema.find("$ref");
-               reference && reference->if_string()) {
-      const json::Value* target = resolve_reference(*reference->if_string(), root_);
-      if (target != nullptr) visit(*target);
-    } else {
-      visit_combination(schema);
-    }
-  }
-
-  const std::vector<std::string_view>& types() const { return types_; }
-
- private:
-  void visit_combination(const json::Value& schema) {
-    bool combined = false;
-    for (const std::string_view keyword : {"anyOf", "oneOf", "allOf"}) {
-      const json::Value* list = schema.find(keyword);
-      if (list == nullptr || !list->if_array()) continue;
-      combined = true;
-      for (const json::Value& item : *list->if_array()) visit(item);
-    }
-    if (combined) return;
-    if (schema.find("properties")) add("object");
-    if (schema.find("items")) add("array");
-  }
-
-  void add(std::string_view type) {
-    if (std::find(types_.begin(), types_.end(), type) == types_.end() &&
-        types_.size() < kMaxTypes) {
-      types_.push_back(type);
-    }
-  }
-
-  const json::Value& root_;
-  std::vector<std::string_view> types_;
-  int fuel_ = kMaxSchemaVisits;
-};
 
 // JSON out of what Python's repr of lists and dicts looks like: single quotes, True, False, None.
 // The result still has to be parsed.
@@ -204,14 +114,7 @@ bool ToolSet::Tool::has_parameter(std::string_view name) const {
 }
 
 std::vector<std::string_view> ToolSet::Tool::types_of(std::string_view name) const {
-  const json::Value* schema = property(name);
-  if (schema == nullptr && parameters_ != nullptr) {
-    schema = parameters_->find("additionalProperties");
-  }
-  if (schema == nullptr) return {};
-  TypeCollector collector(*parameters_);
-  collector.visit(*schema);
-  return collector.types();
+  return parameter_types(parameters_, name);
 }
 
 bool ToolSet::Tool::is_text(std::string_view name) const {

@@ -1,7 +1,10 @@
 #include "grammar/compile.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "grammar/call_builder.h"
 #include "grammar/node_builder.h"
 #include "grammar/schema.h"
 #include "grammar/shaper.h"
@@ -48,6 +51,70 @@ Result<GrammarPtr, GrammarError> compile_json_object(bool thinking) {
   json::Object object;
   object.set("type", "object");
   return compile_schema(json::Value(std::move(object)), thinking);
+}
+
+namespace {
+
+GrammarError at(std::string prefix, GrammarError error) {
+  error.path = std::move(prefix) + error.path;
+  return error;
+}
+
+const json::Value& any_object() {
+  static const json::Value schema = [] {
+    json::Object object;
+    object.set("type", "object");
+    return json::Value(std::move(object));
+  }();
+  return schema;
+}
+
+}  // namespace
+
+Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
+                                               const json::Value* json_schema, bool thinking,
+                                               const CompileLimits& limits) {
+  Budget budget(limits);
+  auto grammar = std::make_shared<Grammar>();
+  Plan& plan = grammar->plan;
+  if (json_schema != nullptr && !rules.required) {
+    auto root = build_schema(*grammar, *json_schema, budget);
+    if (!root) return Unexpected{at("/response_format", std::move(root).error())};
+    plan.json = *root;
+  }
+  std::vector<NodeId> roots;
+  for (std::size_t i = 0; i < rules.functions.size(); ++i) {
+    const json::Value* parameters = rules.functions[i]->find("parameters");
+    const bool none = parameters == nullptr || parameters->is_null();
+    auto root = build_schema(*grammar, none ? any_object() : *parameters, budget);
+    if (!root) {
+      return Unexpected{
+          at("/tools/" + std::to_string(i) + "/function/parameters", std::move(root).error())};
+    }
+    roots.push_back(*root);
+  }
+  TRY(finish(*grammar, budget));
+  if (plan.json != kNone && grammar->nodes[plan.json].height == kNone) {
+    return fail(GrammarErrorCode::kInvalidSchema, "no value satisfies the schema",
+                "/response_format");
+  }
+  CallBuilder calls(*grammar, budget);
+  for (std::size_t i = 0; i < rules.functions.size(); ++i) {
+    const json::Value* name = rules.functions[i]->find("name");
+    const json::Value* parameters = rules.functions[i]->find("parameters");
+    CHECK(name != nullptr && name->if_string() != nullptr);
+    auto added = calls.add(*name->if_string(), parameters, roots[i]);
+    if (!added) {
+      return Unexpected{
+          at("/tools/" + std::to_string(i) + "/function/parameters", std::move(added).error())};
+    }
+  }
+  plan.thinking = thinking;
+  plan.calls = !rules.functions.empty();
+  plan.free_text = !rules.required && json_schema == nullptr;
+  plan.may_end = plan.free_text;
+  plan.parallel_calls = rules.parallel;
+  return GrammarPtr(std::move(grammar));
 }
 
 }  // namespace tessera::grammar

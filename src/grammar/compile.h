@@ -3,8 +3,7 @@
 // some milliseconds.
 #pragma once
 
-#include <span>
-#include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "grammar/error.h"
@@ -12,10 +11,24 @@
 
 namespace tessera::grammar {
 
+// The tools that may be called, and when.
+struct ToolRules {
+  std::vector<const json::Value*> functions;  // {"name": …, "parameters": …} as the API has them
+  bool required = false;  // there is a call; otherwise free text, or the JSON text, will do
+  bool parallel = true;   // several calls may follow each other
+};
+
 // One JSON text, and nothing around it.
 Result<GrammarPtr, GrammarError> compile_schema(const json::Value& schema, bool thinking = false,
                                                 const CompileLimits& limits = {});
 // Any JSON object.
 Result<GrammarPtr, GrammarError> compile_json_object(bool thinking = false);
+// Free text with calls, or calls alone; with `json_schema`, calls or one JSON text instead of free
+// text. The error's path begins with "/tools/INDEX" (the index into `functions`) or
+// "/response_format".
+Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
+                                               const json::Value* json_schema = nullptr,
+                                               bool thinking = false,
+                                               const CompileLimits& limits = {});
 
 }  // namespace tessera::grammar

@@ -130,7 +130,6 @@ struct CallAlt {
     NodeId node = kNone;             // JSON; kNone: it has no value that is written as JSON
     std::vector<std::uint32_t> raw;  // strings that are written as they are
   };
-  std::string name;
   std::vector<Parameter> parameters;
   KeyTrie trie;  // "<parameter=KEY>\n" by index, and "</function>\n" behind the last index
   std::vector<std::uint32_t> last_from;
@@ -155,7 +154,8 @@ struct Grammar {
   std::vector<ObjectAlt> objects;
   std::vector<LiteralNode> literals;
   std::vector<CallAlt> calls;
-  KeyTrie call_names;  // "NAME>\n" by index
+  std::vector<std::vector<std::uint32_t>> tools;  // the calls that each can be
+  KeyTrie call_names;                             // "NAME>\n" by tool
   Plan plan;
   std::size_t bytes() const;
 };

@@ -168,12 +168,15 @@ void Stepper::step_tool_name(Thread thread, std::uint8_t byte) {
   if (thread.state == kNone) return;
   const std::uint32_t tool = g_.call_names.node(thread.state).key;
   if (tool == kNone) return emit(thread);
-  Frame call;
-  call.kind = FrameKind::kCall;
-  call.alt = tool;
-  thread = Thread();
-  thread.top = push(call);
-  begin_tag(thread);
+  for (const std::uint32_t alt : g_.tools[tool]) {
+    Frame call;
+    call.kind = FrameKind::kCall;
+    call.depth = 1;  // the object of all parameters
+    call.alt = alt;
+    thread = Thread();
+    thread.top = push(call);
+    begin_tag(thread);
+  }
 }
 
 void Stepper::begin_tag(Thread thread) {

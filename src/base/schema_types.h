@@ -1,0 +1,16 @@
+// Which JSON types a parameter of a tool can have, in the order in which its schema names them.
+// What turns a parameter's text into JSON and what constrains that text have to agree on it.
+// Bounded work for any schema; any thread.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+
+namespace tessera {
+
+// `parameters` is the tool's schema, or null. Empty when it says nothing of this name.
+std::vector<std::string_view> parameter_types(const json::Value* parameters, std::string_view name);
+
+}  // namespace tessera

@@ -1,0 +1,167 @@
+#include "grammar/call_builder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/schema_types.h"
+#include "grammar/regex.h"
+
+namespace tessera::grammar {
+namespace {
+
+constexpr std::size_t kMaxNameBytes = 256;  // what the reader of calls looks at
+
+std::vector<std::uint32_t> bytes_of(std::string_view text) {
+  std::vector<std::uint32_t> out;
+  for (const char c : text) out.push_back(static_cast<std::uint8_t>(c));
+  return out;
+}
+
+bool has(const std::vector<std::string_view>& types, std::string_view type) {
+  return std::find(types.begin(), types.end(), type) != types.end();
+}
+
+// What is read as a value of the type rather than as text; more than that does no harm.
+std::string_view reads_as(std::string_view type) {
+  if (type == "null") return "^\\s*(null|None)\\s*$";
+  if (type == "boolean") return "^\\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\\s*$";
+  if (type == "array") return "^\\s*\\[";
+  if (type == "object") return "^\\s*\\{";
+  return "^\\s*-?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?\\s*$";
+}
+
+Unexpected<GrammarError> too_complex() {
+  return fail(GrammarErrorCode::kSchemaTooComplex, "the tools are too complex");
+}
+
+}  // namespace
+
+LanguagePtr CallBuilder::raw_language(const std::vector<std::string_view>& types) {
+  const auto found = raw_languages_.find(types);
+  if (found != raw_languages_.end()) return found->second;
+  std::vector<std::string_view> patterns{"(^|\\n)(</parameter>|</function>|<parameter=)"};
+  for (const std::string_view type : types) patterns.push_back(reads_as(type));
+  LanguagePtr language = Language::any();
+  for (const std::string_view pattern : patterns) {
+    const auto taken = compile_regex(pattern, budget_);
+    if (!taken) return nullptr;
+    const LanguagePtr rest = Language::complement(**taken, budget_);
+    if (rest == nullptr) return nullptr;
+    language = Language::intersection(*language, *rest, budget_);
+    if (language == nullptr) return nullptr;
+  }
+  raw_languages_.emplace(types, language);
+  return language;
+}
+
+Result<CallAlt::Parameter, GrammarError> CallBuilder::parameter(
+    const std::vector<std::string_view>& types, NodeId id) {
+  // The types that are tried on a text before it is taken for a string.
+  std::vector<std::string_view> read;
+  for (const std::string_view type : types) {
+    if (type == "string") break;
+    read.push_back(type);
+  }
+  if (has(types, "null") && !has(read, "null")) read.emplace_back("null");
+  CallAlt::Parameter out;
+  Node json;
+  const std::vector<AltId> alts = grammar_.nodes[id].alts;
+  for (const AltId alt_id : alts) {
+    const Alt alt = grammar_.alts[alt_id];
+    if (alt.kind == Alt::Kind::kString) {
+      StringAlt string = grammar_.strings[alt.index];
+      LanguagePtr language = raw_language(read);
+      if (language != nullptr && string.min > 0) {
+        const LanguagePtr length = Language::of_length(string.min, kUnbounded, budget_);
+        language =
+            length == nullptr ? nullptr : Language::intersection(*language, *length, budget_);
+      }
+      if (language != nullptr)
+        language = Language::intersection(*language, *string.language, budget_);
+      if (language == nullptr) return too_complex();
+      if (language->empty() || language->shortest(language->start()) > string.max) continue;
+      string.language = std::move(language);
+      string.min = 0;
+      out.raw.push_back(static_cast<std::uint32_t>(grammar_.strings.size()));
+      grammar_.strings.push_back(std::move(string));
+      continue;
+    }
+    const bool number = has(read, "number") || has(read, "integer");
+    const bool kept =
+        (alt.kind == Alt::Kind::kArray && has(read, "array")) ||
+        (alt.kind == Alt::Kind::kObject && has(read, "object")) ||
+        (alt.kind == Alt::Kind::kNumber && number) ||
+        (alt.kind == Alt::Kind::kLiteral && (number || has(read, "null") || has(read, "boolean")));
+    if (!kept) continue;
+    json.alts.push_back(alt_id);
+    json.height = std::min(json.height, alt.height);
+  }
+  if (!json.alts.empty()) {
+    out.node = static_cast<NodeId>(grammar_.nodes.size());
+    grammar_.nodes.push_back(std::move(json));
+  }
+  return out;
+}
+
+Result<CallAlt, GrammarError> CallBuilder::build(const json::Value* schema,
+                                                 const ObjectAlt& object) {
+  CallAlt call;
+  std::vector<bool> required;
+  for (std::size_t i = 0; i < object.keys.size(); ++i) {
+    const std::string& name = object.names[i];
+    const ObjectAlt::Key& key = object.keys[i];
+    if (key.node == kNone) continue;
+    if (name.empty() || name.size() > kMaxNameBytes ||
+        name.find_first_of(">\n") != std::string::npos) {
+      return fail(GrammarErrorCode::kUnsupportedSchema,
+                  "a parameter's name cannot be written in a call");
+    }
+    TRY_ASSIGN(CallAlt::Parameter made, parameter(parameter_types(schema, name), key.node));
+    if (made.node == kNone && made.raw.empty()) {
+      if (!key.required) continue;
+      return fail(GrammarErrorCode::kUnsupportedSchema,
+                  "a required parameter has no value that can be written in a call");
+    }
+    const auto index = static_cast<std::uint32_t>(call.parameters.size());
+    call.trie.add(bytes_of("<parameter=" + name + ">\n"), index, false);
+    call.parameters.push_back(std::move(made));
+    required.push_back(key.required);
+    if (!budget_.take(name.size() * 80 + 1000)) return too_complex();
+  }
+  const auto count = static_cast<std::uint32_t>(call.parameters.size());
+  const auto needed =
+      static_cast<std::uint32_t>(std::count(required.begin(), required.end(), true));
+  if (object.min > needed || object.max < count) {
+    return fail(GrammarErrorCode::kUnsupportedSchema,
+                "minProperties and maxProperties of a tool's parameters cannot be enforced");
+  }
+  call.trie.add(bytes_of("</function>\n"), count, false);
+  call.last_from.assign(count + 1, count);
+  for (std::uint32_t i = count; i-- > 0;) {
+    call.last_from[i] = required[i] ? i : call.last_from[i + 1];
+  }
+  return call;
+}
+
+Result<void, GrammarError> CallBuilder::add(const std::string& name, const json::Value* schema,
+                                            NodeId root) {
+  std::vector<std::uint32_t> group;
+  const std::vector<AltId> alts = grammar_.nodes[root].alts;
+  for (const AltId id : alts) {
+    const Alt alt = grammar_.alts[id];
+    if (alt.kind != Alt::Kind::kObject) continue;
+    const ObjectAlt object = grammar_.objects[alt.index];
+    TRY_ASSIGN(CallAlt call, build(schema, object));
+    group.push_back(static_cast<std::uint32_t>(grammar_.calls.size()));
+    grammar_.calls.push_back(std::move(call));
+  }
+  if (group.empty()) {
+    return fail(GrammarErrorCode::kInvalidSchema, "no object satisfies the parameters");
+  }
+  grammar_.call_names.add(bytes_of(name + ">\n"), static_cast<std::uint32_t>(grammar_.tools.size()),
+                          false);
+  grammar_.tools.push_back(std::move(group));
+  return {};
+}
+
+}  // namespace tessera::grammar

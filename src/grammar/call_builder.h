@@ -1,0 +1,42 @@
+// Tools to the part of a grammar that writes calls:
+//
+//   <tool_call>\n<function=NAME>\n(<parameter=KEY>\nVALUE\n</parameter>\n)*</function>\n</tool_call>
+//
+// Parameters come in the order of the schema. A value that is a string is written as it is, all
+// others as JSON; which is which follows base/schema_types.h, as the reader of calls does
+// (chat/tool_set.h), so that what it makes of the text is what the schema allows. One thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "grammar/error.h"
+#include "grammar/grammar.h"
+
+namespace tessera::grammar {
+
+class CallBuilder {
+ public:
+  CallBuilder(Grammar& grammar, Budget& budget) : grammar_(grammar), budget_(budget) {}
+
+  // A function whose parameters are `root`, after prune(). `schema` may be null. Errors have no
+  // path.
+  Result<void, GrammarError> add(const std::string& name, const json::Value* schema, NodeId root);
+
+ private:
+  Result<CallAlt, GrammarError> build(const json::Value* schema, const ObjectAlt& object);
+  Result<CallAlt::Parameter, GrammarError> parameter(const std::vector<std::string_view>& types,
+                                                     NodeId node);
+  // Texts that stand for themselves: no line of theirs begins like a tag, and they are not read as
+  // one of these types.
+  LanguagePtr raw_language(const std::vector<std::string_view>& types);
+
+  Grammar& grammar_;
+  Budget& budget_;
+  std::map<std::vector<std::string_view>, LanguagePtr> raw_languages_;
+};
+
+}  // namespace tessera::grammar
