@@ -31,6 +31,17 @@ Result<void, GrammarError> finish(Grammar& grammar, Budget& budget) {
   return {};
 }
 
+Result<void, GrammarError> check_root(const Grammar& grammar, NodeId root) {
+  const std::uint32_t height = grammar.nodes[root].height;
+  if (height == kNone) {
+    return fail(GrammarErrorCode::kInvalidSchema, "no value satisfies the schema");
+  }
+  if (height > kMaxNesting) {
+    return fail(GrammarErrorCode::kSchemaTooComplex, "every value nests deeper than 64 levels");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<GrammarPtr, GrammarError> compile_schema(const json::Value& schema, bool thinking,
@@ -39,9 +50,7 @@ Result<GrammarPtr, GrammarError> compile_schema(const json::Value& schema, bool 
   auto grammar = std::make_shared<Grammar>();
   TRY_ASSIGN(const NodeId root, build_schema(*grammar, schema, budget));
   TRY(finish(*grammar, budget));
-  if (grammar->nodes[root].height == kNone) {
-    return fail(GrammarErrorCode::kInvalidSchema, "no value satisfies the schema");
-  }
+  TRY(check_root(*grammar, root));
   grammar->plan.thinking = thinking;
   grammar->plan.json = root;
   return GrammarPtr(std::move(grammar));
@@ -94,9 +103,9 @@ Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
     roots.push_back(*root);
   }
   TRY(finish(*grammar, budget));
-  if (plan.json != kNone && grammar->nodes[plan.json].height == kNone) {
-    return fail(GrammarErrorCode::kInvalidSchema, "no value satisfies the schema",
-                "/response_format");
+  if (plan.json != kNone) {
+    auto root = check_root(*grammar, plan.json);
+    if (!root) return Unexpected{at("/response_format", std::move(root).error())};
   }
   CallBuilder calls(*grammar, budget);
   for (std::size_t i = 0; i < rules.functions.size(); ++i) {

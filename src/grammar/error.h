@@ -31,7 +31,7 @@ inline Unexpected<GrammarError> fail(GrammarErrorCode code, std::string message,
 // Steps are counted, never timed: the same schema is refused on every machine. One step is some
 // nanoseconds.
 struct CompileLimits {
-  std::int64_t steps = 8'000'000;
+  std::int64_t steps = 5'000'000;
   std::int64_t bytes = 32 << 20;
 };
 

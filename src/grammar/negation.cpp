@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "grammar/formats.h"
 #include "grammar/shaper.h"
 
 namespace tessera::grammar {
@@ -168,13 +167,9 @@ Shaper::Step Shaper::negate_strings(const json::Value& schema, Shapes& out) {
     longer.string.min = *max + 1;
     out.push_back(std::move(longer));
   }
-  for (const std::string_view keyword : {"pattern", "format"}) {
-    const json::Value* value = schema.find(keyword);
-    if (value == nullptr) continue;
-    std::optional<std::string> text = *value->if_string();
-    if (keyword == "format") text = format_pattern(*text);
-    if (!text) continue;
-    TRY_ASSIGN(const LanguagePtr language, pattern(*text, *value));
+  // `format` may be no more than an annotation to whoever checks: its denial promises nothing.
+  if (const json::Value* text = schema.find("pattern")) {
+    TRY_ASSIGN(const LanguagePtr language, pattern(*text->if_string(), *text));
     Shape other = of_type(kStringBit);
     other.string.language = Language::complement(*language, budget_);
     if (other.string.language == nullptr) return too_complex();

@@ -47,6 +47,7 @@ NodeBuilder::Step NodeBuilder::finish() {
   while (!open_.empty()) {
     const auto [id, terms] = std::move(open_.back());
     open_.pop_back();
+    shaper_.budget().spend(60);
     TRY(build(id, terms));
     if (shaper_.budget().exhausted()) return too_complex();
   }
@@ -59,7 +60,7 @@ NodeBuilder::Step NodeBuilder::build(NodeId id, const std::vector<Term>& terms) 
   std::vector<std::string_view> texts;
   std::vector<std::string> scalars;
   for (const Shape& shape : shapes) {
-    if (!shaper_.budget().spend(20)) return too_complex();
+    if (!shaper_.budget().spend(60)) return too_complex();
     if (shape.has_values) {
       TRY(add_values(id, shape, texts, scalars));
       continue;
@@ -422,6 +423,9 @@ void prune(Grammar& grammar, Budget& budget) {
       if (!budget.spend(2 + node.alts.size() * 8)) return;
       for (const AltId id : node.alts) {
         Alt& alt = grammar.alts[id];
+        if (alt.kind == Alt::Kind::kObject) {
+          budget.spend(grammar.objects[alt.index].keys.size());
+        }
         const std::uint32_t height = alt_height(grammar, alt);
         if (height >= alt.height) continue;
         alt.height = height;
@@ -434,29 +438,29 @@ void prune(Grammar& grammar, Budget& budget) {
   }
   for (Node& node : grammar.nodes) {
     std::erase_if(node.alts, [&](AltId id) { return grammar.alts[id].height > kMaxNesting; });
-    if (node.alts.empty()) node.height = kNone;
   }
   for (ArrayAlt& array : grammar.arrays) {
     for (std::size_t i = 0; i < array.prefix.size(); ++i) {
-      if (height_of(grammar, array.prefix[i]) != kNone) continue;
+      if (height_of(grammar, array.prefix[i]) <= kMaxNesting) continue;
       array.max = std::min(array.max, static_cast<std::uint32_t>(i));
     }
-    if (height_of(grammar, array.rest) == kNone) {
+    if (height_of(grammar, array.rest) > kMaxNesting) {
       array.rest = kNone;
       array.max = std::min(array.max, static_cast<std::uint32_t>(array.prefix.size()));
     }
     for (std::uint32_t i = 0; i < array.found_prefix.size(); ++i) {
-      if (height_of(grammar, array.found_prefix[i]) != kNone) array.found_until = i + 1;
+      if (height_of(grammar, array.found_prefix[i]) <= kMaxNesting) array.found_until = i + 1;
     }
-    if (height_of(grammar, array.found_rest) != kNone) array.found_until = kUnbounded;
+    if (height_of(grammar, array.found_rest) <= kMaxNesting) array.found_until = kUnbounded;
     array.found_until = std::min(array.found_until, array.max);
   }
   for (ObjectAlt& object : grammar.objects) {
     for (auto& key : object.keys) {
-      if (height_of(grammar, key.node) == kNone) key.node = kNone;
+      if (height_of(grammar, key.node) > kMaxNesting) key.node = kNone;
     }
-    std::erase_if(object.regions,
-                  [&](const auto& region) { return height_of(grammar, region.node) == kNone; });
+    std::erase_if(object.regions, [&](const auto& region) {
+      return height_of(grammar, region.node) > kMaxNesting;
+    });
     for (std::uint32_t i = 0; i < object.keys.size(); ++i) {
       object.trie.add(code_points(object.names[i]), i, object.keys[i].node == kNone);
     }

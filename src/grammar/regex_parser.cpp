@@ -126,7 +126,7 @@ class Parser {
       TRY_ASSIGN(CharSet set, parse_escape(false));
       return set_node(std::move(set));
     }
-    if (c == '*' || c == '+' || c == '?') return invalid("nothing to repeat");
+    if (at_repeat()) return invalid("nothing to repeat");
     const std::uint32_t code_point = next_code_point(text_, at_);
     return set_node(CharSet{{code_point, code_point}});
   }
@@ -277,6 +277,17 @@ class Parser {
     return CharSet{{c, c}};
   }
 
+  // A repeat stands here: *, +, ? or {1}, {1,} and {1,2}. Other braces stand for themselves.
+  bool at_repeat() {
+    if (peek() == '*' || peek() == '+' || peek() == '?') return true;
+    const std::size_t before = at_;
+    bool braces = eat("{") && number();
+    if (braces && eat(",")) number();
+    braces = braces && eat("}");
+    at_ = before;
+    return braces;
+  }
+
   std::optional<std::uint32_t> number() {
     const std::size_t begin = at_;
     std::uint32_t value = 0;
@@ -303,7 +314,7 @@ class Parser {
       if (eat(",")) max = peek() == '}' ? kUnbounded : number();
       if (!min || !max || !eat("}")) {  // a brace that stands for itself, as without the u flag
         at_ = before;
-        return node.kind == Kind::kSet || !at_end() ? literal_brace(std::move(node)) : Parsed(node);
+        return node;
       }
       if (*min > kMaxRepeat || (*max > kMaxRepeat && *max != kUnbounded)) {
         return fail(GrammarErrorCode::kSchemaTooComplex, "pattern repeats too often");
@@ -316,18 +327,9 @@ class Parser {
     }
     if (assertion) return invalid("an assertion cannot be repeated");
     eat("?");  // lazy: the same language
-    if (peek() == '*' || peek() == '+' || peek() == '?') return invalid("nothing to repeat");
+    if (at_repeat()) return invalid("nothing to repeat");
     repeat.children.push_back(std::move(node));
     return repeat;
-  }
-
-  Parsed literal_brace(RegexNode node) {
-    ++at_;
-    RegexNode sequence;
-    sequence.kind = Kind::kSequence;
-    sequence.children.push_back(std::move(node));
-    sequence.children.push_back(set_node(CharSet{{'{', '{'}}));
-    return sequence;
   }
 
   std::string_view text_;

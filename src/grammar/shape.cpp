@@ -80,7 +80,8 @@ bool admits(const NumberRule& rule, const json::Number& number) {
 
 Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   Shape out;
-  budget.spend(a.weight() + b.weight());
+  budget.spend(a.weight() + b.weight() + a.object.required.size() * b.object.required.size() / 4 +
+               a.object.forbidden.size() * b.object.required.size() / 4);
   out.types = a.types & b.types;
   if (out.types == 0) return out;
   out.has_values = a.has_values || b.has_values;

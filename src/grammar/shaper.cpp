@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kMaxExpansionDepth = 200;
 constexpr std::size_t kMaxShapes = 4096;
+// A longer chain of references is a circle, or as good as one.
+constexpr std::size_t kMaxReferences = 100'000;
 
 // Assertions that we cannot enforce. Keywords that nobody knows are annotations, as the
 // specification says.
@@ -56,6 +58,7 @@ Result<std::optional<std::uint32_t>, GrammarError> read_count(const SchemaDocume
 }
 
 Shaper::Answer Shaper::shapes(Term term) {
+  TRY_ASSIGN(term.schema, follow(term.schema));
   const auto found = known_.find(term);
   if (found != known_.end()) return found->second;
   if (depth_ > kMaxExpansionDepth || !budget_.spend(20)) return too_complex();
@@ -73,6 +76,18 @@ Shaper::Answer Shaper::shapes(Term term) {
   if (open_.empty()) met_open_ = false;
   if (!met_open_) known_.emplace(term, shapes);
   return shapes;
+}
+
+Result<const json::Value*, GrammarError> Shaper::follow(const json::Value* schema) {
+  const json::Value* reference = schema->find("$ref");
+  for (std::size_t steps = 0; reference != nullptr; ++steps) {
+    const bool alone = document_.ref_stands_alone() || schema->if_object()->size() == 1;
+    if (!alone || reference->if_string() == nullptr || steps > kMaxReferences) break;
+    if (!budget_.spend(10)) return too_complex();
+    TRY_ASSIGN(schema, document_.resolve(*reference->if_string(), *reference));
+    reference = schema->find("$ref");
+  }
+  return schema;
 }
 
 Result<Shapes, GrammarError> Shaper::shapes(const std::vector<Term>& terms) {

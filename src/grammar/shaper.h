@@ -52,6 +52,8 @@ class Shaper {
  private:
   using Step = Result<void, GrammarError>;
 
+  // What a chain of plain references leads to.
+  Result<const json::Value*, GrammarError> follow(const json::Value* schema);
   Result<Shapes, GrammarError> expand(const json::Value& schema);
   Step check_keywords(const json::Object& schema, const json::Value& at);
   Step read_types(const json::Value& schema, Shape& shape);
