@@ -114,6 +114,34 @@ test("thinking mode splits the reasoning off", async () => {
   assert.ok(!("reasoning_content" in direct.choices[0].message));
 });
 
+test("a thinking budget is kept, and the answer still comes; none at all is direct mode", async (t) => {
+  const thoughts = "One thing leads to another, and that to a third. ".repeat(10);
+  const fake = await servers.extra(t, { says: [`${thoughts}</think>\n\nThe answer is 4.`] });
+  const thinking = (thinking_budget) => ask("2 + 2?", { temperature: 0, max_tokens: 1000, chat_template_kwargs: { enable_thinking: true }, thinking_budget });
+  const free = await open(fake).chat.completions.create(thinking(null));
+  const spent = free.usage.completion_tokens_details.reasoning_tokens;
+  assert.ok(spent > 50);
+  for (const budget of [1, 20, spent - 1, spent]) {
+    const { usage, choices } = await open(fake).chat.completions.create({ ...thinking(budget), max_tokens: budget + 50 });
+    const reasoning = usage.completion_tokens_details.reasoning_tokens;
+    assert.ok(reasoning > 0 && reasoning <= budget, `${reasoning} of ${budget}`);
+    assert.ok(choices[0].message.content.length > 0);
+  }
+  // A script gives every prompt the same: the demo model tells whether the two prompts are one.
+  const none = (await client.chat.completions.create(thinking(0))).choices[0].message;
+  const direct = (await client.chat.completions.create(ask("2 + 2?", { temperature: 0, max_tokens: 1000 }))).choices[0].message;
+  assert.equal(none.content, direct.content);
+  assert.ok(!none.reasoning_content);
+});
+
+test("continue_final_message goes on with the assistant's words", async () => {
+  const messages = [{ role: "user", content: "What is the capital of France?" }, { role: "assistant", content: "The capital of France is" }];
+  const body = { ...example, messages, temperature: 0 };
+  const { message } = (await client.chat.completions.create({ ...body, continue_final_message: true })).choices[0];
+  assert.ok(message.content.length > 0);
+  assert.doesNotMatch(message.content, /^The capital of France is/);
+});
+
 test("reasoning_effort has no effect, whatever it says", async () => {
   const plain = (await client.chat.completions.create(example)).choices[0].message;
   for (const reasoning_effort of ["none", "high", "whatever", null]) {

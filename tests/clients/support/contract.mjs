@@ -56,7 +56,8 @@ function choiceErrors(choice, request) {
   return wrong;
 }
 
-const isThinking = (request) => request.chat_template_kwargs?.enable_thinking === true;
+// A budget of no tokens is direct mode.
+const isThinking = (request) => request.chat_template_kwargs?.enable_thinking === true && request.thinking_budget !== 0;
 
 // Entries belong to the content alone, and their bytes cover it.
 function logprobErrors(choice, request) {
