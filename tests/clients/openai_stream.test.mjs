@@ -89,6 +89,7 @@ test("include_obfuscation pads the deltas and changes nothing else", async () =>
   const plain = joined(await chunksOf(client, ask("Hi")));
   const padded = await chunksOf(client, ask("Hi", { stream_options: { include_obfuscation: true } }));
   assert.deepEqual(joined(padded), plain);
+  for (const chunk of padded.filter(({ choices }) => choices[0]?.delta.content)) assert.equal(typeof chunk.obfuscation, "string");
 });
 
 // ---------------------------------------------------------------- the accumulator's rules

@@ -5,7 +5,6 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import { pending } from "./support/pending.mjs";
 import { KEY, MODEL } from "./support/server.mjs";
 import { useServers } from "./support/suite.mjs";
 
@@ -61,7 +60,6 @@ function checkStructure(body, answer) {
 
 async function send(t, { headers, body }) {
   const server = await serverFor(t, body);
-  if (body.logprobs && (await pending(t, server, "logprobs"))) return;
   const response = await server.fetch(`${server.baseURL}/chat/completions`, {
     method: "POST",
     headers: withKey(headers),

@@ -1,7 +1,5 @@
 // Parts of the contract that a server may not have yet. The server itself is asked, never a version: a test of such a
 // part is skipped with a clear line while the server refuses it by name, and fails on any other answer.
-import { hasFlag, KEY } from "./server.mjs";
-
 const object = { type: "object", properties: { a: { type: "boolean" } }, required: ["a"], additionalProperties: false };
 const f = { type: "function", function: { name: "f", parameters: object } };
 const requests = {
@@ -9,7 +7,6 @@ const requests = {
   "json_object": { response_format: { type: "json_object" } },
   "tool_choice required": { tools: [f], tool_choice: "required" },
   "named tool_choice": { tools: [f], tool_choice: { type: "function", function: { name: "f" } } },
-  "logprobs": { logprobs: true, top_logprobs: 1 },
 };
 
 const known = new WeakMap();
@@ -22,19 +19,7 @@ export async function has(server, feature) {
 }
 
 async function ask(server, feature) {
-  if (feature.startsWith("--")) return hasFlag(feature);
-  if (feature.startsWith("POST ")) {
-    const answer = await server.fetch(server.origin + feature.slice("POST ".length), {
-      method: "POST",
-      headers: { Authorization: `Bearer ${KEY}`, "Content-Type": "application/json" },
-      body: "{}",
-    });
-    return answer.status !== 404;
-  }
-  if (feature === "rate limit headers") return server.limited;
-  const answer = await server.answers(requests[feature]);
-  if (feature === "logprobs") return Boolean(answer?.choices[0].logprobs?.content?.length);
-  return answer !== null;
+  return (await server.answers(requests[feature])) !== null;
 }
 
 // Skips the test and says why, when the server lacks one of the features.
