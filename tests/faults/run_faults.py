@@ -398,9 +398,7 @@ class Run:
         self.do_closed("")
 
 
-def run_case(server, canary, case):
-    with canary.turn:
-        before = server.state()
+def run_case(server, canary, case, start):
     if case["times"] == 1:
         exchanges = Run(server, case).go()
     else:
@@ -408,8 +406,7 @@ def run_case(server, canary, case):
             runs = [pool.submit(Run(server, case).go) for _ in range(case["times"])]
             exchanges = sum(run.result() for run in runs)
     canary.check()
-    with canary.turn:
-        server.settle(before)
+    server.settle(canary, start)
     canary.check()
     return exchanges
 
@@ -420,11 +417,12 @@ def run_file(binary, script, path, verbose):
     exchanges = failed = 0
     try:
         canary = Canary(server, "--idle-timeout" in setup["flags"])
+        start_state = server.settle(canary)
         memory = server.status_line("RssAnon") * 1024
         for case in cases:
             start = time.monotonic()
             try:
-                exchanges += run_case(server, canary, case)
+                exchanges += run_case(server, canary, case, start_state)
             except (Mismatch, OSError) as error:
                 failed += 1
                 print(f"FAILED {path.name}:{case['line']} {case['id']} {case['title']}: {error}", flush=True)

@@ -102,10 +102,17 @@ class Server:
                 "start": metrics["process_start_time_seconds"], "connections": metrics["tessera_http_connections"],
                 **{name: metrics[name] for name in SETTLED_METRICS}}
 
-    def settle(self, before):
+    def settle(self, canary, start=None):
+        """Waits until nothing is under way, and all is as it was at the start; → that state. The canary pauses for each look only,
+        so that its connection does not become too idle."""
         deadline = time.monotonic() + PATIENCE_S
-        while (now := self.state()) != before:
-            expect(time.monotonic() < deadline, f"not back to where it was: before {before}, now {now}")
+        while True:
+            with canary.turn:
+                now = self.state()
+            if now == start or (start is None and not any(now[name] for name in SETTLED_METRICS)):
+                return now
+            expect(time.monotonic() < deadline, f"not back to where it was: at the start {start}, now {now}")
+            canary.check()
             time.sleep(0.02)
 
     def stop(self):
