@@ -1,9 +1,14 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <poll.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <climits>
 #include <memory>
+#include <mutex>
 
 #include "base/json.h"
 
@@ -27,11 +32,51 @@ class JsonFormatter final : public spdlog::formatter {
   std::unique_ptr<formatter> clone() const override { return std::make_unique<JsonFormatter>(); }
 };
 
+// Standard error, but never waiting for it: a pipe that nobody reads must not stop the server. What
+// does not fit is dropped and counted.
+class PatientSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    if (!is_writable()) {
+      ++dropped_;
+      return;
+    }
+    if (dropped_ > 0) {
+      const std::string text = fmt::format("{} log lines were dropped: nobody read them", dropped_);
+      dropped_ = 0;
+      write({message.time, {}, message.logger_name, spdlog::level::warn, text});
+      if (!is_writable()) {
+        ++dropped_;
+        return;
+      }
+    }
+    write(message);
+  }
+  void flush_() override {}
+
+ private:
+  // A pipe is writable when PIPE_BUF bytes fit (POSIX).
+  static bool is_writable() {
+    pollfd target{STDERR_FILENO, POLLOUT, 0};
+    return ::poll(&target, 1, 0) == 1 && (target.revents & POLLOUT) != 0;
+  }
+  void write(const spdlog::details::log_msg& message) {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (line.size() > PIPE_BUF) {
+      line.resize(PIPE_BUF);
+      line[PIPE_BUF - 1] = '\n';
+    }
+    (void)!::write(STDERR_FILENO, line.data(), line.size());
+  }
+
+  std::uint64_t dropped_ = 0;
+};
+
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
-    auto created = spdlog::stderr_logger_mt("tessera");
-    created->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
-    created->flush_on(spdlog::level::info);
+    auto created = std::make_shared<spdlog::logger>("tessera", std::make_shared<PatientSink>());
+    created->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
     return created;
   }();
   return *instance;
