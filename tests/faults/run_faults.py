@@ -21,6 +21,7 @@ from server import CANARY_KEY, KEY, MODEL, PATIENCE_S, Canary, Mismatch, Server,
 HERE = pathlib.Path(__file__).resolve().parent
 # No path, address or key of ours in a message to a client.
 OURS_ALONE = re.compile(r"/(home|root|tmp|usr|var|etc|proc)\b|\.cpp|0x[0-9a-f]{6}|" + KEY + "|" + CANARY_KEY)
+CANARY_ACCOUNT = "operator-2"  # of the second --api-key
 MAX_GROWTH_BYTES = 96 << 20  # of anonymous memory over a file's cases: two bodies of the largest size and their trees
 
 
@@ -411,6 +412,15 @@ def run_case(server, canary, case, start):
     return exchanges
 
 
+def check_usage(server, canary):
+    """A row for each answer that cost tokens, and none for what cost nothing."""
+    rows = server.usage_rows()
+    of_canary = [row for row in rows if row[0] == CANARY_ACCOUNT]
+    expect(len(of_canary) == canary.answers + 1, f"{len(of_canary)} usage rows for {canary.answers + 1} answers to the canary")
+    expect({(status, completion) for _, status, _, completion in of_canary} == {(200, canary.expected[2])}, f"the canary's rows: {of_canary[:3]}")
+    expect(all(prompt + completion > 0 for _, _, prompt, completion in rows), "a usage row without tokens")
+
+
 def run_file(binary, script, path, verbose):
     setup, cases = parse_file(path)
     server = Server(binary, script, setup)
@@ -437,6 +447,7 @@ def run_file(binary, script, path, verbose):
         canary.stop()
         answers = canary.answers
         expect(answers > 0, "the canary was never answered")
+        check_usage(server, canary)
     except Mismatch as mismatch:
         failed, answers = failed + 1, 0
         print(f"FAILED {path.name}: {mismatch}", flush=True)

@@ -1,10 +1,12 @@
 """The binary under test with its fake backend, what is counted in it, and the client that runs beside every case."""
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import re
 import resource
+import sqlite3
 import ssl
 import subprocess
 import tempfile
@@ -114,6 +116,12 @@ class Server:
             expect(time.monotonic() < deadline, f"not back to where it was: at the start {start}, now {now}")
             canary.check()
             time.sleep(0.02)
+
+    def usage_rows(self):
+        """→ (account, status, prompt tokens, completion tokens) of every row that was committed."""
+        path = pathlib.Path(self.folder.name) / "tessera" / "tessera.db"
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            return database.execute("SELECT account, status, prompt_tokens, completion_tokens FROM usage").fetchall()
 
     def stop(self):
         self.admin.close()
