@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "engine/philox.h"
+#include "engine/row_scan.h"
 
 namespace tessera::engine {
 namespace {
@@ -23,13 +24,6 @@ bool ranks_before(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
-// NaN and +Inf; -Inf is how a model says "never".
-bool has_bad_value(std::span<const float> logits) {
-  bool bad = false;
-  for (const float logit : logits) bad |= !(logit < kInfinity);
-  return bad;
-}
-
 Unexpected<Error> bad_row_error(std::span<const float> logits) {
   const auto bad =
       std::find_if(logits.begin(), logits.end(), [](float l) { return !(l < kInfinity); });
@@ -41,8 +35,9 @@ Unexpected<Error> bad_row_error(std::span<const float> logits) {
 }  // namespace
 
 Result<void> check_row(std::span<const float> logits) {
-  if (has_bad_value(logits)) return bad_row_error(logits);
-  if (std::all_of(logits.begin(), logits.end(), [](float l) { return l == -kInfinity; }))
+  const RowPeak peak = find_peak(logits);
+  if (peak.bad) return bad_row_error(logits);
+  if (peak.max == -kInfinity)
     return fail(ErrorCode::kNumerical, "the model's logits are unusable: all are -Inf");
   return {};
 }
@@ -174,11 +169,16 @@ Result<TokenId> Sampler::sample(std::span<const float> logits, std::span<const s
   CHECK(logits.size() == scratch.logits_.size());
   CHECK(mask.empty() || mask.size() == mask_words(static_cast<std::int32_t>(logits.size())));
   TRY(check_row(logits));
+  if (is_greedy() && mask.empty() && !has_penalties() && params_.logit_bias.empty()) {
+    const auto best = static_cast<TokenId>(first_of(logits, find_peak(logits).max));
+    if (std::find(params_.banned.begin(), params_.banned.end(), best) == params_.banned.end())
+      return best;
+  }
   std::copy(logits.begin(), logits.end(), scratch.logits_.begin());
   forbid(mask, scratch.logits_);
   apply_penalties(scratch.logits_);
-  const auto best = std::max_element(scratch.logits_.begin(), scratch.logits_.end());
-  if (*best == -kInfinity) {
+  const float best = find_peak(scratch.logits_).max;
+  if (best == -kInfinity) {
     return fail(
         ErrorCode::kInvalidArgument,
         mask.empty()
@@ -186,12 +186,12 @@ Result<TokenId> Sampler::sample(std::span<const float> logits, std::span<const s
             : "no token is left to sample: the request bans every token that its output's form "
               "allows");
   }
-  if (!(*best < kInfinity))
+  if (!(best < kInfinity))
     return fail(ErrorCode::kNumerical,
                 "a penalty or bias makes a logit larger than a number can be");
-  if (is_greedy()) return static_cast<TokenId>(best - scratch.logits_.begin());
+  if (is_greedy()) return static_cast<TokenId>(first_of(scratch.logits_, best));
 
-  collect(*best, scratch);
+  collect(best, scratch);
   return draw(scratch.candidates_);
 }
 
