@@ -183,7 +183,9 @@ void ApiHandler::judge_body(const http::RequestHead& head, std::int64_t content_
     verdict.error = {ErrorId::kRequestTooLarge,
                      fmt::format("The body has {} bytes; the limit is {}.", content_length,
                                  kRequestLimits.body_bytes)};
-  } else if (const auto denial = gate_.peek_request(*verdict.headers.caller)) {
+  } else if (const auto denial = verdict.headers.caller
+                                     ? gate_.peek_request(*verdict.headers.caller)
+                                     : std::nullopt) {
     verdict.error = to_api_error(*denial);
     verdict.headers.rate = denial->rate;
   }
@@ -266,12 +268,18 @@ void ApiHandler::Call::refuse(const ApiError& error) const {
 }
 
 http::Response ApiHandler::error_response(unsigned status, std::string_view code,
-                                          std::string_view message) {
+                                          std::string_view message, const http::RequestHead* head) {
+  CommonHeaders headers;
+  if (head != nullptr) {
+    headers = judge(*head).headers;
+  } else {
+    headers.fixed.emplace_back("X-Request-Id", "req_" + random_alphanumeric(24));
+  }
   for (int i = 0; i < static_cast<int>(ErrorId::kCount); ++i) {
     const ErrorRow& entry = row(static_cast<ErrorId>(i));
     if (entry.code == code && entry.status == status) {
       http::Response response = api::error_response({entry.id, std::string(message)});
-      response.headers.emplace_back("X-Request-Id", "req_" + random_alphanumeric(24));
+      headers.add_to(response.headers);
       return response;
     }
   }

@@ -45,8 +45,8 @@ class ApiHandler final : public http::Handler {
                                           std::int64_t content_length) override;
   void on_request(http::RequestHead head, std::string body,
                   std::shared_ptr<http::Exchange> exchange) override;
-  http::Response error_response(unsigned status, std::string_view code,
-                                std::string_view message) override;
+  http::Response error_response(unsigned status, std::string_view code, std::string_view message,
+                                const http::RequestHead* head) override;
 
   // From now on new work is refused with 503 `draining`, and readiness is false.
   void start_draining() { draining_ = true; }
@@ -67,7 +67,10 @@ class ApiHandler final : public http::Handler {
     const std::shared_ptr<http::Exchange>& exchange;
     const CommonHeaders& headers;
 
-    const access::Caller& caller() const { return *headers.caller; }  // where a key is needed
+    const access::Caller& caller() const {  // where a key is needed
+      CHECK(headers.caller);
+      return *headers.caller;
+    }
     void answer(http::Response response) const;
     void answer_json(std::string json) const;
     void refuse(const ApiError& error) const;

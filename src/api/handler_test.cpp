@@ -133,6 +133,17 @@ TEST_F(HandlerTest, EveryAnswerToAnIdentifiedCallerSaysWhatIsLeft) {
   EXPECT_EQ(header_of(ask(head("GET", "/healthz", "")).headers, "X-RateLimit-Limit-Requests"), "");
 }
 
+TEST_F(HandlerTest, WhatTheServerRefusesByItselfSaysSoTooOnceTheHeadPassed) {
+  const auto asked = head("POST", "/v1/chat/completions", "good", {{"X-Request-Id", "mine"}});
+  const auto known = handler().error_response(408, "request_timeout", "slow", &asked);
+  EXPECT_EQ(code(known), "request_timeout");
+  EXPECT_EQ(header_of(known.headers, "X-Request-Id"), "mine");
+  EXPECT_EQ(header_of(known.headers, "X-RateLimit-Limit-Requests"), "50");
+  const auto unknown = handler().error_response(400, "bad_http", "odd", nullptr);
+  EXPECT_FALSE(header_of(unknown.headers, "X-Request-Id").empty());
+  EXPECT_EQ(header_of(unknown.headers, "X-RateLimit-Limit-Requests"), "");
+}
+
 TEST_F(HandlerTest, ALimitIsToldBeforeTheBodyAndAfterIt) {
   gate.request_denial = access::Denial{access::DenialCode::kRateLimited, 1500, "50 a minute",
                                        access::RateState{50, 0, 12}};

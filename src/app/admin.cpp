@@ -29,8 +29,8 @@ class AdminHandler final : public http::Handler {
     exchange->respond(std::move(response));
   }
 
-  http::Response error_response(unsigned status, std::string_view,
-                                std::string_view message) override {
+  http::Response error_response(unsigned status, std::string_view, std::string_view message,
+                                const http::RequestHead*) override {
     return text(status, std::string(message) + "\n");
   }
 

@@ -126,7 +126,8 @@ asio::awaitable<bool> Connection::serve_request() {
   if (parsed.content_length > 0 &&
       static_cast<std::uint64_t>(parsed.content_length) > options.max_body_bytes) {
     queue_error({413, "request_too_large",
-                 "The body has more than " + std::to_string(options.max_body_bytes) + " bytes."});
+                 "The body has more than " + std::to_string(options.max_body_bytes) + " bytes."},
+                &parsed.head);
     co_await flush();
     co_return false;
   }
@@ -229,7 +230,7 @@ asio::awaitable<bool> Connection::read_body(const ParsedHead& parsed, std::strin
       break;
     }
   }
-  queue_error(rejection);
+  queue_error(rejection, &parsed.head);
   co_await flush();
   co_return false;
 }

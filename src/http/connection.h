@@ -70,7 +70,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void queue_chunk(std::string_view frames, AnswerState& answer);
   void ping_client(AnswerState& answer, TimePoint now);
   void queue_end(const std::vector<Header>& trailers, AnswerState& answer);
-  void queue_error(const Rejection& rejection);
+  void queue_error(const Rejection& rejection, const RequestHead* head = nullptr);
   Progress advance(ExchangeState& exchange, AnswerState& answer);
   void probe_peer(AnswerState& answer, TimePoint now);
   bool output_stalled(TimePoint now);

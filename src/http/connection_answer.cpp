@@ -72,7 +72,7 @@ void Connection::take_answer(ExchangeState& exchange, AnswerState& answer) {
   PendingAnswer& taken = answer.taken;
   if (taken.abandoned && !answer.head_queued && !taken.stream)
     taken.response = state_->handler->error_response(500, "internal_error",
-                                                     "The request could not be answered.");
+                                                     "The request could not be answered.", nullptr);
   if (taken.response) {
     queue_response(std::move(*taken.response));
     answer.head_queued = answer.complete = true;
@@ -102,9 +102,9 @@ void Connection::queue_response(Response response) {
     output_.append(std::move(response.body));
 }
 
-void Connection::queue_error(const Rejection& rejection) {
+void Connection::queue_error(const Rejection& rejection, const RequestHead* head) {
   Response response =
-      state_->handler->error_response(rejection.status, rejection.code, rejection.message);
+      state_->handler->error_response(rejection.status, rejection.code, rejection.message, head);
   response.close = true;
   queue_response(std::move(response));
 }

@@ -89,9 +89,9 @@ class Handler {
   // What the server itself refuses before a handler can: 400 bad_http, 408 request_timeout,
   // 413 request_too_large, 414 uri_too_long, 417 expectation_failed, 431 headers_too_large,
   // 500 internal_error (an exchange was let go of), 503 server_overloaded (too many connections).
-  // Any I/O thread.
-  virtual Response error_response(unsigned status, std::string_view code,
-                                  std::string_view message) = 0;
+  // `head`: of the request, where on_head() let it pass; null otherwise. Any I/O thread.
+  virtual Response error_response(unsigned status, std::string_view code, std::string_view message,
+                                  const RequestHead* head) = 0;
 };
 
 struct ServerOptions {

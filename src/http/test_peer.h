@@ -224,7 +224,8 @@ class ScriptedHandler final : public Handler {
     response.body = head.method + " " + head.path + "?" + head.query + "|" + body;
     exchange->respond(std::move(response));
   }
-  Response error_response(unsigned status, std::string_view code, std::string_view) override {
+  Response error_response(unsigned status, std::string_view code, std::string_view,
+                          const RequestHead*) override {
     Response response;
     response.status = status;
     response.body = code;
