@@ -21,7 +21,7 @@ auto up(Clock::Duration duration) {
 }  // namespace
 
 std::string address_group(std::string_view address) {
-  const std::string text(address.substr(0, kLongestAddress));
+  std::string text(address.substr(0, kLongestAddress));
   in6_addr six{};
   if (inet_pton(AF_INET6, text.c_str(), &six) != 1) return text;
   char out[INET6_ADDRSTRLEN] = {};

@@ -225,7 +225,7 @@ Result<std::unique_ptr<Gate>> make_gate(const GateOptions& options, GateParts pa
   return std::unique_ptr<Gate>(std::move(gate));
 }
 
-Result<std::unique_ptr<Gate>> Gate::open(GateOptions options, const Clock& clock) {
+Result<std::unique_ptr<Gate>> Gate::open(const GateOptions& options, const Clock& clock) {
   GateParts parts;
   TRY_ASSIGN(parts.store, Store::open(options.database));
   TRY_ASSIGN(auto rows, Store::open(options.database));

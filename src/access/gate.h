@@ -99,7 +99,7 @@ struct GateOptions {
 class Gate {
  public:
   // kCorrupt, kUnsupported (written by a newer version), kIo, kInvalidArgument (the tiers file).
-  static Result<std::unique_ptr<Gate>> open(GateOptions options,
+  static Result<std::unique_ptr<Gate>> open(const GateOptions& options,
                                             const Clock& clock = Clock::real());
   virtual ~Gate() = default;
 

@@ -22,23 +22,24 @@ std::int64_t ms_up(Clock::Duration duration) {
 
 Denial rate_denial(RequestWindow& window, Clock::Instant now, const Tier& tier,
                    Clock::Duration wait) {
+  const std::int32_t sustained = tier.requests_per_minute.value_or(0);
+  const std::int32_t most = tier.burst_requests_per_minute.value_or(sustained);
   std::string burst;
-  if (tier.burst_requests_per_minute > tier.requests_per_minute) {
-    burst = window.count(now) >= *tier.burst_requests_per_minute
-                ? fmt::format(" (burst of {} used up)", *tier.burst_requests_per_minute)
-                : fmt::format(" (the hour's {} burst minutes are used up)",
-                              tier.burst_minutes_per_hour);
+  if (most > sustained) {
+    burst = window.count(now) >= most ? fmt::format(" (burst of {} used up)", most)
+                                      : fmt::format(" (the hour's {} burst minutes are used up)",
+                                                    tier.burst_minutes_per_hour);
   }
   const std::int64_t ms = ms_up(wait);
   return {DenialCode::kRateLimited, ms,
           fmt::format("Rate limit reached: {} requests per minute on tier {}{}; try again in {} s.",
-                      *tier.requests_per_minute, tier.name, burst, (ms + 999) / 1000),
+                      sustained, tier.name, burst, (ms + 999) / 1000),
           window.state(now, tier)};
 }
 
 Denial thinking_denial(ThinkingMeter& meter, Clock::Instant now, const Tier& tier,
                        std::int64_t tokens, std::optional<Clock::Duration> wait) {
-  const std::int64_t quota = *tier.thinking_tokens_per_day;
+  const std::int64_t quota = tier.thinking_tokens_per_day.value_or(0);
   if (tokens > quota) {
     return {DenialCode::kThinkingQuota, 0,
             fmt::format("This request may take {} reasoning tokens, more than the {} that tier {} "

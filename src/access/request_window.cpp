@@ -8,6 +8,10 @@ namespace {
 
 constexpr Clock::Duration kCoarse = std::chrono::milliseconds(10);
 
+std::int32_t sustained_limit(const Tier& tier) {
+  return tier.requests_per_minute.value_or(std::numeric_limits<std::int32_t>::max());
+}
+
 std::int32_t burst_limit(const Tier& tier) {
   return tier.burst_requests_per_minute.value_or(std::numeric_limits<std::int32_t>::max());
 }
@@ -49,7 +53,7 @@ bool RequestWindow::in_burst(Clock::Instant at) const {
 
 Clock::Duration RequestWindow::wait(Clock::Instant now, const Tier& tier) {
   forget(now);
-  Clock::Instant passes = when_below(*tier.requests_per_minute, now);
+  Clock::Instant passes = when_below(sustained_limit(tier), now);
   if (passes == now) return {};
   const Clock::Instant room = when_below(burst_limit(tier), now);
   if (in_burst(room)) {
@@ -65,7 +69,7 @@ Clock::Duration RequestWindow::wait(Clock::Instant now, const Tier& tier) {
 
 void RequestWindow::take(Clock::Instant now, const Tier& tier) {
   forget(now);
-  const std::int32_t sustained = *tier.requests_per_minute;
+  const std::int32_t sustained = sustained_limit(tier);
   if (count_ >= sustained && !in_burst(now)) bursts_.push_back(now);
   const bool exact = sustained <= kExactLimit && burst_limit(tier) <= kExactLimit;
   const Clock::Duration past = now.time_since_epoch() % kCoarse;
@@ -80,7 +84,7 @@ void RequestWindow::seed(Clock::Instant now, std::int32_t requests) {
 RateState RequestWindow::state(Clock::Instant now, const Tier& tier) {
   forget(now);
   RateState state;
-  state.limit = *tier.requests_per_minute;
+  state.limit = sustained_limit(tier);
   state.remaining = std::max(0, state.limit - count_);
   if (!marks_.empty()) {
     state.reset_s = static_cast<std::int32_t>(

@@ -32,7 +32,7 @@ struct Cell {
 
 template <std::int32_t Tier::* member>
 void set_number(Tier& tier, std::optional<std::int64_t> value) {
-  tier.*member = static_cast<std::int32_t>(*value);
+  tier.*member = static_cast<std::int32_t>(value.value_or(0));
 }
 template <std::optional<std::int32_t> Tier::* member>
 void set_limit(Tier& tier, std::optional<std::int64_t> value) {

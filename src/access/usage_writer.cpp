@@ -100,9 +100,10 @@ bool UsageWriter::wait_for_work(std::unique_lock<std::mutex>& lock) {
   while (!stopping_ && finals_.empty()) {
     if (reserves_.empty()) {
       wake_.wait(lock);
-    } else if (wake_.wait_until(lock, reserves_.front().due) == std::cv_status::timeout) {
-      break;
+      continue;
     }
+    const Instant due = reserves_.front().due;  // a copy: the reserve may go while we wait
+    if (wake_.wait_until(lock, due) == std::cv_status::timeout) break;
   }
   asleep_ = false;
   return !reserves_.empty() || !finals_.empty();
