@@ -48,6 +48,9 @@ ApiError to_api_error(const Error& error) {
     case ErrorCode::kResourceExhausted:
       return {ErrorId::kServerOverloaded,
               "The server ran out of memory for this request. Please retry later.", "", 5000};
+    case ErrorCode::kTimedOut:
+      return {ErrorId::kTimeout,
+              "The answer was not whole within the time that this server gives a request."};
     case ErrorCode::kIo:
       return {ErrorId::kModelUnavailable,
               "The model cannot be read any more; the operator has to look at it."};

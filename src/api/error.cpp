@@ -59,9 +59,9 @@ constexpr std::array kRows = {
     ErrorRow{ErrorId::kInternalError, 500, kServer, "internal_error"},
     ErrorRow{ErrorId::kNumericalError, 500, kServer, "numerical_error", kRetryPointless},
     ErrorRow{ErrorId::kEngineFailure, 500, kServer, "engine_failure"},
+    ErrorRow{ErrorId::kTimeout, 504, kServer, "timeout"},
     ErrorRow{ErrorId::kServerOverloaded, 503, kOverloaded, "server_overloaded"},
     ErrorRow{ErrorId::kDraining, 503, kOverloaded, "draining"},
-    ErrorRow{ErrorId::kModelLoading, 503, kOverloaded, "model_loading"},
     ErrorRow{ErrorId::kModelUnavailable, 503, kOverloaded, "model_unavailable"},
     ErrorRow{ErrorId::kUsageStoreUnavailable, 503, kOverloaded, "usage_store_unavailable"},
 };

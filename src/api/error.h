@@ -54,9 +54,9 @@ enum class ErrorId {
   kInternalError,
   kNumericalError,
   kEngineFailure,
+  kTimeout,
   kServerOverloaded,
   kDraining,
-  kModelLoading,
   kModelUnavailable,
   kUsageStoreUnavailable,
   kCount

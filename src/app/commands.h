@@ -45,6 +45,7 @@ struct NetworkOptions {
   double body_timeout = 60;
   double idle_timeout = 60;
   double write_timeout = 30;
+  double request_timeout = 0;  // none
   double ping_interval = 5;
 };
 

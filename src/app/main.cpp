@@ -104,7 +104,7 @@ void add_timeout_flags(CLI::App& command, NetworkOptions& network) {
                        const char* text) {
     command.add_option(flag, seconds, text)
         ->envname(environment)
-        ->check(CLI::Range(0.05, 86400.0))
+        ->check(CLI::Range(seconds == 0 ? 0.0 : 0.05, 86400.0))
         ->type_name("SECONDS")
         ->capture_default_str();
   };
@@ -118,6 +118,8 @@ void add_timeout_flags(CLI::App& command, NetworkOptions& network) {
       "that a connection may wait between requests");
   add("--write-timeout", "TESSERA_WRITE_TIMEOUT", network.write_timeout,
       "after which a client that does not read loses its answer");
+  add("--request-timeout", "TESSERA_REQUEST_TIMEOUT", network.request_timeout,
+      "for a whole answer, waiting included, then 504; 0: none");
   add("--ping-interval", "TESSERA_PING_INTERVAL", network.ping_interval,
       "of silence after which a stream gets a comment line");
 }

@@ -173,6 +173,8 @@ Result<void> serve(ServeOptions options) {
   engine_options.max_queue = options.max_queue;
   engine_options.stall_timeout_ms =
       static_cast<std::int32_t>(std::lround(options.network.write_timeout * 1000));
+  engine_options.request_timeout_ms =
+      static_cast<std::int32_t>(std::lround(options.network.request_timeout * 1000));
   engine_options.max_running_requests = options.max_running;
   const auto engine = engine::Engine::create(std::move(backend), engine_options);
   local::LocalOptions local_options;

@@ -25,6 +25,7 @@ enum class ErrorCode {
   kUnavailable,  // shutting down, not ready
   kNumerical,    // NaN or infinity where a number was needed
   kIo,           // the operating system said no
+  kTimedOut,     // a deadline that somebody set has passed
   kDeadEnd,      // what the output must look like leaves no way to go on
 };
 

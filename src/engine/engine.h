@@ -26,6 +26,8 @@ struct EngineOptions {
   std::int32_t event_channel_capacity = 256;
   // A reader that takes nothing for so long while its channel is full loses its request.
   std::int32_t stall_timeout_ms = 30'000;
+  // From submit() to the end of the answer, waiting included; 0: none.
+  std::int32_t request_timeout_ms = 0;
 };
 
 struct EngineStats {

@@ -39,6 +39,7 @@ EngineOptions resolve_options(EngineOptions options, const model::BackendLimits&
         limits.max_batch_tokens > 0);
   CHECK(options.max_queue >= 0 && options.max_running_requests >= 0 && options.prefill_chunk > 0);
   CHECK(options.event_channel_capacity > 0 && options.stall_timeout_ms >= 0);
+  CHECK(options.request_timeout_ms >= 0);
   if (options.max_running_requests == 0) options.max_running_requests = kDefaultRunningRequests;
   options.max_running_requests = std::min(options.max_running_requests, limits.max_sequences);
   return options;
@@ -62,6 +63,8 @@ EngineCore::~EngineCore() {
 }
 
 void EngineCore::add(std::unique_ptr<LiveRequest> request) {
+  if (options_.request_timeout_ms > 0)
+    request->deadline = clock_.now() + std::chrono::milliseconds(options_.request_timeout_ms);
   waiting_.push_back(std::move(request));
 }
 
@@ -85,6 +88,7 @@ void EngineCore::fail_all(const Error& error) {
 
 bool EngineCore::step() {
   end_abandoned();
+  if (options_.request_timeout_ms > 0) end_overdue();
   update_stalls();
   admit();
   scheduler_.plan(running_, plan_);
@@ -112,6 +116,20 @@ void EngineCore::end_abandoned() {
   for (const auto& request : waiting_)
     if (request->is_abandoned()) gone.push_back(request->id);
   for (const RequestId id : gone) fail_request(id, {ErrorCode::kCancelled, "the reader has gone"});
+}
+
+// Also what still waits: past its deadline nobody wants the prompt computed.
+void EngineCore::end_overdue() {
+  const Clock::Instant now = clock_.now();
+  std::vector<RequestId> overdue;
+  for (const auto& request : running_)
+    if (request->deadline <= now) overdue.push_back(request->id);
+  for (const auto& request : waiting_)
+    if (request->deadline <= now) overdue.push_back(request->id);
+  for (const RequestId id : overdue) {
+    fail_request(id, {ErrorCode::kTimedOut,
+                      fmt::format("no whole answer within {} ms", options_.request_timeout_ms)});
+  }
 }
 
 // A request takes part in a step only when what the step can publish fits into its channel.

@@ -48,6 +48,7 @@ class EngineCore {
 
  private:
   void end_abandoned();
+  void end_overdue();
   void update_stalls();
   void admit();
   Result<void> reserve_sequences(LiveRequest& request);

@@ -277,6 +277,32 @@ TEST(EngineCore, CancelAtEveryPoint) {
   }
 }
 
+TEST(EngineCore, WhatIsPastItsDeadlineEndsWaitingOrRunning) {
+  EngineOptions options;
+  options.max_running_requests = 1;
+  options.request_timeout_ms = 1000;
+  Simulation sim(with_script(script_never_ends(5)), options);
+  sim.submit(make_test_request({1}, 100));
+  sim.submit(make_test_request({2}, 100));
+  sim.clock().advance(std::chrono::milliseconds(500));
+  sim.submit(make_test_request({3}, 4));
+  for (int i = 0; i < 3; ++i) sim.step();
+  sim.clock().advance(std::chrono::milliseconds(499));
+  sim.step();
+  sim.read_all();
+  EXPECT_EQ(sim[0].tokens().size(), 4U);
+  EXPECT_FALSE(sim[1].is_over());
+  sim.clock().advance(std::chrono::milliseconds(1));
+  sim.run();
+  for (const std::size_t late : {0U, 1U}) {
+    ASSERT_TRUE(sim[late].error());
+    EXPECT_EQ(sim[late].error()->code, ErrorCode::kTimedOut);
+  }
+  EXPECT_EQ(sim[0].tokens().size(), 4U);  // what it had
+  EXPECT_FALSE(sim[2].error());           // its own time had not come
+  EXPECT_EQ(sim[2].tokens().size(), 4U);
+}
+
 TEST(EngineCore, AReaderThatStopsStallsItselfAlone) {
   EngineOptions options;
   options.event_channel_capacity = 4;

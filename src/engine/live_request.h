@@ -52,6 +52,7 @@ struct LiveRequest {
   std::int32_t prefilled = 0;   // prompt tokens in the sequence
   bool has_room = true;         // its reader keeps up; only then it takes part in a step
   std::optional<Clock::Instant> stalled_since;
+  Clock::Instant deadline = Clock::Instant::max();
   std::optional<Error> failure;  // of this step; ends the request at the step's end
 
   std::int32_t prompt_tokens() const { return static_cast<std::int32_t>(request.prompt.size()); }

@@ -69,7 +69,8 @@ struct PrefillDone {
 struct RequestDone {};
 struct RequestFailed {
   // kCancelled, kNumerical, kResourceExhausted, kUnavailable (drained), kInvalidArgument (the
-  // request bans all tokens), or what the backend or a constraint (kDeadEnd) says.
+  // request bans all tokens), kTimedOut (request_timeout_ms), or what the backend or a constraint
+  // (kDeadEnd) says.
   Error error;
 };
 

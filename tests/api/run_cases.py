@@ -44,7 +44,7 @@ def token_ids(binary, text):
 class Server:
     """The binary, serving what a script says."""
 
-    def __init__(self, binary, says, flags, tiers=()):
+    def __init__(self, binary, says, flags, tiers=(), delay_us=0):
         (end,) = token_ids(binary, "<|im_end|>")
         responses = []
         for text, ends in says or [("ok", True)]:
@@ -52,7 +52,7 @@ class Server:
             responses.append(ids + [end] if ends else ids * 200)
         vocabulary = 1 + max([end] + [i for r in responses for i in r])
         script = {"responses": responses, "end_token": end, "vocabulary": max(vocabulary, token_count(binary)), "max_context": 1 << 20,
-                  "max_sequences": 16}
+                  "max_sequences": 16, "delay_us": delay_us}
         self.script = tempfile.NamedTemporaryFile("w", suffix=".json")
         json.dump(script, self.script)
         self.script.flush()
@@ -118,8 +118,8 @@ def token_count(binary):
 # ---------------------------------------------------------------- cases
 
 def parse_case(path):
-    """→ (says, flags, tiers, requests); a request is a dict with its expectations."""
-    says, flags, tiers, requests = [], [], [], []
+    """→ (says, flags, tiers, requests, delay_us); a request is a dict with its expectations."""
+    says, flags, tiers, requests, delay_us = [], [], [], [], 0
     for number, line in enumerate(path.read_text().split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -129,6 +129,8 @@ def parse_case(path):
             says.append((unescaped, verb == "say"))
         elif verb == "flags":
             flags += rest.split()
+        elif verb == "delay_us":
+            delay_us = int(rest)
         elif verb == "tiers":
             tiers.append(rest)
         elif verb in ("request", "raw", "chat", "both", "text", "textboth"):
@@ -138,7 +140,7 @@ def parse_case(path):
             requests[-1]["headers"][name] = value.strip()
         else:
             requests[-1]["expect"].append((verb, rest if verb in ("body", "call") else unescaped, number))
-    return says, flags, tiers, requests
+    return says, flags, tiers, requests, delay_us
 
 
 def merged_body(body, text, stream):
@@ -334,8 +336,8 @@ def check_choice(verb, text, choice, calls):
 
 
 def run_file(binary, path):
-    says, flags, tiers, requests = parse_case(path)
-    server = Server(binary, says, flags, tiers)
+    says, flags, tiers, requests, delay_us = parse_case(path)
+    server = Server(binary, says, flags, tiers, delay_us)
     sent = 0
     try:
         for request in requests:
