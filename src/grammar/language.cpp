@@ -137,6 +137,15 @@ void Language::measure() {
       }
     }
   }
+  hash_ = start_;
+  const auto enter = [&](std::uint64_t word) {
+    hash_ = (hash_ ^ word) * 0x9E3779B97F4A7C15u;
+    hash_ ^= hash_ >> 31;
+  };
+  for (const std::uint32_t begin : begins_) enter(begin);
+  for (const std::uint16_t number : classes_) enter(number);
+  for (const State to : table_) enter(to);
+  for (const bool accepting : accepting_) enter(accepting);
   any_ = states == 2 && accepting_[1] &&
          std::all_of(table_.begin() + class_count_, table_.end(), [](State s) { return s == 1; });
 }

@@ -73,6 +73,8 @@ class Language {
   // Every accepted text, in no special order; only for languages with few (completions(start())).
   std::vector<std::string> texts() const;
   std::size_t bytes() const;
+  // Equal languages that were built alike have equal hashes.
+  std::uint64_t hash() const { return hash_; }
 
  private:
   std::uint32_t class_of(std::uint32_t code_point) const {
@@ -90,6 +92,7 @@ class Language {
   std::vector<bool> accepting_;
   State start_ = kDead;
   bool any_ = false;
+  std::uint64_t hash_ = 0;
   std::array<std::uint16_t, 128> ascii_{};
   std::vector<std::uint32_t> shortest_;
   std::vector<std::uint32_t> completions_;

@@ -83,6 +83,8 @@ class Machine {
   std::uint32_t depth(const Thread& thread) const { return arena_[thread.top].depth; }
 
   const Grammar& grammar() const { return *grammar_; }
+  // Of a thread in kFreeKey.
+  const Language& region_language(const Thread& thread) const;
 
  private:
   friend class Stepper;

@@ -137,7 +137,14 @@ void Matcher::fill_mask(std::span<std::uint32_t> words) {
     std::copy(found->second.begin(), found->second.end(), words.begin());
     return;
   }
-  walk(words);
+  Machine::Threads others;
+  for (const Thread& thread : threads_) {
+    if (!fill_text(thread, words)) others.push_back(thread);
+  }
+  if (!others.empty()) {
+    levels_[0] = std::move(others);
+    walk(vocabulary_->nodes(), 0, static_cast<std::uint32_t>(vocabulary_->nodes().size()), words);
+  }
   fill_controls(words);
   if (masks_.size() >= kMaxMasks) masks_.clear();
   masks_.emplace(key, std::vector<std::uint32_t>(words.begin(), words.end()));
@@ -163,27 +170,32 @@ void Matcher::fill_controls(std::span<std::uint32_t> words) {
   }
 }
 
-void Matcher::walk(std::span<std::uint32_t> words) {
-  const auto nodes = vocabulary_->nodes();
-  levels_[0] = threads_;
-  marks_[0] = machine_.mark();
-  for (std::uint32_t i = 0; i < nodes.size();) {
-    const Vocabulary::Node& node = nodes[i];
+void Matcher::set_tokens(const Vocabulary::Node& node, std::span<std::uint32_t> words) const {
+  for (TokenId token = node.token; token >= 0; token = vocabulary_->next_alike(token)) {
+    set_bit(words, token);
+  }
+}
+
+void Matcher::walk(const Vocabulary::Trie& trie, std::uint32_t begin, std::uint32_t end,
+                   std::span<std::uint32_t> words) {
+  if (begin == end) return;
+  const std::size_t base = trie[begin].depth;
+  marks_[base] = machine_.mark();
+  for (std::uint32_t i = begin; i < end;) {
+    const Vocabulary::Node& node = trie[i];
     // What deeper nodes made is not needed any more.
     machine_.release(marks_[node.depth]);
-    Machine::Threads& next = levels_[node.depth + 1];
+    Machine::Threads& next = levels_[node.depth + 1u];
     machine_.step(levels_[node.depth], node.byte, next);
     if (next.empty()) {
       i = node.end;
       continue;
     }
     marks_[node.depth + 1u] = machine_.mark();
-    for (TokenId token = node.token; token >= 0; token = vocabulary_->next_alike(token)) {
-      set_bit(words, token);
-    }
+    set_tokens(node, words);
     ++i;
   }
-  machine_.release(marks_[0]);
+  machine_.release(marks_[base]);
 }
 
 }  // namespace tessera::grammar

@@ -54,7 +54,16 @@ class Matcher {
   bool advance(std::uint32_t symbol, Machine::Threads& threads);
   void commit(Machine::Threads threads);
   std::uint64_t state_hash() const;
-  void walk(std::span<std::uint32_t> words);
+  // Sets the bits of the tokens of `trie` that the threads in levels_[depth] can read, from node
+  // `begin` to `end`, which are at that depth and below.
+  void walk(const Vocabulary::Trie& trie, std::uint32_t begin, std::uint32_t end,
+            std::span<std::uint32_t> words);
+  // The same for one thread inside a text, over the whole trie: what stays inside is read without
+  // the automaton's generality (mask_text.cpp).
+  bool fill_text(const Thread& thread, std::span<std::uint32_t> words);
+  void walk_text(const Vocabulary::Trie& trie, const Thread& thread, const StringAlt& string,
+                 std::span<std::uint32_t> words);
+  void set_tokens(const Vocabulary::Node& node, std::span<std::uint32_t> words) const;
   void fill_free(std::span<std::uint32_t> words) const;
   void fill_controls(std::span<std::uint32_t> words);
   bool can_take_symbol(std::uint32_t symbol);
@@ -68,5 +77,9 @@ class Matcher {
   std::vector<std::size_t> marks_;
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> masks_;  // by state
 };
+
+// Makes the masks that every grammar needs, so that no request has to wait for them: once per
+// vocabulary.
+void warm_up(const VocabularyPtr& vocabulary);
 
 }  // namespace tessera::grammar

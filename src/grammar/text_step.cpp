@@ -33,8 +33,12 @@ std::uint32_t supplementary(std::uint32_t high, std::uint32_t low) {
 
 }  // namespace
 
+const Language& Machine::region_language(const Thread& thread) const {
+  return *grammar_->objects[arena_[thread.top].alt].regions[thread.alt].language;
+}
+
 const Language& Stepper::region_language(const Thread& thread) const {
-  return *g_.objects[frame(thread.top).alt].regions[thread.alt].language;
+  return m_.region_language(thread);
 }
 
 bool Stepper::can_read(const Thread& thread, std::uint32_t low, std::uint32_t high) const {

@@ -9,6 +9,7 @@ namespace tessera::grammar {
 namespace {
 
 constexpr std::size_t kLongestToken = 255;
+constexpr std::size_t kKeptBytes = 16 << 20;
 
 }  // namespace
 
@@ -45,14 +46,32 @@ VocabularyPtr Vocabulary::create(const text::Tokenizer& tokenizer,
         bytes[static_cast<std::size_t>(a)].compare(bytes[static_cast<std::size_t>(b)]);
     return difference != 0 ? difference < 0 : a < b;
   });
-  // Char comparison is by unsigned bytes: equal prefixes lie together.
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const auto before = static_cast<std::size_t>(order[i - 1]);
+    if (bytes[before] == bytes[static_cast<std::size_t>(order[i])])
+      out->next_alike_[before] = order[i];
+  }
+  out->all_ = out->build_trie(order);
+  for (const char separator : {'"', '\n'}) {
+    std::vector<TokenId> parts[2];
+    for (const TokenId token : order) {
+      parts[bytes[static_cast<std::size_t>(token)].find(separator) != std::string::npos].push_back(
+          token);
+    }
+    (separator == '"' ? out->no_quotes_ : out->no_newlines_) = out->build_trie(parts[0]);
+    (separator == '"' ? out->quotes_ : out->newlines_) = out->build_trie(parts[1]);
+  }
+  return out;
+}
+
+Vocabulary::Trie Vocabulary::build_trie(std::span<const TokenId> sorted) {
+  Trie nodes;
   std::vector<std::uint32_t> path;  // the nodes above, by depth
   std::string_view before;
-  auto& nodes = out->nodes_;
-  for (const TokenId token : order) {
-    const std::string_view text = bytes[static_cast<std::size_t>(token)];
+  for (const TokenId token : sorted) {
+    const std::string_view text = bytes(token);
     const auto differ = std::mismatch(before.begin(), before.end(), text.begin(), text.end());
-    std::size_t common = static_cast<std::size_t>(differ.first - before.begin());
+    auto common = static_cast<std::size_t>(differ.first - before.begin());
     while (path.size() > common) {
       nodes[path.back()].end = static_cast<std::uint32_t>(nodes.size());
       path.pop_back();
@@ -63,13 +82,24 @@ VocabularyPtr Vocabulary::create(const text::Tokenizer& tokenizer,
           {0, -1, static_cast<std::uint8_t>(text[common]), static_cast<std::uint8_t>(common)});
     }
     TokenId& first = nodes[path.back()].token;
-    out->next_alike_[static_cast<std::size_t>(token)] = first;
-    first = token;
-    out->longest_ = std::max(out->longest_, static_cast<std::uint32_t>(text.size()));
+    if (first < 0) first = token;  // further ones follow by next_alike()
+    longest_ = std::max(longest_, static_cast<std::uint32_t>(text.size()));
     before = text;
   }
   for (const std::uint32_t node : path) nodes[node].end = static_cast<std::uint32_t>(nodes.size());
-  return out;
+  return nodes;
+}
+
+Vocabulary::Mask Vocabulary::find_mask(std::uint64_t key) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = kept_.find(key);
+  return found == kept_.end() ? nullptr : found->second;
+}
+
+void Vocabulary::keep_mask(std::uint64_t key, Mask mask) const {
+  const std::scoped_lock lock(mutex_);
+  if ((kept_.size() + 1) * mask_words() * sizeof(std::uint32_t) > kKeptBytes) kept_.clear();
+  kept_[key] = std::move(mask);
 }
 
 std::optional<std::uint32_t> Vocabulary::symbol(TokenId token) const {

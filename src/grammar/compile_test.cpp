@@ -1,0 +1,294 @@
+// What each keyword lets through and what not, byte by byte; and what is refused.
+#include "grammar/compile.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "grammar/matcher.h"
+#include "text/test_vocabulary.h"
+
+namespace tessera::grammar {
+namespace {
+
+json::Value parse(std::string_view text) {
+  auto value = json::parse(text, {.max_depth = 1000});
+  EXPECT_TRUE(value) << text;
+  return value ? *std::move(value) : json::Value();
+}
+
+VocabularyPtr vocabulary() {
+  static const VocabularyPtr made = [] {
+    text::TestVocabulary words;
+    const TokenId end = words.add("<|im_end|>", text::TokenKind::kControl);
+    words.add("</think>", text::TokenKind::kUserDefined);
+    words.add("<tool_call>", text::TokenKind::kUserDefined);
+    words.add("</tool_call>", text::TokenKind::kUserDefined);
+    return Vocabulary::create(*words.make(), std::vector<TokenId>{end});
+  }();
+  return made;
+}
+
+bool takes(const GrammarPtr& grammar, std::string_view text) {
+  Matcher matcher(grammar, vocabulary());
+  return matcher.accept_bytes(text) && matcher.is_done();
+}
+
+struct Row {
+  std::string_view schema;
+  std::vector<std::string_view> good;
+  std::vector<std::string_view> bad;
+};
+
+const Row kRows[] = {
+    {"{}",
+     {"1", "[]", "{\"a\": null}", "\"x\""},
+     {"", " 1", "1 ", "{\"a\":1,\"a\":2}", "tru", "01"}},
+    {R"({"type":"object"})",
+     {"{}", "{ }", "{\n  \"a\": 1\n}"},
+     {"[]", "{,}", "{  }", "{\"a\":1,}"}},
+    {R"({"type":["integer","null"]})", {"-12", "0", "null"}, {"1.5", "1e3", "-", "\"1\"", "00"}},
+    {R"({"type":"number"})", {"1.50", "-0.5", "1e10", "2E-3"}, {"1.", ".5", "+1", "1e", "0x1"}},
+    {R"({"enum":["a",1,12,null,{"k":[1,"é"]}]})",
+     {"\"a\"", "1", "12", "null", "{\"k\": [1, \"é\"]}", "\"\\u0061\""},
+     {"2", "\"b\"", "{\"k\":[1]}", "11"}},
+    {R"({"type":"string","enum":["a",1]})", {"\"a\""}, {"1"}},
+    {R"({"const":"\"\n"})", {R"("\"\n")", R"("\"\u000A")"}, {R"("\n")", "\"\\\"\n\""}},
+    {R"({"type":"object","properties":{"a":{"type":"integer"},"b":{},"c":{}},"required":["b"]})",
+     {"{\"b\":1}", "{\"a\":1,\"b\":2,\"c\":3,\"zz\":4}", "{\"a\":1, \"b\":2}"},
+     {"{}", "{\"a\":1}", "{\"b\":1,\"a\":1}", "{\"a\":\"x\",\"b\":1}", "{\"c\":1,\"b\":1}"}},
+    {R"({"properties":{"ab":{},"a":{}},"additionalProperties":false,"type":"object"})",
+     {"{\"ab\":1,\"a\":2}", "{\"\\u0061\":1}"},
+     {"{\"abc\":1}", "{\"b\":1}", "{\"\":1}"}},
+    {R"({"type":"object","additionalProperties":{"type":"boolean"}})",
+     {"{\"x\":true,\"y\":false}"},
+     {"{\"x\":1}", "{\"x\":true,\"x\":true}", "{\"x\":true,\"\\u0078\":true}"}},
+    {R"({"type":"object","patternProperties":{"^x":{"type":"integer"},"^[ab]$":{"type":"null"}},
+        "additionalProperties":false})",
+     {"{\"x1\":1}", "{\"a\":null,\"b\":null}"},
+     {"{\"y\":1}", "{\"x\":null}", "{\"ab\":null}"}},
+    {R"({"type":"object","propertyNames":{"maxLength":2},"minProperties":1,"maxProperties":2})",
+     {"{\"ab\":1}", "{\"a\":1,\"b\":1}"},
+     {"{}", "{\"abc\":1}", "{\"a\":1,\"b\":1,\"c\":1}"}},
+    {R"({"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":2})",
+     {"[1]", "[1,2]", "[\n  1,\n  2\n]"},
+     {"[]", "[1,2,3]", "[1,]", "[\"a\"]"}},
+    {R"({"type":"array","prefixItems":[{"type":"null"},{"type":"string"}],"items":false})",
+     {"[]", "[null]", "[null,\"a\"]"},
+     {"[1]", "[null,\"a\",1]"}},
+    {R"({"$schema":"http://json-schema.org/draft-04/schema#","type":"array",
+        "items":[{"type":"null"}],"additionalItems":{"type":"integer"}})",
+     {"[null,1,2]"},
+     {"[null,null]", "[1]"}},
+    {R"({"type":"array","contains":{"const":5},"maxItems":2})",
+     {"[5]", "[1,5]", "[5,1]"},
+     {"[]", "[1,2]"}},
+    {R"({"type":"string","minLength":2,"maxLength":3})",
+     {"\"ab\"", "\"é\\n漢\"", "\"\\ud83d\\ude00x\""},
+     {"\"a\"", "\"abcd\"", "\"\\ud83d\"", "\"\\ude00xx\"", "\"a\nb\""}},
+    {R"({"type":"string","pattern":"b"})", {"\"abc\"", "\"\\u0062\""}, {"\"a\""}},
+    {R"({"type":"string","pattern":"^\\d{3}$","maxLength":3})",
+     {"\"123\""},
+     {"\"12\"", "\"1234\""}},
+    {R"({"type":"string","pattern":"^[^a]$"})",
+     {"\"\\\"\"", "\"\\n\"", "\"é\""},
+     {"\"a\"", "\"\""}},
+    {R"({"type":"string","pattern":"^(?!ab)[a-z]+$"})", {"\"ba\"", "\"a\""}, {"\"abc\""}},
+    {R"({"type":"string","format":"date"})",
+     {"\"2024-02-29\""},
+     {"\"2023-02-29\"", "\"2024-13-01\""}},
+    {R"({"type":"string","format":"ipv6"})", {"\"::1\"", "\"1:2:3:4:5:6:7:8\""}, {"\"1::2::3\""}},
+    {R"({"type":"string","format":"no such format"})", {"\"x\""}, {"1"}},
+    {R"({"type":"integer","minimum":-5,"exclusiveMaximum":130})",
+     {"-5", "0", "129"},
+     {"-6", "130", "1000", "01"}},
+    {R"({"type":"number","minimum":0.25,"maximum":1})",
+     {"0.25", "1", "0.999", "1.0"},
+     {"0.2", "1.01", "2"}},
+    {R"({"type":"number","multipleOf":0.01})", {"19.99", "0", "-3"}, {"19.999"}},
+    {R"({"type":"integer","multipleOf":7,"minimum":1000,"maximum":1010})",
+     {"1001", "1008"},
+     {"1000", "1002"}},
+    {R"({"minimum":5,"exclusiveMinimum":true,"type":"integer"})", {"6"}, {"5"}},
+    {R"({"anyOf":[{"type":"integer"},{"type":"string","maxLength":1}]})",
+     {"1", "\"a\""},
+     {"\"ab\"", "null"}},
+    {R"({"allOf":[{"type":"object","properties":{"a":{"minimum":3}}},
+                  {"properties":{"a":{"type":"integer"}},"required":["a"]}]})",
+     {"{\"a\":3}"},
+     {"{\"a\":2}", "{\"a\":3.5}", "{}"}},
+    {R"({"oneOf":[{"required":["a"]},{"required":["b"]}],"type":"object"})",
+     {"{\"a\":1}", "{\"b\":1}"},
+     {"{}", "{\"a\":1,\"b\":1}"}},
+    {R"({"not":{"enum":["a",1,null]}})", {"\"b\"", "2", "false"}, {"\"a\"", "1", "null"}},
+    {R"({"if":{"properties":{"a":{"const":1}},"required":["a"]},"then":{"required":["b"]},"type":"object"})",
+     {"{\"a\":1,\"b\":2}", "{\"a\":2}", "{}"},
+     {"{\"a\":1}"}},
+    {R"({"type":"object","properties":{"a":{},"b":{}},"dependentRequired":{"a":["b"]}})",
+     {"{\"a\":1,\"b\":1}", "{\"b\":1}"},
+     {"{\"a\":1}"}},
+    {R"({"$ref":"#/$defs/a~1b%25","$defs":{"a/b%":{"type":"object","properties":{"n":{"$ref":"#"}},
+        "additionalProperties":false}}})",
+     {"{\"n\":{\"n\":{}}}"},
+     {"{\"n\":1}"}},
+};
+
+TEST(CompileSchema, KeywordsLetThroughWhatTheySay) {
+  for (const Row& row : kRows) {
+    const json::Value schema = parse(row.schema);
+    const auto grammar = compile_schema(schema);
+    ASSERT_TRUE(grammar) << row.schema << ": " << grammar.error().message;
+    for (const std::string_view text : row.good) {
+      EXPECT_TRUE(takes(*grammar, text)) << row.schema << " " << text;
+      // Each beginning of a good text can still become one.
+      for (std::size_t i = 0; i <= text.size(); ++i) {
+        Matcher matcher(*grammar, vocabulary());
+        EXPECT_TRUE(matcher.accept_bytes(text.substr(0, i))) << row.schema << " " << text;
+      }
+    }
+    for (const std::string_view text : row.bad) {
+      EXPECT_FALSE(takes(*grammar, text)) << row.schema << " " << text;
+    }
+  }
+}
+
+TEST(CompileSchema, RefusesWithPlaceAndReason) {
+  using Code = GrammarErrorCode;
+  const struct {
+    std::string_view schema;
+    Code code;
+    std::string_view path;
+  } rows[] = {
+      {R"({"properties":{"a/b":{"unevaluatedItems":false}}})", Code::kUnsupportedSchema,
+       "/properties/a~1b/unevaluatedItems"},
+      {R"({"type":"array","uniqueItems":true})", Code::kUnsupportedSchema, "/uniqueItems"},
+      {R"({"$ref":"https://example.com/x"})", Code::kUnsupportedSchema, "/$ref"},
+      {R"({"type":"string","pattern":"(a)\\1"})", Code::kUnsupportedSchema, "/pattern"},
+      {R"({"type":"string","pattern":"(a"})", Code::kInvalidRegex, "/pattern"},
+      {R"({"type":"string","pattern":"[z-a]"})", Code::kInvalidRegex, "/pattern"},
+      {R"({"type":"string","pattern":"a{2}{3}"})", Code::kInvalidRegex, "/pattern"},
+      {R"({"type":"string","pattern":"(a|b)*a(a|b){22}"})", Code::kSchemaTooComplex, "/pattern"},
+      {R"({"type":"string","pattern":"a^"})", Code::kInvalidSchema, ""},
+      {R"({"type":"thing"})", Code::kInvalidSchema, "/type"},
+      {R"({"minLength":-1})", Code::kInvalidSchema, "/minLength"},
+      {R"({"$ref":"#/$defs/none"})", Code::kInvalidSchema, "/$ref"},
+      {R"({"$ref":"#"})", Code::kInvalidSchema, ""},
+      {R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})",
+       Code::kInvalidSchema, ""},
+      {R"({"type":"integer","minimum":5,"maximum":4})", Code::kInvalidSchema, ""},
+      {R"({"enum":["a"],"pattern":"^b"})", Code::kInvalidSchema, ""},
+      {R"({"type":"object","required":["x"],"additionalProperties":false})", Code::kInvalidSchema,
+       ""},
+      {R"("text")", Code::kInvalidSchema, ""},
+  };
+  for (const auto& row : rows) {
+    const json::Value schema = parse(row.schema);
+    const auto grammar = compile_schema(schema);
+    ASSERT_FALSE(grammar) << row.schema;
+    EXPECT_EQ(grammar.error().code, row.code) << row.schema << ": " << grammar.error().message;
+    EXPECT_EQ(grammar.error().path, row.path) << row.schema;
+  }
+}
+
+TEST(CompileSchema, NestingEndsAtTheLimit) {
+  for (const std::uint32_t depth : {kMaxNesting, kMaxNesting + 1}) {
+    const std::string text = std::string(depth, '[') + std::string(depth, ']');
+    const json::Value any = json::Value(true);
+    EXPECT_EQ(takes(*compile_schema(any), text), depth == kMaxNesting);
+    json::Object constant;
+    constant.set("const", parse(text));
+    const json::Value schema(std::move(constant));
+    EXPECT_EQ(compile_schema(schema).has_value(), depth == kMaxNesting);
+  }
+}
+
+TEST(CompileSchema, WhiteSpaceIsBounded) {
+  const auto grammar = compile_json_object();
+  EXPECT_TRUE(takes(*grammar, "{\n" + std::string(31, ' ') + "}"));
+  EXPECT_FALSE(takes(*grammar, "{\n" + std::string(32, ' ') + "}"));
+  EXPECT_FALSE(takes(*grammar, "{\n\n}"));
+}
+
+std::string call(std::string_view name,
+                 std::initializer_list<std::pair<std::string_view, std::string_view>> values) {
+  std::string out = "\n<function=" + std::string(name) + ">\n";
+  for (const auto& [key, value] : values) {
+    out += "<parameter=" + std::string(key) + ">\n" + std::string(value) + "\n</parameter>\n";
+  }
+  return out + "</function>\n";
+}
+
+bool takes_calls(const GrammarPtr& grammar, const std::vector<std::string>& calls) {
+  Matcher matcher(grammar, vocabulary());
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (i > 0 && !matcher.accept_bytes("\n")) return false;
+    if (!matcher.accept_symbol(kCallOpen) || !matcher.accept_bytes(calls[i]) ||
+        !matcher.accept_symbol(kCallClose)) {
+      return false;
+    }
+  }
+  return matcher.is_done();
+}
+
+TEST(CompileTools, CallsAreWrittenInTheModelsForm) {
+  const json::Value f = parse(R"({"name":"f","parameters":{"type":"object","properties":{
+      "city":{"type":"string"},"n":{"type":"integer","maximum":10},"u":{"type":["string","null"]},
+      "x":{"type":["integer","string"],"maximum":20},"o":{"type":"object","properties":{"a":{"type":"boolean"}},
+      "required":["a"],"additionalProperties":false}},"required":["city"]}})");
+  const json::Value none = parse(R"({"name":"fun"})");
+  ToolRules rules{{&f, &none}, true, true};
+  const auto grammar = compile_tools(rules);
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  const auto one = [&](const std::string& text) { return takes_calls(*grammar, {text}); };
+  EXPECT_TRUE(one(call("fun", {})));
+  EXPECT_TRUE(one(call("f", {{"city", "Paris"}})));
+  EXPECT_TRUE(one(call("f", {{"city", ""}})));
+  EXPECT_TRUE(
+      one(call("f", {{"city", "a \"b\" \\ </param>\nc\n"}, {"n", "-10"}, {"o", "{\"a\": true}"}})));
+  EXPECT_TRUE(one(call("f", {{"city", "x"}, {"u", "null"}})));
+  EXPECT_TRUE(one(call("f", {{"city", "x"}, {"x", "20"}})));
+  EXPECT_TRUE(one(call("f", {{"city", "x"}, {"x", "21st"}})));
+  EXPECT_FALSE(one(call("f", {{"city", "x"}, {"x", "21"}}))) << "it would be read as an integer";
+  EXPECT_FALSE(one(call("f", {})));
+  EXPECT_FALSE(one(call("fu", {})));
+  EXPECT_FALSE(one(call("f", {{"city", "x"}, {"n", "11"}})));
+  EXPECT_FALSE(one(call("f", {{"n", "1"}, {"city", "x"}})));
+  EXPECT_FALSE(one(call("f", {{"city", "x"}, {"city", "x"}})));
+  EXPECT_FALSE(one(call("f", {{"city", "x"}, {"zz", "x"}})));
+  EXPECT_FALSE(one(call("f", {{"city", "x\n</parameter>\ny"}})));
+  EXPECT_TRUE(takes_calls(*grammar, {call("fun", {}), call("fun", {})}));
+  rules.parallel = false;
+  EXPECT_FALSE(takes_calls(*compile_tools(rules), {call("fun", {}), call("fun", {})}));
+}
+
+TEST(CompileTools, FreeTextAndJsonAroundCalls) {
+  const json::Value tool = parse(R"({"name":"fun"})");
+  ToolRules rules{{&tool}, false, true};
+  Matcher automatic(*compile_tools(rules), vocabulary());
+  EXPECT_TRUE(automatic.accept_bytes("Let me see.\n"));
+  EXPECT_TRUE(automatic.is_done());
+  EXPECT_TRUE(automatic.accept_symbol(kCallOpen));
+  EXPECT_FALSE(automatic.is_done());
+  EXPECT_FALSE(automatic.accept_bytes("words"));
+
+  const json::Value schema = parse(R"({"type":"boolean"})");
+  const auto both = compile_tools(rules, &schema, true);
+  ASSERT_TRUE(both);
+  for (const bool calls : {true, false}) {
+    Matcher matcher(*both, vocabulary());
+    EXPECT_TRUE(matcher.accept_bytes("hm") && matcher.accept_symbol(kThinkClose));
+    EXPECT_FALSE(matcher.accept_symbol(kCallOpen));
+    EXPECT_TRUE(matcher.accept_bytes("\n\n"));
+    EXPECT_FALSE(matcher.accept_bytes("words"));
+    EXPECT_EQ(calls ? matcher.accept_symbol(kCallOpen) : matcher.accept_bytes("true"), true);
+    EXPECT_EQ(matcher.is_done(), !calls);
+  }
+  const json::Value bad = parse(R"({"name":"g","parameters":{"type":"array"}})");
+  rules.functions.push_back(&bad);
+  EXPECT_EQ(compile_tools(rules).error().path, "/tools/1/function/parameters");
+}
+
+}  // namespace
+}  // namespace tessera::grammar
