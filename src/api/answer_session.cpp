@@ -24,6 +24,14 @@ ApiError to_api_error(const chat::Refusal& refusal) {
         return ErrorId::kContextLengthExceeded;
       case chat::RefusalCode::kInvalidRequest:
         return ErrorId::kInvalidValue;
+      case chat::RefusalCode::kUnsupportedSchema:
+        return ErrorId::kUnsupportedSchema;
+      case chat::RefusalCode::kInvalidSchema:
+        return ErrorId::kInvalidSchema;
+      case chat::RefusalCode::kInvalidRegex:
+        return ErrorId::kInvalidRegex;
+      case chat::RefusalCode::kSchemaTooComplex:
+        return ErrorId::kSchemaTooComplex;
       case chat::RefusalCode::kOverloaded:
         return ErrorId::kServerOverloaded;
       case chat::RefusalCode::kDraining:
@@ -51,6 +59,10 @@ ApiError to_api_error(const Error& error) {
     case ErrorCode::kTimedOut:
       return {ErrorId::kTimeout,
               "The answer was not whole within the time that this server gives a request."};
+    case ErrorCode::kDeadEnd:
+      return {ErrorId::kGrammarDeadEnd,
+              "The form that the answer must have left the model no way to go on; this request was "
+              "ended."};
     case ErrorCode::kIo:
       return {ErrorId::kModelUnavailable,
               "The model cannot be read any more; the operator has to look at it."};

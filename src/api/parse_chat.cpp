@@ -43,28 +43,33 @@ Parsed<void> check_continued_message(const Context& context) {
       "continue_final_message");
 }
 
-// What is understood, and cannot be promised yet: the one place that knows.
-Parsed<void> unsupported_yet(const Context& context) {
-  const chat::ChatRequest& request = context.chat->chat;
-  const auto refuse_value = [](std::string_view what, std::string param) {
+// A custom tool's input is free text, which the model's form of a call cannot carry unharmed.
+Parsed<void> refuse_custom_tools(const Context& context) {
+  const std::vector<json::Value>& tools = context.chat->chat.prompt.tools;
+  for (std::size_t i = 0; i < tools.size(); ++i) {
+    if (!is_custom(tools[i])) continue;
+    const std::string path = join(join("tools", i), "type");
     return refuse(ErrorId::kUnsupportedValue,
-                  fmt::format("Unsupported value: {} is not supported by this version, which "
-                              "cannot yet guarantee it.",
-                              what),
-                  std::move(param));
-  };
-  if (request.response_format.kind != chat::ResponseFormat::Kind::kText)
-    return refuse_value("JSON as 'response_format'", "response_format.type");
-  for (std::size_t i = 0; i < request.prompt.tools.size(); ++i) {
-    if (is_custom(request.prompt.tools[i]))
-      return refuse_value("a custom tool", join(join("tools", i), "type"));
+                  fmt::format("Unsupported value in '{}': there are no custom tools here; a "
+                              "function with one string parameter does the same.",
+                              path),
+                  path);
   }
-  const chat::ToolChoice& choice = request.tool_choice;
-  const bool free =
-      choice.mode == chat::ToolChoice::Mode::kNone || choice.mode == chat::ToolChoice::Mode::kAuto;
-  if (!free || !choice.names.empty())
-    return refuse_value("a 'tool_choice' other than 'none' and 'auto'", "tool_choice");
   return {};
+}
+
+// Its beginning is the client's: the form could not be promised of the whole.
+Parsed<void> check_continued_form(const Context& context) {
+  const chat::ChatRequest& request = context.chat->chat;
+  if (!request.prompt.continue_final_message) return {};
+  const auto mode = request.tool_choice.mode;
+  const bool must_call =
+      mode == chat::ToolChoice::Mode::kRequired || mode == chat::ToolChoice::Mode::kNamed;
+  if (request.response_format.kind == chat::ResponseFormat::Kind::kText && !must_call) return {};
+  return refuse(ErrorId::kInvalidValue,
+                "'continue_final_message' cannot be combined with a JSON 'response_format' or a "
+                "'tool_choice' that asks for a call.",
+                "continue_final_message");
 }
 
 // What concerns more than one field.
@@ -76,8 +81,9 @@ Parsed<void> finish(const json::Object& body, Context& context) {
   TRY(settle(check_top_logprobs(context), context));
   TRY(settle(check_tool_choice(context), context));
   TRY(settle(check_continued_message(context), context));
+  TRY(settle(check_continued_form(context), context));
   if (context.options.reading.as_template) return {};
-  return settle(unsupported_yet(context), context);
+  return settle(refuse_custom_tools(context), context);
 }
 
 Parsed<ChatCompletionRequest> read_chat(std::string_view body, const ParseOptions& options,

@@ -98,6 +98,10 @@ class ChatStream {
 enum class RefusalCode : std::uint8_t {
   kContextLengthExceeded,
   kInvalidRequest,
+  kUnsupportedSchema,  // what a form asks for and nobody can hold an answer to
+  kInvalidSchema,
+  kInvalidRegex,
+  kSchemaTooComplex,
   kOverloaded,
   kDraining,
   kInternal
@@ -124,8 +128,8 @@ struct ModelInfo {
 struct PromptFacts {
   std::int64_t tokens = 0;
   std::string digest;  // SHA-256 over the token ids, hexadecimal: equal prompts, equal digests
-  std::int32_t context = 0;     // tokens that prompt and answer may have together
-  std::int32_t max_answer = 0;  // what the answer may have: max_tokens, or what is left
+  std::int32_t context = 0;          // tokens that prompt and answer may have together
+  std::int32_t max_answer = 0;       // what the answer may have: max_tokens, or what is left
   std::vector<TokenId> prompt = {};  // the tokens themselves
 };
 

@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "base/sha256.h"
+#include "local/answer_constraint.h"
+#include "local/answer_grammar.h"
 #include "local/local_stream.h"
 #include "local/thinking_budget.h"
 #include "local/token_digest.h"
@@ -92,9 +94,16 @@ Result<std::unique_ptr<LocalChatService>> LocalChatService::create(
   TRY_ASSIGN(service->think_close_, find("</think>"));
   TRY_ASSIGN(service->tool_call_, find("<tool_call>"));
   TRY_ASSIGN(service->end_of_text_, find("<|endoftext|>"));
-  for (TokenId id = 0; id < engine.limits().vocabulary; ++id) {
+  const std::int32_t rows = engine.limits().vocabulary;
+  if (rows < vocabulary.vocabulary_size()) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("the model knows {} tokens, fewer than the {} of its vocabulary", rows,
+                            vocabulary.vocabulary_size()));
+  }
+  for (TokenId id = 0; id < rows; ++id) {
     if (!service->has_text(id)) service->never_sampled_.push_back(id);
   }
+  service->vocabulary_ = grammar::Vocabulary::create(vocabulary, service->end_tokens_);
   return service;
 }
 
@@ -130,16 +139,36 @@ void LocalChatService::ask_for_logprobs(std::optional<std::int32_t> top,
   if (top) request.unlisted = never_sampled_;
 }
 
-// The block is open: a model that opens it once more, then or later, would think beyond the budget.
-void LocalChatService::limit_thinking(std::int32_t budget, engine::EngineRequest& request) const {
+std::shared_ptr<const ThinkingPlan> LocalChatService::plan_thinking(std::int32_t budget) const {
   const auto plan = std::make_shared<ThinkingPlan>();
   plan->tokenizer = tokenizer_;
   plan->budget = budget;
   plan->close = think_close_;
   tokenizer_->encode_text("\n", plan->newline);
   tokenizer_->encode_text("\n\n", plan->after_newlines);
-  request.make_constraint = [plan](std::int32_t) { return std::make_unique<ThinkingBudget>(plan); };
-  request.sampling.banned.push_back(think_open_);
+  return plan;
+}
+
+// `grammar` may be null; the budget is there only for an answer that begins inside the think block.
+void LocalChatService::constrain(grammar::GrammarPtr grammar,
+                                 std::optional<std::int32_t> thinking_budget,
+                                 engine::EngineRequest& request) const {
+  std::shared_ptr<const ThinkingPlan> plan;
+  if (thinking_budget) {
+    plan = plan_thinking(*thinking_budget);
+    // A model that opens the block once more, then or later, would think beyond the budget.
+    request.sampling.banned.push_back(think_open_);
+  }
+  if (grammar != nullptr) {
+    request.make_constraint = [grammar = std::move(grammar), vocabulary = vocabulary_,
+                               plan](std::int32_t) {
+      return std::make_unique<AnswerConstraint>(grammar, vocabulary, plan);
+    };
+  } else if (plan != nullptr) {
+    request.make_constraint = [plan](std::int32_t) {
+      return std::make_unique<ThinkingBudget>(plan);
+    };
+  }
 }
 
 // A prompt that leaves room for one token at least; max_tokens cut to what is left.
@@ -171,11 +200,10 @@ Result<LocalChatService::Room, Refusal> LocalChatService::measure_room(
 }
 
 Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::submit(
-    engine::EngineRequest request, chat::OutputOptions output, bool parallel_tool_calls,
-    std::function<void()> on_ready) {
-  auto stream = std::make_unique<LocalChatStream>(engine_, tokenizer_, std::move(output),
-                                                  request.choices, parallel_tool_calls,
-                                                  static_cast<std::int64_t>(request.prompt.size()));
+    engine::EngineRequest request, chat::OutputOptions output, std::function<void()> on_ready) {
+  auto stream =
+      std::make_unique<LocalChatStream>(engine_, tokenizer_, std::move(output), request.choices,
+                                        static_cast<std::int64_t>(request.prompt.size()));
   request.end_tokens = end_tokens_;
   auto submitted = engine_.submit(std::move(request), std::move(on_ready));
   if (!submitted) return Unexpected{to_refusal(submitted.error(), options_.retry_after_s)};
@@ -189,6 +217,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(prompt, *tokenizer_));
   TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
                                            request.max_tokens, request.choices, "messages"));
+  TRY_ASSIGN(grammar::GrammarPtr grammar, compile_answer(request, prompt.ends_in_reasoning));
   engine::EngineRequest engine_request;
   engine_request.account = request.account;
   engine_request.prompt = std::move(tokens.ids);
@@ -200,8 +229,8 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
                                                          : options_.model.default_direct);
   if (!request.prompt.tools.empty() && request.tool_choice.mode == chat::ToolChoice::Mode::kNone)
     engine_request.sampling.banned.push_back(tool_call_);
-  if (prompt.ends_in_reasoning && request.thinking_budget)
-    limit_thinking(*request.thinking_budget, engine_request);
+  constrain(std::move(grammar), prompt.ends_in_reasoning ? request.thinking_budget : std::nullopt,
+            engine_request);
   ask_for_logprobs(request.top_logprobs, engine_request);
 
   chat::OutputOptions output;
@@ -209,8 +238,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   output.stop = std::move(request.stop);
   if (!request.prompt.tools.empty())
     output.tools = std::make_shared<const chat::ToolSet>(std::move(request.prompt.tools));
-  return submit(std::move(engine_request), std::move(output), request.parallel_tool_calls,
-                std::move(on_ready));
+  return submit(std::move(engine_request), std::move(output), std::move(on_ready));
 }
 
 // Text becomes text tokens, whatever it spells. Ids are taken at their word, control tokens
@@ -249,13 +277,15 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start_text(
   chat::OutputOptions output;
   output.plain = true;
   output.stop = std::move(request.stop);
-  return submit(std::move(engine_request), std::move(output), true, std::move(on_ready));
+  return submit(std::move(engine_request), std::move(output), std::move(on_ready));
 }
 
 Result<chat::PromptFacts, Refusal> LocalChatService::measure(const chat::ChatRequest& request) {
-  TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(render(request), *tokenizer_));
+  const chat::Prompt prompt = render(request);
+  TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(prompt, *tokenizer_));
   TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
                                            request.max_tokens, request.choices, "messages"));
+  TRY(compile_answer(request, prompt.ends_in_reasoning));
   TokenDigest digest;
   digest.add(tokens.ids);
   return chat::PromptFacts{static_cast<std::int64_t>(tokens.ids.size()), digest.hex(), room.context,

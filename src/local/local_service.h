@@ -18,6 +18,9 @@
 #include "chat/prompt.h"
 #include "chat/service.h"
 #include "engine/engine.h"
+#include "grammar/grammar.h"
+#include "grammar/vocabulary.h"
+#include "local/thinking_budget.h"
 #include "text/tokenizer.h"
 
 namespace tessera::local {
@@ -61,15 +64,17 @@ class LocalChatService final : public chat::ChatService {
       std::variant<std::string, std::vector<TokenId>> prompt) const;
   Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> submit(engine::EngineRequest request,
                                                                   chat::OutputOptions output,
-                                                                  bool parallel_tool_calls,
                                                                   std::function<void()> on_ready);
   bool has_text(TokenId token) const;
   void ask_for_logprobs(std::optional<std::int32_t> top, engine::EngineRequest& request) const;
-  void limit_thinking(std::int32_t budget, engine::EngineRequest& request) const;
+  std::shared_ptr<const ThinkingPlan> plan_thinking(std::int32_t budget) const;
+  void constrain(grammar::GrammarPtr grammar, std::optional<std::int32_t> thinking_budget,
+                 engine::EngineRequest& request) const;
 
   engine::Engine& engine_;
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
   const LocalOptions options_;
+  grammar::VocabularyPtr vocabulary_;
   std::vector<TokenId> end_tokens_;
   std::vector<TokenId> never_sampled_;  // padding rows and unused ids
   TokenId tool_call_ = 0;

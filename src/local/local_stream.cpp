@@ -17,11 +17,8 @@ constexpr double kLeastLogprob = -9999.0;  // stands for "never", as OpenAI has 
 LocalChatStream::LocalChatStream(engine::Engine& engine,
                                  const std::shared_ptr<const text::Tokenizer>& tokenizer,
                                  const chat::OutputOptions& output, std::int32_t choices,
-                                 bool parallel_tool_calls, std::int64_t prompt_tokens)
-    : engine_(engine),
-      tokenizer_(tokenizer),
-      parallel_tool_calls_(parallel_tool_calls),
-      prompt_tokens_(prompt_tokens) {
+                                 std::int64_t prompt_tokens)
+    : engine_(engine), tokenizer_(tokenizer), prompt_tokens_(prompt_tokens) {
   for (std::int32_t i = 0; i < choices; ++i) {
     chat::OutputOptions options = output;
     options.choice = i;
@@ -76,15 +73,8 @@ void LocalChatStream::on_token(const engine::TokenEvent& event) {
   Choice& choice = choices_[static_cast<std::size_t>(event.choice)];
   if (choice.finished) return;  // its stop string has come; the engine does not know
   choice.tokens.push_back(event.token);
-  const std::size_t first_new = events_.size();
-  const bool stopped = choice.parser.append(event.token, events_, to_logprob(event));
-  if (drop_further_calls(first_new)) {
-    choice.finished = true;
-    events_.emplace_back(chat::ChoiceFinished{event.choice, chat::FinishReason::kToolCalls});
-    complete();
-  } else if (stopped) {
+  if (choice.parser.append(event.token, events_, to_logprob(event)))
     end_choice(choice, chat::OutputEnd::kEnd);
-  }
 }
 
 std::optional<chat::ContentLogprob> LocalChatStream::to_logprob(
@@ -103,25 +93,8 @@ std::optional<chat::ContentLogprob> LocalChatStream::to_logprob(
 void LocalChatStream::end_choice(Choice& choice, chat::OutputEnd end) {
   if (choice.finished) return;
   choice.finished = true;
-  const std::size_t first_new = events_.size();
   choice.parser.finish(end, events_);
-  drop_further_calls(first_new);
   complete();
-}
-
-// Without parallel calls, a choice keeps its first; true if there were more among the new events.
-bool LocalChatStream::drop_further_calls(std::size_t first_new) {
-  if (parallel_tool_calls_) return false;
-  const auto further = [](const ChatEvent& event) {
-    const auto* start = std::get_if<chat::ToolCallStart>(&event);
-    const auto* piece = std::get_if<chat::ToolCallArguments>(&event);
-    return (start != nullptr && start->index > 0) || (piece != nullptr && piece->index > 0);
-  };
-  const auto begin = events_.begin() + static_cast<std::ptrdiff_t>(first_new);
-  const auto kept = std::remove_if(begin, events_.end(), further);
-  const bool any = kept != events_.end();
-  events_.erase(kept, events_.end());
-  return any;
 }
 
 // Once every choice has finished: the terminal event. The engine's own terminal event is not waited

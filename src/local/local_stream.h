@@ -17,7 +17,7 @@ namespace tessera::local {
 class LocalChatStream final : public chat::ChatStream {
  public:
   LocalChatStream(engine::Engine& engine, const std::shared_ptr<const text::Tokenizer>& tokenizer,
-                  const chat::OutputOptions& output, std::int32_t choices, bool parallel_tool_calls,
+                  const chat::OutputOptions& output, std::int32_t choices,
                   std::int64_t prompt_tokens);
   ~LocalChatStream() override { cancel(); }
 
@@ -38,14 +38,12 @@ class LocalChatStream final : public chat::ChatStream {
   void on_token(const engine::TokenEvent& event);
   std::optional<chat::ContentLogprob> to_logprob(const engine::TokenEvent& event) const;
   void end_choice(Choice& choice, chat::OutputEnd end);
-  bool drop_further_calls(std::size_t first_new);
   void complete();
 
   engine::Engine& engine_;
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
   std::optional<engine::Engine::Submitted> submitted_;
   std::vector<Choice> choices_;
-  const bool parallel_tool_calls_;
   const std::int64_t prompt_tokens_;
   std::int64_t cached_tokens_ = 0;
   std::vector<chat::ChatEvent> events_;  // that next() gives out, from next_event_ on

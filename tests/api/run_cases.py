@@ -139,7 +139,7 @@ def parse_case(path):
             name, _, value = rest.partition(":")
             requests[-1]["headers"][name] = value.strip()
         else:
-            requests[-1]["expect"].append((verb, rest if verb in ("body", "call") else unescaped, number))
+            requests[-1]["expect"].append((verb, rest if verb in ("body", "call", "json") else unescaped, number))
     return says, flags, tiers, requests, delay_us
 
 
@@ -321,6 +321,8 @@ def check_choice(verb, text, choice, calls):
     if verb == "content":
         expected = None if text == "null" else text
         expect(message["content"] == expected or (not text and not message["content"]), f"content {message['content']!r}")
+    elif verb == "json":
+        expect(json.loads(message["content"]) == json.loads(text), f"content {message['content']!r}")
     elif verb == "reasoning":
         expect(message.get("reasoning_content") == text, f"reasoning {message.get('reasoning_content')!r}")
     elif verb == "finish":

@@ -1,0 +1,164 @@
+#include "local/answer_grammar.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "grammar/compile.h"
+
+namespace tessera::local {
+namespace {
+
+using chat::Refusal;
+using chat::RefusalCode;
+using chat::ResponseFormat;
+using Mode = chat::ToolChoice::Mode;
+
+constexpr std::string_view kSchemaPath = "response_format.json_schema.schema";
+
+// Takes the first step off a JSON pointer, unescaped.
+std::string take_step(std::string_view& pointer) {
+  CHECK(pointer.starts_with('/'));
+  pointer.remove_prefix(1);
+  const std::size_t end = std::min(pointer.find('/'), pointer.size());
+  std::string step;
+  for (std::size_t i = 0; i < end; ++i) {
+    const bool escape = pointer[i] == '~' && i + 1 < end;
+    step += !escape ? pointer[i] : pointer[++i] == '1' ? '/' : '~';
+  }
+  pointer.remove_prefix(end);
+  return step;
+}
+
+std::size_t take_index(std::string_view& pointer) {
+  const std::string step = take_step(pointer);
+  std::size_t index = 0;
+  std::from_chars(step.data(), step.data() + step.size(), index);
+  return index;
+}
+
+// `pointer` into `schema`, which stands at `path`, as our paths are written: a.b[2].c
+std::string path_of(std::string path, const json::Value* schema, std::string_view pointer) {
+  while (pointer.starts_with('/')) {
+    const bool array = schema != nullptr && schema->if_array() != nullptr;
+    const std::string step = take_step(pointer);
+    path += array ? '[' + step + ']' : '.' + step;
+    if (schema == nullptr) continue;
+    if (!array) {
+      schema = schema->find(step);
+      continue;
+    }
+    std::size_t index = 0;
+    std::from_chars(step.data(), step.data() + step.size(), index);
+    schema = index < schema->if_array()->size() ? &(*schema->if_array())[index] : nullptr;
+  }
+  return path;
+}
+
+Refusal to_refusal(const grammar::GrammarError& error, std::string path) {
+  using Code = grammar::GrammarErrorCode;
+  switch (error.code) {
+    case Code::kUnsupportedSchema:
+      return {RefusalCode::kUnsupportedSchema,
+              fmt::format("Unsupported schema at '{}': {}. What cannot be enforced is refused, not "
+                          "ignored.",
+                          path, error.message),
+              std::move(path), 0};
+    case Code::kInvalidSchema:
+      return {RefusalCode::kInvalidSchema,
+              fmt::format("Invalid schema at '{}': {}.", path, error.message), std::move(path), 0};
+    case Code::kInvalidRegex:
+      return {RefusalCode::kInvalidRegex,
+              fmt::format("Invalid pattern at '{}': {}.", path, error.message), std::move(path), 0};
+    case Code::kSchemaTooComplex:
+      return {RefusalCode::kSchemaTooComplex,
+              fmt::format("The schema at '{}' costs more than this server spends on one: {}. "
+                          "Please simplify it.",
+                          path, error.message),
+              std::move(path), 0};
+  }
+  return {RefusalCode::kInternal, "The schema could not be read.", std::move(path), 0};
+}
+
+// The tools that may be called, and where the request has them.
+struct Callable {
+  std::vector<const json::Value*> functions;
+  std::vector<std::size_t> places;  // in `tools`
+};
+
+Callable callable(const chat::ChatRequest& request) {
+  Callable out;
+  if (request.tool_choice.mode == Mode::kNone) return out;
+  const std::vector<std::string>& names = request.tool_choice.names;
+  for (std::size_t i = 0; i < request.prompt.tools.size(); ++i) {
+    const json::Value* function = request.prompt.tools[i].find("function");
+    if (function == nullptr) continue;
+    const json::Value* name = function->find("name");
+    CHECK(name != nullptr && name->if_string() != nullptr);
+    const bool allowed =
+        names.empty() || std::find(names.begin(), names.end(), *name->if_string()) != names.end();
+    if (!allowed) continue;
+    out.functions.push_back(function);
+    out.places.push_back(i);
+  }
+  return out;
+}
+
+// compile_tools() says which of the functions, or the response format, is at fault.
+Refusal refuse_tools(const grammar::GrammarError& error, const Callable& tools,
+                     const json::Value* schema) {
+  std::string_view pointer = error.path;
+  if (pointer.empty()) return to_refusal(error, "tools");
+  if (take_step(pointer) == "response_format")
+    return to_refusal(error, path_of(std::string(kSchemaPath), schema, pointer));
+  const std::size_t index = take_index(pointer);
+  CHECK(index < tools.functions.size());
+  take_step(pointer);  // function
+  return to_refusal(error, path_of(fmt::format("tools[{}].function", tools.places[index]),
+                                   tools.functions[index], pointer));
+}
+
+json::Value any_object() {
+  json::Object object;
+  object.set("type", "object");
+  return json::Value(std::move(object));
+}
+
+}  // namespace
+
+Result<grammar::GrammarPtr, Refusal> compile_answer(const chat::ChatRequest& request,
+                                                    bool in_reasoning) {
+  const ResponseFormat& format = request.response_format;
+  const bool json = format.kind != ResponseFormat::Kind::kText;
+  const Callable tools = callable(request);
+  if (tools.functions.empty()) {
+    if (!json) return grammar::GrammarPtr();
+    auto compiled = format.kind == ResponseFormat::Kind::kJsonObject
+                        ? grammar::compile_json_object(in_reasoning)
+                        : grammar::compile_schema(format.schema, in_reasoning);
+    if (compiled) return *std::move(compiled);
+    const grammar::GrammarError& error = compiled.error();
+    return Unexpected{
+        to_refusal(error, path_of(std::string(kSchemaPath), &format.schema, error.path))};
+  }
+  const Mode mode = request.tool_choice.mode;
+  grammar::ToolRules rules;
+  rules.functions = tools.functions;
+  rules.required = mode == Mode::kRequired || mode == Mode::kNamed;
+  rules.parallel = request.parallel_tool_calls && mode != Mode::kNamed;
+  const json::Value object = any_object();
+  const json::Value* schema =
+      format.kind == ResponseFormat::Kind::kJsonSchema ? &format.schema : &object;
+  auto compiled = grammar::compile_tools(rules, json ? schema : nullptr, in_reasoning);
+  if (!compiled) return Unexpected{refuse_tools(compiled.error(), tools, schema)};
+  return *std::move(compiled);
+}
+
+}  // namespace tessera::local
