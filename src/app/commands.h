@@ -119,6 +119,9 @@ int run_fields(bool markdown);
 // Standard input → token ids, and back. `added`: control tokens that are spelt out count as such.
 int run_tokenize(const std::string& model_path, bool added);
 int run_detokenize(const std::string& model_path);
+// Schemas and instances, one JSON object a line → whether the constrained decoder can write them.
+// `bytes`: token by token of a byte each.
+int run_grammar_check(const std::string& model_path, bool bytes);
 
 // Prints "tessera: message" and returns 1.
 int report(const Error& error);

@@ -23,6 +23,7 @@ struct Everything {
   std::int32_t inspect_context = 0;
   std::string tokenizer_path;
   bool added_tokens = false;
+  bool bytes = false;
 };
 
 void add_model_flags(CLI::App& command, ModelOptions& model) {
@@ -374,6 +375,21 @@ void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
   detokenize.callback([&] { run = [&] { return run_detokenize(all.tokenizer_path); }; });
 }
 
+void add_grammar(CLI::App& app, Everything& all, std::function<int()>& run) {
+  CLI::App& grammar = *app.add_subcommand("grammar", "what structured output does with schemas");
+  grammar.require_subcommand(1);
+  CLI::App& check = *grammar.add_subcommand(
+      "check",
+      "lines {\"schema\": …, \"instance\": \"…\"} on standard input → accept, reject or "
+      "unsupported");
+  check
+      .add_option("-m,--model", all.tokenizer_path,
+                  "GGUF file with the vocabulary; without it: the demo model's")
+      ->type_name("FILE");
+  check.add_flag("--bytes", all.bytes, "one byte a token");
+  check.callback([&] { run = [&] { return run_grammar_check(all.tokenizer_path, all.bytes); }; });
+}
+
 int run_main(int argc, char** argv) {
   CLI::App app(
       "Tessera serves Qwen3.6-35B-A3B behind OpenAI's chat completions API, with an inference "
@@ -391,6 +407,7 @@ int run_main(int argc, char** argv) {
   add_keys(app, all.keys, run);
   add_usage(app, all.usage, run);
   add_tools(app, all, run);
+  add_grammar(app, all, run);
   CLI11_PARSE(app, argc, argv);
   return run();
 }
