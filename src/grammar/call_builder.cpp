@@ -54,6 +54,27 @@ LanguagePtr CallBuilder::raw_language(const std::vector<std::string_view>& types
   return language;
 }
 
+std::optional<std::uint32_t> CallBuilder::keep_literals(
+    std::uint32_t root, const std::function<bool(const std::string&)>& keep) {
+  std::string text;
+  // The copy of a node's tree without what is not kept; nothing when that is all of it.
+  const auto copy = [&](const auto& self, std::uint32_t from) -> std::optional<std::uint32_t> {
+    budget_.take(sizeof(LiteralNode) + 16);
+    const LiteralNode node = grammar_.literals[from];
+    LiteralNode made;
+    made.end = node.end && keep(text);
+    for (const auto& [byte, to] : node.edges) {
+      text += static_cast<char>(byte);
+      if (const auto child = self(self, to)) made.edges.emplace_back(byte, *child);
+      text.pop_back();
+    }
+    if (!made.end && made.edges.empty()) return std::nullopt;
+    grammar_.literals.push_back(std::move(made));
+    return static_cast<std::uint32_t>(grammar_.literals.size() - 1);
+  };
+  return copy(copy, root);
+}
+
 Result<CallAlt::Parameter, GrammarError> CallBuilder::parameter(
     const std::vector<std::string_view>& types, NodeId id) {
   // The types that are tried on a text before it is taken for a string.
@@ -87,11 +108,21 @@ Result<CallAlt::Parameter, GrammarError> CallBuilder::parameter(
       continue;
     }
     const bool number = has(read, "number") || has(read, "integer");
-    const bool kept =
-        (alt.kind == Alt::Kind::kArray && has(read, "array")) ||
-        (alt.kind == Alt::Kind::kObject && has(read, "object")) ||
-        (alt.kind == Alt::Kind::kNumber && number) ||
-        (alt.kind == Alt::Kind::kLiteral && (number || has(read, "null") || has(read, "boolean")));
+    if (alt.kind == Alt::Kind::kLiteral) {
+      const auto kept = keep_literals(alt.index, [&](const std::string& text) {
+        if (text == "null") return has(read, "null");
+        if (text == "true" || text == "false") return has(read, "boolean");
+        return number;
+      });
+      if (!kept) continue;
+      json.alts.push_back(static_cast<AltId>(grammar_.alts.size()));
+      grammar_.alts.push_back({Alt::Kind::kLiteral, *kept, 0});
+      json.height = 0;
+      continue;
+    }
+    const bool kept = (alt.kind == Alt::Kind::kArray && has(read, "array")) ||
+                      (alt.kind == Alt::Kind::kObject && has(read, "object")) ||
+                      (alt.kind == Alt::Kind::kNumber && number);
     if (!kept) continue;
     json.alts.push_back(alt_id);
     json.height = std::min(json.height, alt.height);

@@ -7,7 +7,10 @@
 // (chat/tool_set.h), so that what it makes of the text is what the schema allows. One thread.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +33,9 @@ class CallBuilder {
   Result<CallAlt, GrammarError> build(const json::Value* schema, const ObjectAlt& object);
   Result<CallAlt::Parameter, GrammarError> parameter(const std::vector<std::string_view>& types,
                                                      NodeId node);
+  // The literals below `root` whose text is to be kept; nothing when there are none.
+  std::optional<std::uint32_t> keep_literals(std::uint32_t root,
+                                             const std::function<bool(const std::string&)>& keep);
   // Texts that stand for themselves: no line of theirs begins like a tag, and they are not read as
   // one of these types.
   LanguagePtr raw_language(const std::vector<std::string_view>& types);

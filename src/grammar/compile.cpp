@@ -118,6 +118,9 @@ Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
           at("/tools/" + std::to_string(i) + "/function/parameters", std::move(added).error())};
     }
   }
+  if (budget.exhausted()) {
+    return fail(GrammarErrorCode::kSchemaTooComplex, "the tools are too complex");
+  }
   plan.thinking = thinking;
   plan.calls = !rules.functions.empty();
   plan.free_text = !rules.required && json_schema == nullptr;

@@ -263,6 +263,17 @@ TEST(CompileTools, CallsAreWrittenInTheModelsForm) {
   EXPECT_FALSE(takes_calls(*compile_tools(rules), {call("fun", {}), call("fun", {})}));
 }
 
+TEST(CompileTools, LiteralsThatWouldBeReadAsTextAreNotWritten) {
+  // The reader takes "1" for a string here: string is the first of the types that it fits.
+  const json::Value f =
+      parse(R"({"name":"f","parameters":{"properties":{"e":{"enum":["a",1,null]}}}})");
+  const auto grammar = compile_tools(ToolRules{{&f}, true, false});
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  EXPECT_TRUE(takes_calls(*grammar, {call("f", {{"e", "a"}})}));
+  EXPECT_TRUE(takes_calls(*grammar, {call("f", {{"e", "null"}})}));
+  EXPECT_FALSE(takes_calls(*grammar, {call("f", {{"e", "1"}})}));
+}
+
 TEST(CompileTools, FreeTextAndJsonAroundCalls) {
   const json::Value tool = parse(R"({"name":"fun"})");
   ToolRules rules{{&tool}, false, true};

@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kMaxPatterns = 6;          // of a patternProperties: 64 regions
 constexpr std::uint32_t kMaxFiniteNames = 1000;  // of a region with finitely many keys
 constexpr std::size_t kMaxTuple = 2000;
+constexpr std::size_t kMaxNumberText = 1000;    // of a number in enum or const
+constexpr std::size_t kMaxNameStates = 20'000;  // of a region with finitely many keys
 
 std::vector<std::uint32_t> code_points(std::string_view text) {
   std::vector<std::uint32_t> out;
@@ -112,6 +114,7 @@ NodeBuilder::Step NodeBuilder::add_literals(NodeId id, const std::vector<std::st
   const std::size_t root = nodes.size();
   nodes.emplace_back();
   for (const std::string& text : texts) {
+    if (text.size() > kMaxNumberText) return too_complex();
     if (!shaper_.budget().take(text.size() * 64)) return too_complex();
     std::size_t at = root;
     for (const char c : text) {
@@ -292,7 +295,9 @@ NodeBuilder::Step NodeBuilder::add_region(LanguagePtr language, const std::vecto
   });
   if (none) return {};
   const std::uint32_t count = language->completions(language->start());
-  if (count <= kMaxFiniteNames) {  // few keys: each is a name like those of the schema
+  if (count <= kMaxFiniteNames) {
+    if (language->state_count() > kMaxNameStates) return too_complex();
+    // Few keys: each is a name like those of the schema.
     for (std::string& name : language->texts()) {
       const bool known = std::find(names.begin(), names.end(), name) != names.end();
       if (!known) names.push_back(std::move(name));
