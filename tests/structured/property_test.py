@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Random schemas and tools against models that know nothing of them: the demo model at temperature 2, and random logits. Every answer that came to
+its end parses and validates, streamed or not, in direct and in thinking mode; both ways give the same answer for the same seed. An answer
+that max_tokens cut says so."""
+import argparse
+import concurrent.futures
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+try:
+    import jsonschema
+except ImportError:
+    print("skipped: python3-jsonschema is not installed")
+    sys.exit(77)
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "api"))
+import run_cases  # noqa: E402
+from run_cases import KEY, MODEL, Mismatch, expect  # noqa: E402
+
+from random_forms import Forms  # noqa: E402
+
+TIERS = ["[tier.enterprise]", 'requests_per_minute = "unlimited"', "concurrent_requests = 64"]
+
+
+class Server(run_cases.Server):
+    """The demo model, or with `seed` a model of random logits."""
+
+    def __init__(self, binary, seed=None):
+        self.state = tempfile.TemporaryDirectory()
+        self.log = tempfile.TemporaryFile()
+        self.port = run_cases.free_port()
+        flags = ["--threads", "2", "--max-running", "8"]
+        if seed is not None:
+            script = pathlib.Path(self.state.name) / "script.json"
+            script.write_text(json.dumps({"hash": seed, "vocabulary": run_cases.token_count(binary), "max_context": 1 << 15, "max_sequences": 16}))
+            flags = ["--backend", "fake", "--fake-script", str(script)]
+        self.process = subprocess.Popen(
+            [binary, "serve", "--port", str(self.port), "--api-key", KEY, "--db", self.state.name + "/tessera.db"] + self.tier_flags(TIERS) + flags,
+            stdout=subprocess.DEVNULL, stderr=self.log)
+        self.wait_ready()
+
+
+def make_request(seed):
+    choose = random.Random(seed)
+    forms = Forms(choose)
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Answer in the form that was asked for."}], "seed": seed,
+            "temperature": choose.choice([2, 2, 1, 0]), "top_p": 1, "max_tokens": 600}
+    form = choose.choice(["schema", "schema", "object", "tools", "tools", "both"])
+    if form in ("schema", "both"):
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "s", "schema": forms.schema(), "strict": choose.random() < 0.5}}
+    if form == "object":
+        body["response_format"] = {"type": "json_object"}
+    if form in ("tools", "both"):
+        body["tools"] = forms.tools()
+        names = [tool["function"]["name"] for tool in body["tools"]]
+        reference = {"type": "function", "function": {"name": choose.choice(names)}}
+        allowed = {"mode": choose.choice(["auto", "required"]), "tools": [reference]}
+        body["tool_choice"] = choose.choice(["auto", "required", "required", reference, {"type": "allowed_tools", "allowed_tools": allowed}])
+        body["parallel_tool_calls"] = choose.random() < 0.5
+    if choose.random() < 0.4:
+        body["chat_template_kwargs"] = {"enable_thinking": True}
+        body["thinking_budget"] = choose.choice([1, 5, 40])
+    if choose.random() < 0.2:
+        body["n"] = 2
+    return body
+
+
+# ---------------------------------------------------------------- what must hold
+
+def refuse_duplicates(pairs):
+    expect(len({key for key, _ in pairs}) == len(pairs), "a key twice")
+    return dict(pairs)
+
+
+def parse(text):
+    return json.loads(text, object_pairs_hook=refuse_duplicates, parse_constant=lambda word: expect(False, f"{word} is no JSON"))
+
+
+def validate(value, schema):
+    validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+    for error in validator.iter_errors(value):
+        raise Mismatch(f"{error.message} at {list(error.absolute_path)}")
+
+
+def check_content(text, body):
+    format_ = body.get("response_format", {"type": "text"})
+    if format_["type"] == "json_object":
+        expect(isinstance(parse(text), dict), "no object")
+    elif format_["type"] == "json_schema":
+        validate(parse(text), format_["json_schema"]["schema"])
+
+
+def check_calls(calls, body):
+    choice = body["tool_choice"]
+    tools = {tool["function"]["name"]: tool["function"].get("parameters", {"type": "object"}) for tool in body["tools"]}
+    allowed = set(tools)
+    if isinstance(choice, dict):
+        allowed = {choice["function"]["name"]} if choice["type"] == "function" else {t["function"]["name"] for t in choice["allowed_tools"]["tools"]}
+    if not body["parallel_tool_calls"] or (isinstance(choice, dict) and choice["type"] == "function"):
+        expect(len(calls) == 1, f"{len(calls)} calls")
+    expect(len({call["id"] for call in calls}) == len(calls), "an id twice")
+    for call in calls:
+        name = call["function"]["name"]
+        expect(name in allowed, f"a call of {name}")
+        arguments = parse(call["function"]["arguments"])
+        validate(arguments, tools[name])
+        order = list(tools[name].get("properties", {}))
+        places = [order.index(key) for key in arguments if key in order]
+        expect(places == sorted(places), f"arguments out of order: {list(arguments)}")
+        compact = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+        expect(len(call["function"]["arguments"]) <= len(compact) + 64, "arguments with white space")
+
+
+def must_call(body):
+    choice = body.get("tool_choice", "auto")
+    if isinstance(choice, str):
+        return choice == "required"
+    return choice["type"] == "function" or choice["allowed_tools"]["mode"] == "required"
+
+
+def check_choice(choice, body):
+    """→ whether it came to its end"""
+    message, finish = choice["message"], choice["finish_reason"]
+    calls = message.get("tool_calls") or []
+    if finish == "length":
+        return False
+    if finish == "tool_calls":
+        expect(calls, "no calls")
+        check_calls(calls, body)
+        if "response_format" in body:
+            expect(not message["content"], "content beside calls")
+        return True
+    expect(finish == "stop" and not calls and not must_call(body), f"finish {finish}, calls {calls}")
+    check_content(message["content"], body)
+    return True
+
+
+def without_ids(choice):
+    message = choice["message"]
+    calls = [call["function"] for call in message.get("tool_calls") or []]
+    return [message["content"] or "", message.get("reasoning_content") or "", calls, choice["finish_reason"]]
+
+
+def run_one(server, body):
+    """→ (choices, those that came to their end)"""
+    headers = {"Authorization": "Bearer " + KEY, "Content-Type": "application/json"}
+    answers = []
+    for stream in (False, True):
+        status, _, raw = server.ask("POST", "/v1/chat/completions", json.dumps(dict(body, stream=stream)), headers)
+        if status == 400 and json.loads(raw)["error"]["code"] in ("invalid_schema", "unsupported_schema") and not stream:
+            return 0, 0, json.loads(raw)["error"]["message"]
+        expect(status == 200, f"status {status}: {raw[:500]}")
+        answers.append(run_cases.from_stream(run_cases.sse_events(raw)) if stream else json.loads(raw))
+    plain, streamed = answers
+    expect(list(map(without_ids, plain["choices"])) == list(map(without_ids, streamed["choices"])),
+           f"streamed {streamed['choices']}\nnot {plain['choices']}")
+    ended = 0
+    for choice in plain["choices"]:
+        try:
+            ended += check_choice(choice, body)
+        except (Mismatch, ValueError) as error:
+            raise Mismatch(f"{error}\n    in {json.dumps(choice, ensure_ascii=False)}") from None
+    return len(plain["choices"]), ended, None
+
+
+def run_many(server, name, first, count):
+    """→ failures"""
+    choices = ended = 0
+    refused, failures = [], 0
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        jobs = {pool.submit(run_one, server, make_request(seed)): seed for seed in range(first, first + count)}
+        for job in concurrent.futures.as_completed(jobs):
+            try:
+                some, whole, refusal = job.result()
+                choices, ended = choices + some, ended + whole
+                refused += [refusal] if refusal else []
+            except Exception as error:  # noqa: BLE001: everything is a failure of this seed
+                failures += 1
+                print(f"FAILED {name}, seed {jobs[job]}: {type(error).__name__} {error}\n    sent {json.dumps(make_request(jobs[job]))}")
+    print(f"{name}: {count} requests, {choices} choices, {ended} ended, {len(refused)} refused, {failures} failures")
+    for message in sorted(set(refused)):
+        print("    refused:", message)
+    if ended * 2 < choices:
+        print(f"FAILED {name}: most answers were cut; nothing was seen of them")
+        failures += 1
+    return failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--count", type=int, default=120, help="requests for each model")
+    parser.add_argument("--first", type=int, default=0, help="the first one's seed")
+    options = parser.parse_args()
+    failures = 0
+    for name, seed in (("demo model", None), ("random logits", options.first)):
+        server = Server(options.binary, seed)
+        try:
+            failures += run_many(server, name, options.first, options.count)
+        finally:
+            server.stop()
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Random JSON Schemas and tools, as clients might send them: small, satisfiable, every value bounded so that a random model comes to an end."""
+
+NAMES = ["id", "name", "naïve", "a", "ab", "items", "unit", "key with space", "x-y", "value", "tags", "q\"uote"]
+WORDS = ["red", "green", "", "a\nb", "é", "\"quoted\"", "</parameter>", "true", "12", "null", "{\"a\": 1}", "日本"]
+PATTERNS = ["^[a-z]{1,4}$", "^\\d{3}-\\d{2}$", "b", "^(yes|no)", "[0-9]$", "^[^a]{2,3}$", "^\\w+@\\w+$"]
+FORMATS = ["date", "date-time", "time", "email", "ipv4", "uuid"]
+
+
+class Forms:
+    """`random`: a random.Random."""
+
+    def __init__(self, random):
+        self.random = random
+
+    def schema(self, depth=3):
+        kinds = [self.string, self.string, self.integer, self.number, self.boolean, self.null, self.literals]
+        if depth > 0:
+            kinds += [self.array, self.object, self.object, self.union]
+        made = self.random.choice(kinds)(depth - 1)
+        if self.random.random() < 0.2:
+            made["description"] = "a description"
+            made["default"] = None
+        return made
+
+    def string(self, _):
+        kind = self.random.randrange(4)
+        if kind == 0:
+            return {"type": "string", "pattern": self.random.choice(PATTERNS), "maxLength": 12}
+        if kind == 1:
+            return {"type": "string", "format": self.random.choice(FORMATS)}
+        low = self.random.choice([0, 0, 1, 3])
+        return {"type": "string", "minLength": low, "maxLength": low + self.random.randrange(8)}
+
+    def integer(self, _):
+        low = self.random.choice([-1000, -7, 0, 1, 99, 2**40])
+        made = {"type": "integer", "minimum": low, "maximum": low + self.random.randrange(1, 500)}
+        if self.random.random() < 0.3:
+            made["exclusiveMinimum"] = made.pop("minimum") - 1
+        if self.random.random() < 0.3:
+            made = {"type": "integer", "multipleOf": self.random.choice([2, 5, 10]), "minimum": -100, "maximum": 1000}
+        return made
+
+    def number(self, _):
+        low = self.random.choice([-1.5, 0, 0.25, 10])
+        return {"type": "number", "minimum": low, "maximum": low + self.random.choice([0.5, 3, 1000])}
+
+    def boolean(self, _):
+        return {"type": "boolean"}
+
+    def null(self, _):
+        return {"type": "null"}
+
+    def literals(self, _):
+        words = self.random.sample(WORDS + [1, -2.5, True, None], self.random.randrange(1, 5))
+        words = [w for i, w in enumerate(words) if not any(w == v and isinstance(w, bool) == isinstance(v, bool) for v in words[:i])]
+        if len(words) == 1:
+            return {"const": words[0]}
+        made = {"enum": words}
+        if all(isinstance(word, str) for word in words):
+            made["type"] = "string"
+        return made
+
+    def array(self, depth):
+        low = self.random.choice([0, 0, 1, 2])
+        made = {"type": "array", "items": self.schema(depth), "minItems": low, "maxItems": low + self.random.randrange(3)}
+        if self.random.random() < 0.2:
+            made["prefixItems"] = [self.schema(depth) for _ in range(self.random.randrange(1, 3))]
+        return made
+
+    def object(self, depth):
+        names = self.random.sample(NAMES, self.random.randrange(5))
+        made = {"type": "object", "properties": {name: self.schema(depth) for name in names},
+                "required": self.random.sample(names, self.random.randrange(len(names) + 1))}
+        if self.random.random() < 0.9:
+            made["additionalProperties"] = False
+        return made
+
+    def union(self, depth):
+        kind = self.random.randrange(3)
+        if kind == 0:
+            return {"anyOf": [self.schema(depth) for _ in range(self.random.randrange(1, 4))]}
+        if kind == 1:
+            return {"anyOf": [self.schema(depth), {"type": "null"}]}
+        return {"type": ["string", "null"], "maxLength": 5}
+
+    def parameters(self):
+        made = self.object(2)
+        made["additionalProperties"] = False
+        if self.random.random() < 0.1:
+            made["$schema"] = "http://json-schema.org/draft-07/schema#"
+        return made
+
+    def tools(self):
+        names = self.random.sample(["get_weather", "f", "search-web", "a", "ab"], self.random.randrange(1, 4))
+        tools = []
+        for name in names:
+            function = {"name": name}
+            if self.random.random() < 0.9:
+                function["parameters"] = self.parameters()
+            tools.append({"type": "function", "function": function})
+        return tools
