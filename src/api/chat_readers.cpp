@@ -79,12 +79,20 @@ Parsed<void> read_continue_final(const json::Value& value, const Field&, Context
   return {};
 }
 
-Parsed<void> read_metadata(const json::Value& value, const Field& field, Context& context) {
-  static constexpr Field kKey = {
+Parsed<void> check_metadata_key(const std::string& key) {
+  constexpr Field kKey = {
       .path = "", .types = kString, .string = {0, kRequestLimits.metadata_key_length}};
+  if (check_field(kKey, json::Value(key), "")) return {};
+  return refuse(ErrorId::kStringAboveMaxLength,
+                fmt::format("Invalid 'metadata': a key has more than {} characters.",
+                            kRequestLimits.metadata_key_length),
+                "metadata");
+}
+
+Parsed<void> read_metadata(const json::Value& value, const Field& field, Context& context) {
   const Field& entry = context.row("metadata.*");
   for (const auto& [key, text] : *value.if_object()) {
-    TRY(check_field(kKey, json::Value(key), field.path));
+    TRY(check_metadata_key(key));
     TRY(check_field(entry, text, join(field.path, key)));
   }
   context.chat->metadata = *value.if_object();

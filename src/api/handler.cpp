@@ -173,10 +173,12 @@ void ApiHandler::judge_key(const http::RequestHead& head, Verdict& verdict) cons
 void ApiHandler::judge_body(const http::RequestHead& head, std::int64_t content_length,
                             Verdict& verdict) const {
   const std::string_view encoding = head.header("Content-Encoding");
-  if (!encoding.empty() && !equal_ignoring_case(encoding, "identity")) {
+  if ((!encoding.empty() && !equal_ignoring_case(encoding, "identity")) ||
+      head.header_count("Content-Encoding") > 1) {
     verdict.error = {ErrorId::kUnsupportedContentEncoding,
                      "Send the body without Content-Encoding."};
-  } else if (!takes_content_type(head.header("Content-Type"))) {
+  } else if (!takes_content_type(head.header("Content-Type")) ||
+             head.header_count("Content-Type") > 1) {
     verdict.error = {ErrorId::kUnsupportedMediaType,
                      "Send the body as Content-Type: application/json (UTF-8)."};
   } else if (content_length > static_cast<std::int64_t>(kRequestLimits.body_bytes)) {

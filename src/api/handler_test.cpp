@@ -114,6 +114,16 @@ TEST_F(HandlerTest, KeysComeInOneHeaderOnly) {
   }
 }
 
+TEST_F(HandlerTest, ARepeatedHeaderOfTheBodyIsRefused) {
+  const auto refused = [&](const std::string& name, const std::string& value) {
+    const auto response = handler().on_head(
+        head("POST", "/v1/chat/completions", "good", {{name, value}, {name, value}}), 2);
+    return response == nullptr ? 0 : response->status;
+  };
+  EXPECT_EQ(refused("Content-Type", "application/json"), 400u);
+  EXPECT_EQ(refused("Content-Encoding", "gzip"), 415u);
+}
+
 TEST_F(HandlerTest, EveryAnswerToAnIdentifiedCallerSaysWhatIsLeft) {
   const auto remaining = [](const http::Response& response) {
     EXPECT_EQ(header_of(response.headers, "X-RateLimit-Limit-Requests"), "50");

@@ -47,7 +47,8 @@ std::optional<TokenId> to_token(std::string_view key, std::int32_t vocabulary) {
   TokenId token = -1;
   const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
   const bool whole = error == std::errc() && end == key.data() + key.size();
-  if (!whole || token < 0 || token >= vocabulary) return std::nullopt;
+  const bool plain = key == "0" || !key.starts_with('0');  // one way to write an id
+  if (!whole || !plain || token < 0 || token >= vocabulary) return std::nullopt;
   return token;
 }
 
@@ -64,7 +65,7 @@ Parsed<json::Value> parse_body(std::string_view body) {
   auto parsed = json::parse(body, {.max_depth = kRequestLimits.json_depth});
   if (!parsed) return Unexpected{from_parse_error(parsed.error())};
   if (parsed->if_object() == nullptr) {
-    return refuse(ErrorId::kInvalidType,
+    return refuse(ErrorId::kInvalidJson,
                   fmt::format("The body must be a JSON object, but it is {}.",
                               json::type_name(parsed->type())),
                   "");

@@ -266,7 +266,7 @@ ParseError describe(error_code error, std::string_view text, std::size_t offset,
 Result<Value, ParseError> parse(std::string_view text, const ParseLimits& limits) {
   if (const std::size_t bad = find_invalid_utf8(text); bad != text.size()) {
     return Unexpected{
-        ParseError{ParseErrorCode::kInvalidUnicode, fmt::format("not UTF-8 at byte {}", bad), bad}};
+        ParseError{ParseErrorCode::kInvalidJson, fmt::format("not UTF-8 at byte {}", bad), bad}};
   }
   bj::parse_options options;
   options.max_depth = limits.max_depth;

@@ -61,10 +61,10 @@ TEST(Json, RefusesDuplicateKeysHoweverSpelt) {
   EXPECT_TRUE(parse(wide + "\"k100\":1}"));
 }
 
-TEST(Json, RefusesInvalidUnicode) {
-  EXPECT_EQ(code_of("\"\xff\""), ParseErrorCode::kInvalidUnicode);
-  EXPECT_EQ(code_of("\"\xed\xa0\x80\""), ParseErrorCode::kInvalidUnicode);
-  EXPECT_EQ(code_of("\"\xc0\x80\""), ParseErrorCode::kInvalidUnicode);
+TEST(Json, RefusesBytesThatAreNotUtf8AndLoneSurrogates) {
+  EXPECT_EQ(code_of("\"\xff\""), ParseErrorCode::kInvalidJson);
+  EXPECT_EQ(code_of("\"\xed\xa0\x80\""), ParseErrorCode::kInvalidJson);
+  EXPECT_EQ(code_of("\"\xc0\x80\""), ParseErrorCode::kInvalidJson);
   EXPECT_EQ(code_of(R"("\ud800")"), ParseErrorCode::kInvalidUnicode);
   EXPECT_EQ(code_of(R"("\udc00")"), ParseErrorCode::kInvalidUnicode);
   EXPECT_EQ(code_of(R"("\ud800\u0041")"), ParseErrorCode::kInvalidUnicode);

@@ -361,6 +361,14 @@ TEST(ResponseFormat, FramingIsTheServers) {
   EXPECT_EQ(head.find("keep-alive"), std::string::npos);
 }
 
+TEST(ResponseFormat, TrailersAreAnnouncedOnChunkedBodiesAlone) {
+  HeadFormat format;
+  format.framing = BodyFraming::kChunked;
+  EXPECT_THAT(format_head(200, {{"Trailer", "X-A"}}, format), testing::HasSubstr("Trailer: X-A"));
+  format.framing = BodyFraming::kUntilEnd;
+  EXPECT_EQ(format_head(200, {{"Trailer", "X-A"}}, format).find("X-A"), std::string::npos);
+}
+
 TEST(ResponseFormatDeathTest, AHeaderNameIsAToken) {
   EXPECT_DEATH(format_head(200, {{"A b", "c"}}, {}), "");
 }

@@ -116,6 +116,7 @@ std::string format_head(unsigned status, const std::vector<Header>& headers,
   bool server_given = false;
   for (const auto& [name, value] : headers) {
     if (is_ours(name)) continue;
+    if (format.framing != BodyFraming::kChunked && equals_ignoring_case(name, "Trailer")) continue;
     server_given |= equals_ignoring_case(name, "Server");
     append_field(out, name, value);
   }
