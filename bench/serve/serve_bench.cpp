@@ -64,7 +64,7 @@ class Server {
     std::filesystem::create_directories(folder_);
     // Token 300 without end: every answer is as long as the request says.
     std::ofstream(folder_ / "script.json") << fmt::format(
-        R"({{"never_ends":300,"vocabulary":4096,"max_context":131072,"max_sequences":{},)"
+        R"({{"never_ends":300,"vocabulary":2048,"max_context":131072,"max_sequences":{},)"
         R"("max_batch_tokens":{},"delay_us":{}}})",
         sequences, batch_tokens, delay_us);
     std::ofstream(folder_ / "tiers.toml") << "[tier.enterprise]\nrequests_per_minute = "

@@ -32,14 +32,17 @@ Unexpected<Error> bad_row_error(std::span<const float> logits) {
                           std::isnan(*bad) ? "NaN" : "+Inf", bad - logits.begin(), logits.size()));
 }
 
-}  // namespace
-
-Result<void> check_row(std::span<const float> logits) {
-  const RowPeak peak = find_peak(logits);
+Result<void> check_peak(const RowPeak& peak, std::span<const float> logits) {
   if (peak.bad) return bad_row_error(logits);
   if (peak.max == -kInfinity)
     return fail(ErrorCode::kNumerical, "the model's logits are unusable: all are -Inf");
   return {};
+}
+
+}  // namespace
+
+Result<void> check_row(std::span<const float> logits) {
+  return check_peak(find_peak(logits), logits);
 }
 
 namespace {
@@ -168,9 +171,10 @@ Result<TokenId> Sampler::sample(std::span<const float> logits, std::span<const s
                                 SamplerScratch& scratch) const {
   CHECK(logits.size() == scratch.logits_.size());
   CHECK(mask.empty() || mask.size() == mask_words(static_cast<std::int32_t>(logits.size())));
-  TRY(check_row(logits));
+  const RowPeak peak = find_peak(logits);
+  TRY(check_peak(peak, logits));
   if (is_greedy() && mask.empty() && !has_penalties() && params_.logit_bias.empty()) {
-    const auto best = static_cast<TokenId>(first_of(logits, find_peak(logits).max));
+    const auto best = static_cast<TokenId>(first_of(logits, peak.max));
     if (std::find(params_.banned.begin(), params_.banned.end(), best) == params_.banned.end())
       return best;
   }
