@@ -105,17 +105,31 @@ Parsed<ChatCompletionRequest> read_chat(std::string_view body, const ParseOption
   return request;
 }
 
+// A fault in what the prompt is made of.
+bool shapes_prompt(const ApiError& fault) {
+  constexpr std::string_view kFields[] = {"messages", "tools", "chat_template_kwargs",
+                                          "thinking_budget", "continue_final_message"};
+  const std::string_view path = fault.param;
+  const std::string_view field = path.substr(0, path.find_first_of(".["));
+  return std::find(std::begin(kFields), std::end(kFields), field) != std::end(kFields);
+}
+
 }  // namespace
 
 Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const ParseOptions& options) {
   return read_chat(body, options, nullptr);
 }
 
-std::vector<ApiError> check_chat(std::string_view body, const ParseOptions& options) {
-  std::vector<ApiError> problems;
-  auto parsed = read_chat(body, options, &problems);
-  if (!parsed) problems.push_back(std::move(parsed.error()));
-  return problems;
+CheckedChat check_chat(std::string_view body, const ParseOptions& options) {
+  CheckedChat checked;
+  auto parsed = read_chat(body, options, &checked.problems);
+  if (!parsed) {
+    checked.problems.push_back(std::move(parsed.error()));
+  } else if (!parsed->chat.prompt.messages.empty() &&
+             std::none_of(checked.problems.begin(), checked.problems.end(), shapes_prompt)) {
+    checked.request = *std::move(parsed);
+  }
+  return checked;
 }
 
 }  // namespace tessera::api

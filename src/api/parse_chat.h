@@ -49,8 +49,13 @@ struct ChatCompletionRequest : CommonRequest {
 Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const ParseOptions& options);
 
 // All that parse_chat() would refuse, not the first fault alone: at most one for each top-level
-// field and each message. Empty: the body is good. At most `kMaxProblems`.
+// field and each message. Empty: the body is good. At most `kMaxProblems`. The request is what
+// could be read, fields at fault left out; there is none where the prompt depends on one of those.
 constexpr std::size_t kMaxProblems = 100;
-std::vector<ApiError> check_chat(std::string_view body, const ParseOptions& options);
+struct CheckedChat {
+  std::vector<ApiError> problems;
+  std::optional<ChatCompletionRequest> request;
+};
+CheckedChat check_chat(std::string_view body, const ParseOptions& options);
 
 }  // namespace tessera::api

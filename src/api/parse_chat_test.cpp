@@ -255,19 +255,34 @@ TEST(ParseChat, StrictRefusesUnknownFields) {
 }
 
 TEST(CheckChat, TellsAllFaults) {
-  EXPECT_TRUE(check_chat(body(R"("temperature":1)"), kOptions).empty());
+  EXPECT_TRUE(check_chat(body(R"("temperature":1)"), kOptions).problems.empty());
   std::vector<std::string> params;
   for (const ApiError& fault :
        check_chat(R"({"temperature":3,"n":0,"top_logprobs":2,"tool_choice":"required","messages":[)"
                   R"({"role":"king"},{"role":"user","content":"x"},{"role":"user","content":5}]})",
-                  kOptions))
+                  kOptions)
+           .problems)
     params.push_back(fault.param);
   EXPECT_EQ(params,
             (std::vector<std::string>{"temperature", "n", "messages[0].role", "messages[2].content",
                                       "model", "top_logprobs", "tool_choice"}));
-  EXPECT_EQ(check_chat("{", kOptions).size(), 1u);
+  EXPECT_EQ(check_chat("{", kOptions).problems.size(), 1u);
   const std::string bad = R"({"role":"king"})";
-  EXPECT_EQ(check_chat(body("", "[" + repeat(bad, 1'000) + "]"), kOptions).size(), kMaxProblems);
+  EXPECT_EQ(check_chat(body("", "[" + repeat(bad, 1'000) + "]"), kOptions).problems.size(),
+            kMaxProblems);
+}
+
+TEST(CheckChat, HandsOutWhatThePromptIsMadeOfUnlessThatIsAtFault) {
+  const auto readable = [](const std::string& members) {
+    return check_chat(body(members), kOptions).request.has_value();
+  };
+  EXPECT_TRUE(readable(""));
+  EXPECT_TRUE(readable(R"("temperature":3,"tool_choice":"required","stop":5)"));
+  EXPECT_FALSE(readable(R"("tools":[{"type":"function"}])"));
+  EXPECT_FALSE(readable(R"("chat_template_kwargs":{"enable_thinking":1})"));
+  EXPECT_FALSE(readable(R"("thinking_budget":-1)"));
+  EXPECT_FALSE(readable(R"("continue_final_message":true)"));
+  EXPECT_FALSE(check_chat(R"({"model":"m"})", kOptions).request);
 }
 
 TEST(ParseChat, NeverCrashesOnTheBodyCutAnywhere) {

@@ -90,25 +90,38 @@ bool concerns_all(const std::vector<ApiError>& problems) {
   return !problems.empty() && problems.front().param.empty();
 }
 
+bool concerns_model(const ApiError& problem) {
+  return problem.param == "model";
+}
+
+// How many tokens a prompt has is worth knowing, whatever stands in the way of an answer.
+chat::ChatRequest prompt_alone(ChatCompletionRequest request) {
+  request.chat.max_context = 0;
+  request.chat.response_format = {};
+  request.chat.tool_choice.mode = chat::ToolChoice::Mode::kNone;
+  return std::move(request.chat);
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- the dry run
 
 void ApiHandler::input_tokens(const Call& call) {
-  const ParseOptions options = parse_options(call.caller());
-  std::vector<ApiError> problems = check_chat(call.body, options);
+  auto [problems, request] = check_chat(call.body, parse_options(call.caller()));
   if (concerns_all(problems)) return call.refuse(problems.front());
   std::optional<chat::PromptFacts> facts;
   std::string model = "null";
-  if (auto parsed = parse_chat(call.body, options)) {
-    model = quoted(parsed->model);
-    if (const auto error = refuse_model(parsed->model, call.caller())) problems.push_back(*error);
-    limit_to_tier(parsed->chat, call.caller());
-    auto measured = service_.measure(parsed->chat);
+  if (request) {
+    if (std::none_of(problems.begin(), problems.end(), concerns_model)) {
+      model = quoted(request->model);
+      if (const auto error = refuse_model(request->model, call.caller()))
+        problems.push_back(*error);
+    }
+    limit_to_tier(request->chat, call.caller());
+    auto measured = service_.measure(request->chat);
     if (!measured) {
       problems.push_back(explain(measured.error(), call.caller()));
-      parsed->chat.max_context = 0;  // how many tokens it has is worth knowing all the same
-      measured = service_.measure(parsed->chat);
+      measured = service_.measure(prompt_alone(*std::move(request)));
     }
     if (measured) facts = *std::move(measured);
   }

@@ -41,7 +41,7 @@ void check_common(const chat::Sampling& sampling, const std::vector<std::string>
 
 void check_chat_body(std::string_view body, const ParseOptions& options) {
   const auto parsed = parse_chat(body, options);
-  const std::vector<ApiError> faults = check_chat(body, options);
+  const std::vector<ApiError> faults = check_chat(body, options).problems;
   CHECK(parsed.has_value() == faults.empty());
   for (const ApiError& fault : faults) check_fault(fault);
   if (!parsed) {
