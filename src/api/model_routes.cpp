@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kModelsPrefix = "/v1/models/";
 constexpr std::string_view kCapabilities =
     R"({"streaming":true,"tools":true,"parallel_tool_calls":true,"thinking":true,"logprobs":true,)"
-    R"("json_object":false,"json_schema":false,"vision":false})";
+    R"("json_object":true,"json_schema":true,"vision":false})";
 
 std::string sampling_object(const chat::Sampling& sampling) {
   return fmt::format(

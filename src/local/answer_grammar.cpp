@@ -21,6 +21,7 @@ using chat::RefusalCode;
 using chat::ResponseFormat;
 using Mode = chat::ToolChoice::Mode;
 
+constexpr std::size_t kCacheBytes = std::size_t{128} << 20;
 constexpr std::string_view kSchemaPath = "response_format.json_schema.schema";
 
 // Takes the first step off a JSON pointer, unescaped.
@@ -131,34 +132,52 @@ json::Value any_object() {
   return json::Value(std::move(object));
 }
 
+// What a grammar is made of, and all that it depends on.
+struct Form {
+  grammar::ToolRules rules;
+  const json::Value* schema = nullptr;  // of the JSON text; null: none
+  bool in_reasoning = false;
+
+  grammar::GrammarCache::Compiled compile() const {
+    return rules.functions.empty() ? grammar::compile_schema(*schema, in_reasoning)
+                                   : grammar::compile_tools(rules, schema, in_reasoning);
+  }
+  std::string key() const {
+    std::string text = fmt::format("{:d}{:d}{:d}", in_reasoning, rules.required, rules.parallel);
+    if (schema != nullptr) text += json::to_text(*schema);
+    for (const json::Value* function : rules.functions) {
+      for (const std::string_view member : {"name", "parameters"}) {
+        text += '\n';  // which no JSON text of ours has
+        if (const json::Value* value = function->find(member)) text += json::to_text(*value);
+      }
+    }
+    return text;
+  }
+};
+
 }  // namespace
 
-Result<grammar::GrammarPtr, Refusal> compile_answer(const chat::ChatRequest& request,
-                                                    bool in_reasoning) {
+AnswerGrammars::AnswerGrammars() : cache_(kCacheBytes) {}
+
+Result<grammar::GrammarPtr, Refusal> AnswerGrammars::compile(const chat::ChatRequest& request,
+                                                             bool in_reasoning) {
   const ResponseFormat& format = request.response_format;
-  const bool json = format.kind != ResponseFormat::Kind::kText;
   const Callable tools = callable(request);
-  if (tools.functions.empty()) {
-    if (!json) return grammar::GrammarPtr();
-    auto compiled = format.kind == ResponseFormat::Kind::kJsonObject
-                        ? grammar::compile_json_object(in_reasoning)
-                        : grammar::compile_schema(format.schema, in_reasoning);
-    if (compiled) return *std::move(compiled);
-    const grammar::GrammarError& error = compiled.error();
-    return Unexpected{
-        to_refusal(error, path_of(std::string(kSchemaPath), &format.schema, error.path))};
-  }
   const Mode mode = request.tool_choice.mode;
-  grammar::ToolRules rules;
-  rules.functions = tools.functions;
-  rules.required = mode == Mode::kRequired || mode == Mode::kNamed;
-  rules.parallel = request.parallel_tool_calls && mode != Mode::kNamed;
   const json::Value object = any_object();
-  const json::Value* schema =
-      format.kind == ResponseFormat::Kind::kJsonSchema ? &format.schema : &object;
-  auto compiled = grammar::compile_tools(rules, json ? schema : nullptr, in_reasoning);
-  if (!compiled) return Unexpected{refuse_tools(compiled.error(), tools, schema)};
-  return *std::move(compiled);
+  Form form;
+  if (format.kind == ResponseFormat::Kind::kJsonObject) form.schema = &object;
+  if (format.kind == ResponseFormat::Kind::kJsonSchema) form.schema = &format.schema;
+  form.rules.functions = tools.functions;
+  form.rules.required = mode == Mode::kRequired || mode == Mode::kNamed;
+  form.rules.parallel = request.parallel_tool_calls && mode != Mode::kNamed;
+  form.in_reasoning = in_reasoning;
+  if (form.schema == nullptr && tools.functions.empty()) return grammar::GrammarPtr();
+  auto compiled = cache_.get(request.account, form.key(), [&form] { return form.compile(); });
+  if (compiled) return *std::move(compiled);
+  const grammar::GrammarError& error = compiled.error();
+  if (!tools.functions.empty()) return Unexpected{refuse_tools(error, tools, form.schema)};
+  return Unexpected{to_refusal(error, path_of(std::string(kSchemaPath), form.schema, error.path))};
 }
 
 }  // namespace tessera::local

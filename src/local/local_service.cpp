@@ -7,7 +7,6 @@
 
 #include "base/sha256.h"
 #include "local/answer_constraint.h"
-#include "local/answer_grammar.h"
 #include "local/local_stream.h"
 #include "local/thinking_budget.h"
 #include "local/token_digest.h"
@@ -217,7 +216,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(prompt, *tokenizer_));
   TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
                                            request.max_tokens, request.choices, "messages"));
-  TRY_ASSIGN(grammar::GrammarPtr grammar, compile_answer(request, prompt.ends_in_reasoning));
+  TRY_ASSIGN(grammar::GrammarPtr grammar, grammars_.compile(request, prompt.ends_in_reasoning));
   engine::EngineRequest engine_request;
   engine_request.account = request.account;
   engine_request.prompt = std::move(tokens.ids);
@@ -285,7 +284,7 @@ Result<chat::PromptFacts, Refusal> LocalChatService::measure(const chat::ChatReq
   TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(prompt, *tokenizer_));
   TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
                                            request.max_tokens, request.choices, "messages"));
-  TRY(compile_answer(request, prompt.ends_in_reasoning));
+  TRY(grammars_.compile(request, prompt.ends_in_reasoning));
   TokenDigest digest;
   digest.add(tokens.ids);
   return chat::PromptFacts{static_cast<std::int64_t>(tokens.ids.size()), digest.hex(), room.context,

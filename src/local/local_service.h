@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "grammar/grammar.h"
 #include "grammar/vocabulary.h"
+#include "local/answer_grammar.h"
 #include "local/thinking_budget.h"
 #include "text/tokenizer.h"
 
@@ -75,6 +76,7 @@ class LocalChatService final : public chat::ChatService {
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
   const LocalOptions options_;
   grammar::VocabularyPtr vocabulary_;
+  AnswerGrammars grammars_;
   std::vector<TokenId> end_tokens_;
   std::vector<TokenId> never_sampled_;  // padding rows and unused ids
   TokenId tool_call_ = 0;

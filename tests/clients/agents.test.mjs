@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { pending } from "./support/pending.mjs";
 import { fakeScript, KEY, MODEL } from "./support/server.mjs";
 import { toolCall, useServers } from "./support/suite.mjs";
 
@@ -84,14 +83,12 @@ test("a refusal keeps its status", { skip }, async () => {
 });
 
 test("an output type is asked for by json_schema", { skip }, async (t) => {
-  if (await pending(t, servers.demo, "json_schema")) return;
   const fake = await servers.extra(t, { says: ['{"city":"Paris","days":3}'] });
   const agent = agentOf(fake, { outputType: z.object({ city: z.string(), days: z.number() }) });
   assert.deepEqual((await sdk.run(agent, "A trip")).finalOutput, { city: "Paris", days: 3 });
 });
 
 test("toolChoice required", { skip }, async (t) => {
-  if (await pending(t, servers.demo, "tool_choice required")) return;
   const fake = await servers.extra(t, { says: [toolCall("get_weather", { city: "Paris" }), "20 C."] });
   const asked = [];
   const agent = agentOf(fake, { tools: [weather(asked)], modelSettings: { temperature: 0, toolChoice: "required" } });

@@ -1,7 +1,6 @@
 // LangChain's ChatOpenAI.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pending } from "./support/pending.mjs";
 import { endlessScript, KEY, MODEL, until } from "./support/server.mjs";
 import { hasCancelled, toolCall, useServers } from "./support/suite.mjs";
 
@@ -104,7 +103,6 @@ test("an abort in mid-stream cancels on the server", { skip }, async (t) => {
 const trip = z.object({ city: z.string(), days: z.number().int() });
 
 test("withStructuredOutput by json_schema", { skip }, async (t) => {
-  if (await pending(t, servers.demo, "json_schema")) return;
   const fake = await servers.extra(t, { says: ['{"city":"Paris","days":3}'] });
   const structured = chat(fake).withStructuredOutput(trip, { name: "trip", method: "jsonSchema" });
   assert.deepEqual(await structured.invoke("A trip"), { city: "Paris", days: 3 });
@@ -112,7 +110,6 @@ test("withStructuredOutput by json_schema", { skip }, async (t) => {
 });
 
 test("withStructuredOutput by a named function", { skip }, async (t) => {
-  if (await pending(t, servers.demo, "named tool_choice")) return;
   const says = ["<tool_call>\n<function=trip>\n<parameter=city>\nParis\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>\n</tool_call>"];
   const fake = await servers.extra(t, { says });
   const structured = chat(fake).withStructuredOutput(trip, { name: "trip", method: "functionCalling" });
@@ -121,7 +118,6 @@ test("withStructuredOutput by a named function", { skip }, async (t) => {
 });
 
 test("withStructuredOutput in JSON mode", { skip }, async (t) => {
-  if (await pending(t, servers.demo, "json_object")) return;
   const fake = await servers.extra(t, { says: ['{"city":"Paris","days":3}'] });
   const structured = chat(fake).withStructuredOutput(trip, { name: "trip", method: "jsonMode" });
   assert.deepEqual(await structured.invoke("A trip, as JSON"), { city: "Paris", days: 3 });

@@ -8,7 +8,6 @@ import { pathToFileURL } from "node:url";
 import OpenAI6 from "openai";
 import { zodFunction } from "openai/helpers/zod";
 import { z } from "zod";
-import { pending } from "./support/pending.mjs";
 import { endlessScript, fakeScript, KEY, MODEL, tokenIds, until } from "./support/server.mjs";
 import { hasCancelled, toolCall, useServers } from "./support/suite.mjs";
 
@@ -235,7 +234,6 @@ for (const generation of [6, 7]) {
   });
 
   test(about("a structured answer, parsed while it streams"), async (t) => {
-    if (await pending(t, servers.demo, "json_schema")) return;
     const fake = await servers.extra(t, { says: ['{"city":"Paris","days":3}'] });
     const schema = { type: "object", properties: { city: { type: "string" }, days: { type: "integer" } }, required: ["city", "days"], additionalProperties: false };
     const response_format = { type: "json_schema", json_schema: { name: "trip", strict: true, schema } };

@@ -195,19 +195,6 @@ class Server {
     });
     return new Response(body, { status: response.status, headers: response.headers });
   }
-
-  // Unchecked: the answer to a request like this, or null when it is refused as not supported yet; anything else throws.
-  async answers(body) {
-    const answer = await fetch(`${this.baseURL}/chat/completions`, {
-      method: "POST",
-      headers: { Authorization: `Bearer ${KEY}`, "Content-Type": "application/json" },
-      body: JSON.stringify({ model: MODEL, messages: [{ role: "user", content: "Hi" }], max_tokens: 8, ...body }),
-    });
-    const value = await answer.json();
-    if (answer.status === 200) return value;
-    if (answer.status === 400 && ["unsupported_value", "unsupported_parameter"].includes(value.error.code)) return null;
-    throw new Error(`${answer.status} ${JSON.stringify(value)}`);
-  }
 }
 
 function bodyErrors(path, request, status, text) {
