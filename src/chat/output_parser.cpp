@@ -271,7 +271,7 @@ void OutputParser::write_content_delta(std::string text, Events& out) {
 }
 
 void OutputParser::open_call(std::string_view literal) {
-  call_ = std::make_unique<ToolCallParser>(*options_.tools);
+  call_ = std::make_unique<ToolCallParser>(*options_.tools, options_.calls_fit);
   call_open_literal_ = literal;
   call_begin_ = source_end_ - literal.size();
   if (rehearsing_) rehearsal_text_ += literal;

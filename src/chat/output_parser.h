@@ -35,7 +35,8 @@ struct OutputOptions {
   bool plain = false;                    // all is content: no think block, no calls
   bool starts_in_reasoning = false;      // Prompt::ends_in_reasoning
   std::shared_ptr<const ToolSet> tools;  // null or empty: tool calls are not looked for
-  std::vector<std::string> stop;         // applied to content alone
+  bool calls_fit = false;         // calls are held to their tools' schemas while they are written
+  std::vector<std::string> stop;  // applied to content alone
   std::function<std::string()> make_call_id = random_call_id;
 };
 

@@ -218,7 +218,9 @@ void ToolCallParser::begin_value(std::string_view name, std::size_t begin) {
   key_ = name;
   value_begin_ = at_ = begin;
   value_style_known_ = false;
-  streams_ = !keys_.contains(key_) && tool_->is_text(key_);
+  const bool text = !keys_.contains(key_) && tool_->is_text(key_);
+  stream_ = text ? Stream::kText : Stream::kNone;
+  in_string_ = behind_backslash_ = false;
   streamed_end_ = 0;
   state_ = State::kValue;
 }
@@ -229,6 +231,10 @@ bool ToolCallParser::parse_value() {
     value_style_known_ = true;
     own_lines_ = buffer_[value_begin_] == '\n';
     if (own_lines_) at_ = ++value_begin_;
+  }
+  if (stream_ == Stream::kNone && held_to_schema_ && value_begin_ < buffer_.size() &&
+      !keys_.contains(key_) && tool_->is_structure(key_, buffer_[value_begin_])) {
+    stream_ = Stream::kJson;
   }
   // `at_`: up to there nothing ends the value.
   while (true) {
@@ -251,15 +257,31 @@ bool ToolCallParser::parse_value() {
 }
 
 void ToolCallParser::stream_value(std::size_t threshold) {
-  if (state_ != State::kValue || !streams_ || !value_style_known_) return;
+  if (state_ != State::kValue || stream_ == Stream::kNone || !value_style_known_) return;
+  const bool text = stream_ == Stream::kText;
   const std::string_view value = std::string_view(buffer_).substr(value_begin_, at_ - value_begin_);
-  const std::size_t end = value_begin_ + certain_size(value);
+  const std::size_t end = text ? value_begin_ + certain_size(value) : at_;
   const std::size_t begin = std::max(value_begin_, streamed_end_);
   if (end <= begin + threshold) return;
-  std::string piece = streamed_end_ == 0 ? open_argument() + '"' : std::string();
-  append_escaped(std::string_view(buffer_).substr(begin, end - begin), piece);
+  std::string piece = streamed_end_ == 0 ? open_argument() : std::string();
+  const std::string_view known = std::string_view(buffer_).substr(begin, end - begin);
+  if (text) {
+    if (streamed_end_ == 0) piece += '"';
+    append_escaped(known, piece);
+  } else {
+    append_compact(known, piece);
+  }
   pieces_.push_back({CallPiece::Kind::kArguments, std::move(piece)});
   streamed_end_ = end;
+}
+
+void ToolCallParser::append_compact(std::string_view text, std::string& out) {
+  for (const char c : text) {
+    if (!in_string_ && kSpaces.find(c) != std::string_view::npos) continue;
+    out += c;
+    if (c == '"' && !behind_backslash_) in_string_ = !in_string_;
+    behind_backslash_ = c == '\\' && !behind_backslash_;
+  }
 }
 
 std::string ToolCallParser::open_argument() {
@@ -320,8 +342,15 @@ void ToolCallParser::end_value(std::size_t end) {
   state_ = State::kBetween;
   std::string piece;
   if (streamed_end_ > 0) {
-    CHECK(streamed_end_ - value_begin_ <= value.size());
-    value.remove_prefix(streamed_end_ - value_begin_);
+    // White space behind JSON may be out already.
+    const std::size_t out = std::min(streamed_end_ - value_begin_, value.size());
+    CHECK(stream_ == Stream::kJson || out == streamed_end_ - value_begin_);
+    value.remove_prefix(out);
+  }
+  if (stream_ == Stream::kJson) {
+    if (streamed_end_ == 0) piece = open_argument();
+    append_compact(value, piece);
+  } else if (streamed_end_ > 0) {
     append_escaped(value, piece);
     piece += '"';
   } else {

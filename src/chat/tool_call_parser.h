@@ -39,8 +39,10 @@ class ToolCallParser {
     kNotACall,  // what unparsed() says is text and no call; the block is over
   };
 
-  // `tools` must outlive the parser.
-  explicit ToolCallParser(const ToolSet& tools) : tools_(tools) {}
+  // `tools` must outlive the parser. `held_to_schema`: values fit their parameters' schemas, so
+  // that arrays and objects can go out before they are whole.
+  explicit ToolCallParser(const ToolSet& tools, bool held_to_schema = false)
+      : tools_(tools), held_to_schema_(held_to_schema) {}
 
   Status append(std::string_view text);
   // The control token </tool_call>, and a further <tool_call>. kOpen: it was part of a value.
@@ -63,6 +65,8 @@ class ToolCallParser {
  private:
   enum class State : std::uint8_t { kFunction, kBetween, kValue, kNotACall };
   enum class Match : std::uint8_t { kNo, kPartial, kYes };
+  // How a value goes out before it is whole: not at all, as a string's inside, as the JSON it is.
+  enum class Stream : std::uint8_t { kNone, kText, kJson };
 
   // How `text`, which more text may follow, begins with `tag`.
   static Match match(std::string_view text, std::string_view tag);
@@ -76,9 +80,10 @@ class ToolCallParser {
   void begin_value(std::string_view name, std::size_t begin);
   void end_value(std::size_t end);
   void end_value_where_it_stands();
-  // Lets out what is known of a value that is a string for certain, if that is more than
-  // `threshold` bytes.
+  // Lets out what is known of a value that may stream, if that is more than `threshold` bytes.
   void stream_value(std::size_t threshold);
+  // The same text without the white space between JSON's tokens.
+  void append_compact(std::string_view text, std::string& out);
   // The JSON that comes before an argument: "{" or ",", and the key. Empty when the key was there
   // before.
   std::string open_argument();
@@ -86,6 +91,7 @@ class ToolCallParser {
   bool at_line_start() const;
 
   const ToolSet& tools_;
+  const bool held_to_schema_;
   const ToolSet::Tool* tool_ = nullptr;
   State state_ = State::kFunction;
   bool started_ = false;
@@ -96,7 +102,9 @@ class ToolCallParser {
 
   std::string key_;
   std::size_t value_begin_ = 0;
-  bool streams_ = false;          // the value is a string for certain, and its key is new
+  Stream stream_ = Stream::kNone;
+  bool in_string_ = false;  // kJson: where append_compact() stands
+  bool behind_backslash_ = false;
   std::size_t streamed_end_ = 0;  // what of the value is out; value_begin_ or less: nothing
   bool own_lines_ = false;        // the value starts on a line of its own
   bool value_style_known_ = false;

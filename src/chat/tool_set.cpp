@@ -123,6 +123,15 @@ bool ToolSet::Tool::is_text(std::string_view name) const {
   return types.empty() || (types.front() == "string" && !nullable);
 }
 
+bool ToolSet::Tool::is_structure(std::string_view name, char first) const {
+  if (first != '{' && first != '[') return false;
+  for (const std::string_view type : types_of(name)) {
+    if (type == "string") return false;
+    if (type == (first == '{' ? "object" : "array")) return true;
+  }
+  return false;
+}
+
 std::string ToolSet::Tool::argument_json(std::string_view name, std::string_view raw) const {
   const std::vector<std::string_view> types = types_of(name);
   if (std::find(types.begin(), types.end(), "null") != types.end()) {

@@ -228,12 +228,14 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
                                                          : options_.model.default_direct);
   if (!request.prompt.tools.empty() && request.tool_choice.mode == chat::ToolChoice::Mode::kNone)
     engine_request.sampling.banned.push_back(tool_call_);
+  const bool calls_fit = grammar != nullptr;
   constrain(std::move(grammar), prompt.ends_in_reasoning ? request.thinking_budget : std::nullopt,
             engine_request);
   ask_for_logprobs(request.top_logprobs, engine_request);
 
   chat::OutputOptions output;
   output.starts_in_reasoning = prompt.ends_in_reasoning;
+  output.calls_fit = calls_fit;
   output.stop = std::move(request.stop);
   if (!request.prompt.tools.empty())
     output.tools = std::make_shared<const chat::ToolSet>(std::move(request.prompt.tools));
