@@ -67,7 +67,8 @@ constexpr Field kTable[] = {
      .required = true,
      .choices = kPartTypes,
      .more = "unsupported_content invalid_value missing_required_parameter",
-     .note = "`refusal` in assistant messages alone. `image_url`, `input_audio`, `file` and other "
+     .note = "`refusal` in assistant messages, as the only part. `image_url`, `input_audio`, "
+             "`file` and other "
              "media: `unsupported_content`; nothing is ever fetched."},
     {.path = "messages[].content[].text",
      .types = kString,

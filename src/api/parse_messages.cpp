@@ -53,7 +53,7 @@ bool is_media(std::string_view type) {
   return std::find(kMedia.begin(), kMedia.end(), type) != kMedia.end();
 }
 
-Parsed<std::string> read_part(const json::Value& part, const std::string& path, bool assistant,
+Parsed<std::string> read_part(const json::Value& part, const std::string& path, bool may_refuse,
                               const Rules& rules) {
   static const Field& kPart = chat_field("messages[].content[]");
   static const Field& kType = chat_field("messages[].content[].type");
@@ -75,9 +75,11 @@ Parsed<std::string> read_part(const json::Value& part, const std::string& path, 
   }
   TRY_ASSIGN(const std::string* type, read_text(object, path, kType, !rules.as_template));
   const bool refusal = type != nullptr && *type == "refusal";
-  if (refusal && !assistant) {
+  if (refusal && !may_refuse) {
     return refuse(ErrorId::kInvalidValue,
-                  fmt::format("Invalid '{}.type': 'refusal' is for assistant messages.", path),
+                  fmt::format("Invalid '{}.type': 'refusal' is for assistant messages, as the "
+                              "only part.",
+                              path),
                   join(path, "type"));
   }
   TRY_ASSIGN(const std::string* text, read_text(object, path, refusal ? kRefusal : kText, true));
@@ -89,9 +91,10 @@ Parsed<std::string> read_content(const json::Value& value, const std::string& pa
                                  const Rules& rules) {
   if (const std::string* text = value.if_string()) return *text;
   const json::Array& parts = *value.if_array();
+  const bool may_refuse = assistant && (parts.size() == 1 || rules.as_template);
   std::string joined;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    TRY_ASSIGN(const std::string text, read_part(parts[i], join(path, i), assistant, rules));
+    TRY_ASSIGN(const std::string text, read_part(parts[i], join(path, i), may_refuse, rules));
     joined += text;
   }
   return joined;
