@@ -51,6 +51,9 @@ class ApiHandler final : public http::Handler {
   // From now on new work is refused with 503 `draining`, and readiness is false.
   void start_draining() { draining_ = true; }
 
+  // Unknown fields that requests had so far, for the metrics.
+  std::int64_t ignored_parameters() const { return ignored_parameters_; }
+
   struct Call;
   struct Route {
     std::string_view method;  // GET (HEAD goes with it) or POST, which has a body and counts
@@ -126,6 +129,7 @@ class ApiHandler final : public http::Handler {
   const Clock& clock_;
   const OriginPolicy origins_;
   std::atomic<bool> draining_{false};
+  std::atomic<std::int64_t> ignored_parameters_{0};
 };
 
 // The API's error for what the gate refused.

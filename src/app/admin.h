@@ -4,20 +4,17 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 
+#include "api/handler.h"
 #include "base/result.h"
 #include "engine/engine.h"
 #include "http/server.h"
 
 namespace tessera::app {
 
-// GET /metrics. Names and values are ours alone: nothing that a client sent.
-std::string format_metrics(const engine::EngineStats& engine, const http::ServerStats& http,
-                           std::int64_t start_unix_seconds);
-
-// Listens on 127.0.0.1 and runs; `server` and `engine` outlive it.
+// GET /metrics. Listens on 127.0.0.1 and runs; what it tells about outlives it.
 Result<std::unique_ptr<http::Server>> start_admin(std::uint16_t port, const http::Server& server,
+                                                  const api::ApiHandler& api,
                                                   const engine::Engine& engine);
 
 }  // namespace tessera::app

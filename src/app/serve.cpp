@@ -192,7 +192,7 @@ Result<void> serve(ServeOptions options) {
   std::unique_ptr<http::Server> admin;  // ends before what it tells about
   if (options.network.admin_port >= 0) {
     TRY_ASSIGN(admin, start_admin(static_cast<std::uint16_t>(options.network.admin_port), *server,
-                                  *engine));
+                                  *handler, *engine));
   }
 
   if (!checkpoint.embedded && options.model.backend != "fake") warm_up(*checkpoint.tensors.file);

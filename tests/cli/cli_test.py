@@ -216,6 +216,9 @@ class Metrics(unittest.TestCase):
             self.assertEqual(before["tessera_generated_tokens_total"], "0")
             self.assertGreater(int(after["tessera_generated_tokens_total"]), 0)
             self.assertGreater(int(after["tessera_prompt_tokens_total"]), 0)
+            self.assertEqual(after["tessera_ignored_parameters_total"], "0")
+            self.assertEqual(server.ask("POST", "/v1/chat/completions", {**EXAMPLE, "vendor_extra": 1, "another": 2}, "k")[0], 200)
+            self.assertIn("\ntessera_ignored_parameters_total 2\n", self.ask(port, "GET", "/metrics")[1])
             self.assertEqual((after["tessera_requests_running"], after["tessera_sequences"]), ("0", "0"))
             for name in after:
                 self.assertIn(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}\n", text)
