@@ -37,10 +37,11 @@ std::string request_id(const http::RequestHead& head) {
 std::string printable_names(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) {
-    if (text.size() + name.size() > 1000) break;
     if (!text.empty()) text += ", ";
-    for (const char c : name)
+    if (text.size() > 1000) return text += "...";
+    for (const char c : name.substr(0, 100))
       text += is_alphanumeric(c) || c == '_' || c == '-' || c == '.' ? c : '?';
+    if (name.size() > 100) text += "...";
   }
   return text;
 }

@@ -25,8 +25,8 @@ struct CommonHeaders {
 // request gets into a header as it is.
 std::string request_id(const http::RequestHead& head);
 
-// Names from a request as a header's value: what is no letter, digit, '_', '-' or '.' becomes '?',
-// and 1,000 bytes are enough.
+// Names from a request as a header's value: what is no letter, digit, '_', '-' or '.' becomes '?'.
+// "..." stands for the rest of a name over 100 bytes, and for the names behind some 1,000 bytes.
 std::string printable_names(const std::vector<std::string>& names);
 
 bool equal_ignoring_case(std::string_view a, std::string_view b);

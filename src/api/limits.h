@@ -10,6 +10,7 @@ namespace tessera::api {
 struct RequestLimits {
   std::size_t body_bytes = std::size_t{16} << 20;
   std::size_t json_depth = 64;
+  std::size_t json_keys = 10'000;  // of one object
   std::size_t messages = 10'000;
   std::size_t content_parts = 10'000;
   std::size_t tool_calls_per_message = 1'000;

@@ -138,6 +138,16 @@ TEST(ParseChatLimits, Depth) {
   expect_refused(nested(65), ErrorId::kJsonTooDeep, "");
 }
 
+TEST(ParseChatLimits, KeysOfAnObject) {
+  const auto with = [](int keys) {
+    std::string object = R"("x":{"0":0)";
+    for (int i = 1; i < keys; ++i) object += fmt::format(R"(,"{}":0)", i);
+    return body(object + "}");
+  };
+  expect_ok(with(10'000));
+  expect_refused(with(10'001), ErrorId::kArrayAboveMaxLength, "");
+}
+
 TEST(ParseChat, ReadsWhatItIsTold) {
   const auto parsed = parse_chat(
       body(R"("temperature":0.5,"top_p":0,"top_k":-1,"min_p":1,"seed":-9223372036854775808,)"

@@ -20,6 +20,8 @@ ApiError from_parse_error(const json::ParseError& error) {
         return ErrorId::kDuplicateKey;
       case json::ParseErrorCode::kTooDeep:
         return ErrorId::kJsonTooDeep;
+      case json::ParseErrorCode::kTooManyKeys:
+        return ErrorId::kArrayAboveMaxLength;
     }
     return ErrorId::kInvalidJson;
   }();
@@ -62,7 +64,8 @@ Parsed<void> settle(Parsed<void> outcome, Context& context) {
 }
 
 Parsed<json::Value> parse_body(std::string_view body) {
-  auto parsed = json::parse(body, {.max_depth = kRequestLimits.json_depth});
+  auto parsed = json::parse(
+      body, {.max_depth = kRequestLimits.json_depth, .max_keys = kRequestLimits.json_keys});
   if (!parsed) return Unexpected{from_parse_error(parsed.error())};
   if (parsed->if_object() == nullptr) {
     return refuse(ErrorId::kInvalidJson,

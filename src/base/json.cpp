@@ -152,6 +152,8 @@ class Builder {
   static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
+  explicit Builder(std::size_t max_keys) : max_keys_(max_keys) {}
+
   Value root;
   bool duplicate_key = false;
 
@@ -167,6 +169,10 @@ class Builder {
     if (stack_.back().container.find(text_) != nullptr) {
       duplicate_key = true;
       error = bj::error::syntax;
+      return false;
+    }
+    if (stack_.back().container.if_object()->size() >= max_keys_) {
+      error = bj::error::object_too_large;
       return false;
     }
     stack_.back().key = std::exchange(text_, {});
@@ -220,6 +226,7 @@ class Builder {
     return true;
   }
 
+  const std::size_t max_keys_;
   std::vector<Open> stack_;
   std::string text_;
 };
@@ -243,6 +250,10 @@ ParseError describe(error_code error, std::string_view text, std::size_t offset,
   if (error == bj::error::too_deep) {
     return with(ParseErrorCode::kTooDeep,
                 fmt::format("nested deeper than {} levels at byte {}", limits.max_depth, offset));
+  }
+  if (error == bj::error::object_too_large) {
+    return with(ParseErrorCode::kTooManyKeys,
+                fmt::format("an object has more than {} keys at byte {}", limits.max_keys, offset));
   }
   if (error == bj::error::illegal_leading_surrogate ||
       error == bj::error::illegal_trailing_surrogate || error == bj::error::expected_utf16_escape) {
@@ -270,7 +281,7 @@ Result<Value, ParseError> parse(std::string_view text, const ParseLimits& limits
   }
   bj::parse_options options;
   options.max_depth = limits.max_depth;
-  bj::basic_parser<Builder> parser(options);
+  bj::basic_parser<Builder> parser(options, limits.max_keys);
   error_code error;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
   if (parser.handler().duplicate_key) {

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -111,7 +112,7 @@ class Value {
   std::variant<std::monostate, bool, Number, std::string, Array, Object> data_;
 };
 
-enum class ParseErrorCode { kInvalidJson, kInvalidUnicode, kDuplicateKey, kTooDeep };
+enum class ParseErrorCode { kInvalidJson, kInvalidUnicode, kDuplicateKey, kTooDeep, kTooManyKeys };
 
 struct ParseError {
   ParseErrorCode code = ParseErrorCode::kInvalidJson;
@@ -121,6 +122,7 @@ struct ParseError {
 
 struct ParseLimits {
   std::size_t max_depth = 64;
+  std::size_t max_keys = std::numeric_limits<std::size_t>::max();  // of one object
 };
 
 // Exactly one JSON text, with white space around it.

@@ -80,6 +80,14 @@ TEST(Json, DepthLimitIsExact) {
   EXPECT_EQ(code_of(std::string(1'000'000, '[')), ParseErrorCode::kTooDeep);
 }
 
+TEST(Json, KeyLimitIsExactAndOfEachObject) {
+  const ParseLimits limits{.max_keys = 2};
+  EXPECT_TRUE(parse(R"({"a":1,"b":{"a":1,"b":2}})", limits));
+  const auto refused = parse(R"({"a":{"a":1,"b":2,"c":3}})", limits);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ParseErrorCode::kTooManyKeys);
+}
+
 TEST(Json, EscapesOnWriting) {
   EXPECT_EQ(to_text(Value("a\"\\\n\x01\x7f\xE2\x80\xA8")),
             "\"a\\\"\\\\\\n\\u0001\x7f\xE2\x80\xA8\"");
