@@ -87,9 +87,8 @@ void EngineCore::fail_all(const Error& error) {
 }
 
 bool EngineCore::step() {
-  end_abandoned();
   if (options_.request_timeout_ms > 0) end_overdue();
-  update_stalls();
+  look_after_readers();
   admit();
   scheduler_.plan(running_, plan_);
   if (plan_.items.empty()) return false;
@@ -109,15 +108,6 @@ bool EngineCore::step() {
   return true;
 }
 
-void EngineCore::end_abandoned() {
-  std::vector<RequestId> gone;
-  for (const auto& request : running_)
-    if (request->is_abandoned()) gone.push_back(request->id);
-  for (const auto& request : waiting_)
-    if (request->is_abandoned()) gone.push_back(request->id);
-  for (const RequestId id : gone) fail_request(id, {ErrorCode::kCancelled, "the reader has gone"});
-}
-
 // Also what still waits: past its deadline nobody wants the prompt computed.
 void EngineCore::end_overdue() {
   const Clock::Instant now = clock_.now();
@@ -132,12 +122,23 @@ void EngineCore::end_overdue() {
   }
 }
 
-// A request takes part in a step only when what the step can publish fits into its channel.
-void EngineCore::update_stalls() {
+// A request takes part in a step only when what the step can publish fits into its channel. A
+// reader can only make room, so those that had it and took no part since need no look: with
+// thousands running and hundreds in a step that is most of them.
+void EngineCore::look_after_readers() {
   const Clock::Instant now = clock_.now();
   const Clock::Duration timeout = std::chrono::milliseconds(options_.stall_timeout_ms);
+  std::vector<RequestId> gone;
   std::vector<RequestId> stalled;
+  for (const auto& request : waiting_)
+    if (request->is_abandoned()) gone.push_back(request->id);
   for (const auto& request : running_) {
+    if (request->has_room && !request->took_part) continue;
+    request->took_part = false;
+    if (request->is_abandoned()) {
+      gone.push_back(request->id);
+      continue;
+    }
     const std::int32_t events = request->live_choices() + (request->in_prefill() ? 1 : 0);
     request->has_room = request->events->has_room(static_cast<std::size_t>(events));
     if (request->has_room) {
@@ -148,6 +149,7 @@ void EngineCore::update_stalls() {
     request->stalled_since = since;
     if (now - since >= timeout) stalled.push_back(request->id);
   }
+  for (const RequestId id : gone) fail_request(id, {ErrorCode::kCancelled, "the reader has gone"});
   for (const RequestId id : stalled) {
     fail_request(id, {ErrorCode::kCancelled,
                       fmt::format("the client took nothing for {} ms while output was waiting",
@@ -269,12 +271,20 @@ Result<TokenId> EngineCore::next_token(Choice& choice, std::span<const float> lo
 
 // Frees the sequences of choices that have ended, and ends requests that failed or have none left.
 void EngineCore::finish_ended() {
-  std::vector<std::unique_ptr<LiveRequest>> ended;
-  for (auto& request : running_) {
-    for (Choice& choice : request->choices)
+  const auto is_over = [](const LiveRequest& request) {
+    return request.failure || request.live_choices() == 0;
+  };
+  bool any_over = false;
+  for (const StepPart& part : plan_.parts) {
+    part.request->took_part = true;
+    for (Choice& choice : part.request->choices)
       if (choice.ended) choice.sequence.reset();
-    if (request->failure || request->live_choices() == 0) ended.push_back(std::move(request));
+    any_over = any_over || is_over(*part.request);
   }
+  if (!any_over) return;
+  std::vector<std::unique_ptr<LiveRequest>> ended;
+  for (auto& request : running_)
+    if (is_over(*request)) ended.push_back(std::move(request));
   std::erase(running_, nullptr);
   for (auto& request : ended) {
     EngineEvent terminal = RequestDone{};

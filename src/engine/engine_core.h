@@ -47,9 +47,8 @@ class EngineCore {
   void check_integrity() const;
 
  private:
-  void end_abandoned();
   void end_overdue();
-  void update_stalls();
+  void look_after_readers();
   void admit();
   Result<void> reserve_sequences(LiveRequest& request);
   void publish(const model::LogitsView& logits);

@@ -51,6 +51,7 @@ struct LiveRequest {
   std::vector<Choice> choices;  // filled at admission; never resized after
   std::int32_t prefilled = 0;   // prompt tokens in the sequence
   bool has_room = true;         // its reader keeps up; only then it takes part in a step
+  bool took_part = true;        // in a step since its reader was last looked after
   std::optional<Clock::Instant> stalled_since;
   Clock::Instant deadline = Clock::Instant::max();
   std::optional<Error> failure;  // of this step; ends the request at the step's end

@@ -72,6 +72,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void queue_end(const std::vector<Header>& trailers, AnswerState& answer);
   void queue_error(const Rejection& rejection, const RequestHead* head = nullptr);
   Progress advance(ExchangeState& exchange, AnswerState& answer);
+  Progress advance_once(ExchangeState& exchange, AnswerState& answer);
+  TimePoint next_deadline(const AnswerState& answer) const;
+  void on_answer_ready();
   void probe_peer(AnswerState& answer, TimePoint now);
   bool output_stalled(TimePoint now);
 
@@ -96,8 +99,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string client_;
 
   // All below: on the strand.
-  std::string input_;   // received, not consumed
-  OutputQueue output_;  // to be sent
+  std::string input_;                  // received, not consumed
+  OutputQueue output_;                 // to be sent
+  ExchangeState* exchange_ = nullptr;  // of the answer under way
+  AnswerState* answer_ = nullptr;
+  bool advancing_ = false;
   bool notified_ = false;
   bool waiting_ = false;
   bool read_armed_ = false;

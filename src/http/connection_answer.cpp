@@ -22,26 +22,22 @@ constexpr milliseconds kFirstProbe{100};
 constexpr milliseconds kSecondProbe{500};
 constexpr milliseconds kLongestProbeInterval{30'000};
 constexpr std::size_t kMaxProbeZeros = 4;
-constexpr auto kNever = std::chrono::hours(24);
 
 }  // namespace
 
 asio::awaitable<bool> Connection::answer(RequestHead head, std::string body) {
   const std::size_t low_water =
       std::min(kLowWaterBytes, state_->options.max_output_buffer_bytes / 2);
-  const auto exchange =
-      std::make_shared<ExchangeState>(state_->runtime, strand_, low_water, [this] { notify(); });
+  const auto exchange = std::make_shared<ExchangeState>(state_->runtime, strand_, low_water,
+                                                        [this] { on_answer_ready(); });
+  AnswerState answer;
+  exchange_ = exchange.get();
+  answer_ = &answer;
   ++state_->active_exchanges;
   state_->handler->on_request(std::move(head), std::move(body), exchange->handle());
-  AnswerState answer;
   Progress progress;
-  while ((progress = advance(*exchange, answer)) == Progress::kGoOn) {
-    auto deadline = steady_clock::now() + kNever;
-    if (stall_since_) deadline = *stall_since_ + state_->options.write_stall_timeout;
-    if (peer_ended_ && !answer.complete) deadline = std::min(deadline, answer.next_probe);
-    if (answer.next_ping) deadline = std::min(deadline, *answer.next_ping);
-    co_await wait_until(deadline);
-  }
+  while ((progress = advance(*exchange, answer)) == Progress::kGoOn)
+    co_await wait_until(next_deadline(answer));
   --state_->active_exchanges;
   if (progress == Progress::kGone && answer.head_queued && !answer.chunked) {
     // Where the connection's end is the body's end, only a reset tells that the body was cut.
@@ -50,11 +46,37 @@ asio::awaitable<bool> Connection::answer(RequestHead head, std::string body) {
   }
   if (progress == Progress::kGone) reset_ = true;
   exchange->detach(progress == Progress::kGone);
+  exchange_ = nullptr;
+  answer_ = nullptr;
   co_return progress == Progress::kDone && !close_after_;
+}
+
+// The handler queued something. A stream's token is written here, while the coroutine goes on
+// waiting: resuming it costs more than the write. It is resumed at the end, and where the next
+// deadline is earlier than what it waits for.
+void Connection::on_answer_ready() {
+  if (!waiting_ || advancing_) return notify();
+  if (advance(*exchange_, *answer_) != Progress::kGoOn || next_deadline(*answer_) < timer_.expiry())
+    notify();
+}
+
+Connection::TimePoint Connection::next_deadline(const AnswerState& answer) const {
+  TimePoint deadline = TimePoint::max();
+  if (stall_since_) deadline = *stall_since_ + state_->options.write_stall_timeout;
+  if (peer_ended_ && !answer.complete) deadline = std::min(deadline, answer.next_probe);
+  if (answer.next_ping) deadline = std::min(deadline, *answer.next_ping);
+  return deadline;
 }
 
 // One round: take what the handler queued, write, look after the peer.
 Connection::Progress Connection::advance(ExchangeState& exchange, AnswerState& answer) {
+  advancing_ = true;
+  const Progress progress = advance_once(exchange, answer);
+  advancing_ = false;
+  return progress;
+}
+
+Connection::Progress Connection::advance_once(ExchangeState& exchange, AnswerState& answer) {
   if (lost()) return Progress::kGone;
   take_answer(exchange, answer);
   const auto now = steady_clock::now();

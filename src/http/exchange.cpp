@@ -66,7 +66,15 @@ std::size_t ExchangeState::buffered() const {
 }
 
 void ExchangeState::post(std::function<void()> work) {
-  runtime_->post(strand_, std::move(work));
+  runtime_->post(strand_, [self = shared_from_this(), work = std::move(work)] { self->run(work); });
+}
+
+// All that one piece of work queues is taken at once.
+void ExchangeState::run(const std::function<void()>& work) {
+  working_ = true;
+  work();
+  working_ = false;
+  if (std::exchange(owes_wake_, false) && wake_) wake_();
 }
 
 void ExchangeState::on_disconnect(std::function<void()> callback) {
@@ -89,13 +97,17 @@ void ExchangeState::wake(std::unique_lock<std::mutex>& lock) {
   if (wake_posted_) return;
   wake_posted_ = true;
   lock.unlock();
-  const auto run = [self = shared_from_this()] {
+  const auto call_wake = [self = shared_from_this()] {
     if (self->wake_) self->wake_();
   };
   if (strand_.running_in_this_thread()) {
-    run();
+    if (working_) {
+      owes_wake_ = true;
+      return;
+    }
+    call_wake();
   } else {
-    runtime_->post(strand_, run);
+    runtime_->post(strand_, call_wake);
   }
 }
 

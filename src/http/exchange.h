@@ -61,12 +61,16 @@ class ExchangeState final : public Exchange, public std::enable_shared_from_this
   enum class Phase { kOpen, kStreaming, kEnded };
 
   void wake(std::unique_lock<std::mutex>& lock);
+  void run(const std::function<void()>& work);
   void abandon();
 
   const std::shared_ptr<Runtime> runtime_;  // outlives strand_
   const Strand strand_;
   const std::size_t low_water_bytes_;
-  std::function<void()> wake_;  // touched on the strand alone
+  // Touched on the strand alone.
+  std::function<void()> wake_;
+  bool working_ = false;    // posted work runs: it may queue more than once
+  bool owes_wake_ = false;  // when it has ended
 
   mutable std::mutex mutex_;  // guards what follows
   PendingAnswer pending_;
