@@ -299,7 +299,11 @@ def check_rows(client, tables):
 EXAMPLES = {
     "model": [MODEL], "messages": [[ITEMS["messages"]]], "messages[]": [ITEMS["messages"]], "messages[].content[]": [ITEMS["messages[].content"]],
     "messages[].tool_calls[]": [CALL], "messages[].tool_calls[].function": [CALL["function"]], "messages[].tool_call_id": ["a"],
-    "tools[]": [FUNCTION], "tools[].function": [FUNCTION["function"]], "messages[].tool_calls": [[CALL]], "tool_choice": ["auto"], "response_format": [{"type": "text"}], "top_logprobs": [3], "continue_final_message": [False],
+    "tools[]": [FUNCTION], "tools[].function": [FUNCTION["function"]], "messages[].tool_calls": [[CALL]], "tool_choice": ["auto"], "response_format": [{"type": "text"}], "top_logprobs": [3],
+    "response_format.json_schema": [SCHEMA], "tool_choice.function": [{"name": "f"}], "tool_choice.function.name": ["f"],
+    "tool_choice.allowed_tools": [ALLOWED["allowed_tools"]], "tool_choice.allowed_tools.tools": [ALLOWED["allowed_tools"]["tools"]],
+    "tool_choice.allowed_tools.tools[]": ALLOWED["allowed_tools"]["tools"], "tool_choice.allowed_tools.tools[].function": [{"name": "f"}],
+    "tool_choice.allowed_tools.tools[].function.name": ["f"], "continue_final_message": [False],
     "prediction": [{"type": "content", "content": ""}], "modalities": [["text"]], "prompt[]": [[1]], "suffix": [""], "best_of": [1],
 }
 
