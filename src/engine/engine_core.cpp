@@ -92,6 +92,7 @@ bool EngineCore::step() {
   admit();
   scheduler_.plan(running_, plan_);
   if (plan_.items.empty()) return false;
+  for (const StepPart& part : plan_.parts) part.request->events->note_started();
 
   counters_.steps.fetch_add(1, std::memory_order_relaxed);
   const Result<model::LogitsView> logits = forward_or_error(backend_, model::Batch{plan_.items});

@@ -5,6 +5,7 @@
 // its pointer; the engine notices.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -31,6 +32,11 @@ class EventChannel {
   bool has_room(std::size_t events);
   // Nothing comes after a terminal event.
   void push(EngineEvent event);
+  // The first step with a part of the request's prompt begins.
+  void note_started() { started_.store(true, std::memory_order_relaxed); }
+
+  // Any thread. Whether anything has been computed for the request.
+  bool started() const { return started_.load(std::memory_order_relaxed); }
 
   // The reader's thread.
   std::optional<EngineEvent> pop();
@@ -44,6 +50,7 @@ class EventChannel {
   const std::shared_ptr<Doorbell> doorbell_;
   std::function<void()> on_ready_;  // the engine thread; dropped with the terminal event
   bool ended_ = false;              // the engine thread
+  std::atomic<bool> started_{false};
   std::mutex mutex_;
   std::deque<EngineEvent> events_;
   std::size_t wanted_room_ = 0;  // what the engine waits for; 0: nothing

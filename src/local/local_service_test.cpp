@@ -399,6 +399,24 @@ TEST_F(LocalServiceTest, CancellingGivesTheMemoryBack) {
   EXPECT_EQ(engine_->stats().running + engine_->stats().waiting, 0);
 }
 
+TEST_F(LocalServiceTest, APromptCountsOnceItIsComputed) {
+  start(engine::script_never_ends('x'), 4096, {.max_running_requests = 1});
+  const auto tokens = service_->measure(request())->tokens;
+  const auto counts = [&](const chat::ChatStream& stream) {
+    for (int i = 0; i < 1000 && stream.usage().prompt_tokens == 0; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return stream.usage().prompt_tokens == tokens;
+  };
+  const auto first = service_->start(request(), [] {});
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(counts(**first));
+  const auto second = service_->start(request(), [] {});
+  ASSERT_TRUE(second);
+  EXPECT_EQ((*second)->usage().prompt_tokens, 0);  // the first one never ends
+  (*first)->cancel();
+  EXPECT_TRUE(counts(**second));
+}
+
 TEST_F(LocalServiceTest, ContentNeverBecomesAControlToken) {
   start([this](const engine::FakeContext& context, std::span<float> logits) {
     const auto count =

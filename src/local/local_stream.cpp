@@ -45,7 +45,7 @@ void LocalChatStream::cancel() {
 
 chat::Usage LocalChatStream::usage() const {
   chat::Usage usage;
-  usage.prompt_tokens = prompt_tokens_;
+  if (submitted_ && submitted_->events->started()) usage.prompt_tokens = prompt_tokens_;
   usage.cached_tokens = cached_tokens_;
   for (const Choice& choice : choices_) {
     usage.completion_tokens += static_cast<std::int64_t>(choice.tokens.size());

@@ -51,12 +51,14 @@ class LocalServiceTest : public testing::Test {
     return out;
   }
 
-  void start(engine::FakeScript script, std::int32_t context = 4096) {
+  void start(engine::FakeScript script, std::int32_t context = 4096,
+             const engine::EngineOptions& engine_options = {}) {
     engine::FakeOptions options;
     options.script = std::move(script);
     options.limits.vocabulary = tokenizer_->vocabulary_size();
     options.limits.max_context = 4096;
-    engine_ = engine::Engine::create(std::make_unique<engine::FakeBackend>(std::move(options)), {});
+    engine_ = engine::Engine::create(std::make_unique<engine::FakeBackend>(std::move(options)),
+                                     engine_options);
     LocalOptions local;
     local.model.max_context = context;
     local.model.vocabulary = tokenizer_->vocabulary_size();
