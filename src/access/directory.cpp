@@ -166,8 +166,8 @@ void DirectoryWatch::publish() {
     // Who gave a key by flag means the flag's account.
     if (std::find(operator_keys_.begin(), operator_keys_.end(), row.hash) != operator_keys_.end())
       continue;
-    const std::int64_t ends =
-        std::min(row.expires.value_or(KeyEntry::kNever), row.revoked.value_or(KeyEntry::kNever));
+    // A revocation holds whatever the clock says: it may be set back.
+    const std::int64_t ends = row.revoked ? 0 : row.expires.value_or(KeyEntry::kNever);
     keys.push_back({row.id, row.hash, account->second, row.models, ends});
   }
   auto fresh = std::make_shared<const Picture>(std::move(keys));

@@ -113,6 +113,7 @@ TEST_F(DirectoryTest, ValidUntilTheFirstOfItsEnds) {
   database_->change([](Directory& d) { d.keys[0].revoked = 1500; });
   EXPECT_TRUE(watch.refresh(store_));
   EXPECT_FALSE(watch.picture()->valid("key_1", 1500));
+  EXPECT_FALSE(watch.picture()->valid("key_1", 1000)) << "the clock was set back";
   database_->change([](Directory& d) {
     d.keys[0].expires = d.keys[0].revoked = std::nullopt;
     d.accounts[0].disabled = true;

@@ -96,7 +96,11 @@ Result<void> make_folder(const std::filesystem::path& folder) {
 // closing a descriptor of it would drop the locks of this process's other connections.
 Result<void> make_file(const std::string& path) {
   struct stat status{};
-  if (::stat(path.c_str(), &status) == 0) return {};
+  if (::stat(path.c_str(), &status) == 0) {
+    if (S_ISREG(status.st_mode)) return {};
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("the database {} is not a regular file", path));
+  }
   TRY(make_folder(std::filesystem::path(path).parent_path()));
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (fd < 0 && errno == EEXIST) return {};

@@ -98,7 +98,7 @@ Result<void> check_name(const char* what, const std::string& name) {
 }
 
 const char* state_of(const KeyRow& key, const AccountRow& account, std::int64_t now) {
-  if (key.revoked && *key.revoked <= now) return "revoked";
+  if (key.revoked) return "revoked";
   if (key.expires && *key.expires <= now) return "expired";
   return account.disabled ? "disabled" : "active";
 }

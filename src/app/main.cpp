@@ -1,5 +1,6 @@
 // The one place that reads flags and the environment. One naming rule: --some-flag is
 // TESSERA_SOME_FLAG.
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <cstdlib>
@@ -25,6 +26,16 @@ struct Everything {
   bool added_tokens = false;
   bool bytes = false;
 };
+
+// CLI::Range lets "nan" pass.
+CLI::Validator between(double least, double most) {
+  const auto check = [least, most](const std::string& text) -> std::string {
+    double value = 0;
+    if (CLI::detail::lexical_cast(text, value) && value >= least && value <= most) return {};
+    return fmt::format("Value {} not in range {} to {}", text, least, most);
+  };
+  return {check, fmt::format("in [{} - {}]", least, most)};
+}
 
 void add_model_flags(CLI::App& command, ModelOptions& model) {
   command
@@ -105,7 +116,7 @@ void add_timeout_flags(CLI::App& command, NetworkOptions& network) {
                        const char* text) {
     command.add_option(flag, seconds, text)
         ->envname(environment)
-        ->check(CLI::Range(seconds == 0 ? 0.0 : 0.05, 86400.0))
+        ->check(between(seconds == 0 ? 0.0 : 0.05, 86400.0))
         ->type_name("SECONDS")
         ->capture_default_str();
   };
@@ -221,7 +232,7 @@ void add_chat(CLI::App& app, ChatOptions& options, std::function<int()>& run) {
   command.add_option("--system", options.system, "system message");
   command.add_flag("--thinking", options.thinking, "let the model think first");
   command.add_option("--temperature", options.temperature, "0: always the likeliest token")
-      ->check(CLI::Range(0.0, 2.0));
+      ->check(between(0.0, 2.0));
   command.add_option("--seed", options.seed, "the same seed gives the same answer");
   command.add_option("--max-tokens", options.max_tokens, "of one answer")
       ->check(CLI::Range(1, 1 << 24))

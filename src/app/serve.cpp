@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "app/serve_keys.h"
 #include "app/warm_up.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "engine/engine.h"
 #include "http/server.h"
 #include "local/local_service.h"
@@ -125,14 +127,35 @@ sigset_t block_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // threads made from now on inherit it
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file over the limit on sizes is a write that fails, no more
   return signals;
 }
 
+// Until one that means the end. A terminal that goes away ends its server; without one SIGHUP asks
+// to read files again, which is done without being asked.
 void wait_for_signal(const sigset_t& signals) {
-  int received = 0;
-  sigwait(&signals, &received);
+  static const bool has_terminal = ::isatty(STDIN_FILENO) == 1;
+  for (;;) {
+    int received = 0;
+    sigwait(&signals, &received);
+    if (received != SIGHUP || has_terminal) return;
+    log_info("SIGHUP: tiers and certificates are read again whenever they change");
+  }
+}
+
+// Names are shown in answers, logs and the terminal.
+Result<void> check_names(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+    if (name.empty() || name.size() > 256 || !is_valid_utf8(name) ||
+        std::any_of(name.begin(), name.end(), is_control))
+      return fail(ErrorCode::kInvalidArgument,
+                  "--served-model-name is 1 to 256 bytes of UTF-8 without control characters");
+  }
+  return {};
 }
 
 // Refuses new work, lets running answers end (at most the drain timeout), then closes. A second
@@ -157,6 +180,7 @@ void drain(const ServeOptions& options, const sigset_t& signals, api::ApiHandler
 Result<void> serve(ServeOptions options) {
   static const sigset_t signals = block_signals();
   if (options.served_names.empty()) options.served_names.emplace_back("Qwen/Qwen3.6-35B-A3B");
+  TRY(check_names(options.served_names));
   raise_descriptor_limit();
   TRY_ASSIGN(ServeKeys keys, find_keys(options));
   // First, and so last to go: whatever still holds an admission at the end gives it back.

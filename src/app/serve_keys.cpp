@@ -26,7 +26,7 @@ const access::AccountRow* find_account(const access::Directory& directory, Accou
 std::int64_t usable_keys(const access::Directory& directory, std::int64_t now) {
   return std::count_if(directory.keys.begin(), directory.keys.end(), [&](const auto& key) {
     const access::AccountRow* account = find_account(directory, key.account);
-    return account != nullptr && !account->disabled && (!key.revoked || now < *key.revoked) &&
+    return account != nullptr && !account->disabled && !key.revoked &&
            (!key.expires || now < *key.expires);
   });
 }

@@ -45,6 +45,8 @@ def script(**changes):
 
 
 class Server:
+    all = []
+
     def __init__(self, folder, words, *flags):
         self.folder, self.database = pathlib.Path(folder), str(pathlib.Path(folder) / "tessera.db")
         self.tiers = self.folder / "tiers.toml"
@@ -55,6 +57,7 @@ class Server:
         self.process = subprocess.Popen(
             [BINARY, "serve", "--port", "0", "--admin-port", "0", "--backend", "fake", "--fake-script", str(self.folder / "script.json"), "--db", self.database,
              "--tiers", str(self.tiers), "--max-running", "12", "--drain-timeout", "1", *flags], env=ENVIRONMENT, stdout=self.log, stderr=self.log)
+        self.all.append(self)
         self.port, self.admin = (self.wait_line(pattern, before) for pattern in (r"url +http://127\.0\.0\.1:(\d+)/", r"metrics on http://127\.0\.0\.1:(\d+)/"))
 
     def text(self):
@@ -264,7 +267,7 @@ class Soak(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder, self.over, self.server = folder.name, threading.Event(), None
-        self.addCleanup(lambda: self.server and self.server.process.poll() is None and self.server.end(signal.SIGKILL))
+        self.addCleanup(lambda: [server.end(signal.SIGKILL) for server in Server.all if server.process.poll() is None])
 
     def eventually(self, condition):
         deadline = time.monotonic() + PATIENCE_S
