@@ -105,17 +105,15 @@ constexpr Field kTable[] = {
     {.path = "prompt",
      .types = kString | kArray,
      .required = true,
-     .string = {1, LengthRange{}.max},
      .items = {1, LengthRange{}.max},
      .more = "context_length_exceeded array_above_max_length",
      .note = "Text, the token ids of one prompt, or an array of either for several prompts (at "
              "most 128; prompts × `n` at most 128). Control tokens that are spelt out stay plain "
-             "text.",
+             "text. An empty text is the end-of-text token, behind which texts begin.",
      .read = read_prompt},
     {.path = "prompt[]",
      .types = kString | kArray | kInteger,
      .integer = {.min = 0},
-     .string = {1, LengthRange{}.max},
      .items = {1, LengthRange{}.max},
      .more = "integer_above_max_value",
      .note = "All of one type."},

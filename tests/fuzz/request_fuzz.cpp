@@ -68,8 +68,6 @@ void check_completion_body(std::string_view body, const ParseOptions& options) {
     if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
       CHECK(!tokens->empty());
       for (const TokenId token : *tokens) CHECK(token >= 0 && token < kVocabulary);
-    } else {
-      CHECK(!std::get<std::string>(prompt).empty());
     }
   }
 }
