@@ -135,12 +135,14 @@ class TheGate final : public Gate {
         limiter_.seed_requests(id->second, static_cast<std::int32_t>(std::min<std::int64_t>(
                                                sum.requests, RequestWindow::kExactLimit)));
     }
-    std::unordered_map<std::string, std::int64_t> before;  // what older hours had
     TRY_ASSIGN(const auto day, store.reasoning_since(now - kDay_s));
     std::unordered_map<std::string, std::int64_t> total(day.begin(), day.end());
     for (std::int64_t hours = 23; hours >= 0; --hours) {
-      TRY_ASSIGN(const auto later, store.reasoning_since(now - hours * kHour_s));
-      const std::unordered_map<std::string, std::int64_t> since(later.begin(), later.end());
+      std::unordered_map<std::string, std::int64_t> since;  // none later than the last hour's
+      if (hours > 0) {
+        TRY_ASSIGN(const auto later, store.reasoning_since(now - hours * kHour_s));
+        since.insert(later.begin(), later.end());
+      }
       for (auto& [account, tokens] : total) {
         const auto newer = since.find(account);
         const std::int64_t left = newer == since.end() ? 0 : newer->second;

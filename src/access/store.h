@@ -96,7 +96,8 @@ struct UsageSum {
 class Store {
  public:
   // Creates the file (mode 0600) and its folder. kCorrupt with what to do, kUnsupported (a newer
-  // schema), kInvalidArgument (another program's database), kIo. ":memory:" is a store of its own.
+  // schema), kInvalidArgument (no regular file, or another program's database), kIo. ":memory:" is
+  // a store of its own.
   static Result<std::unique_ptr<Store>> open(const std::string& path,
                                              std::int32_t busy_timeout_ms = 5'000);
   virtual ~Store() = default;
