@@ -372,8 +372,8 @@ TEST_F(GateTest, ARestartIsNoFreshQuota) {
   sum.requests = 99;
   database_->sums = {sum, {"2026-11-22", "gone", "key_9", 5}};
   const std::int64_t now = clock_.unix_seconds();
-  // 100 tokens each: 23 h 30 min, 90 min and 1 min ago; and of an account that is no more.
-  database_->thought = {{"a", now - 84'600}, {"a", now - 5'400}, {"a", now - 60}, {"gone", now}};
+  // 100 tokens each: 23 h 30 min and 90 min ago, and now; and of an account that is no more.
+  database_->thought = {{"a", now - 84'600}, {"a", now - 5'400}, {"a", now}, {"gone", now}};
   open();
   const Caller who = caller(key);
   EXPECT_TRUE(gate_->take_request(who));
