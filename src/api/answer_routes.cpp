@@ -91,6 +91,7 @@ void ApiHandler::chat_completions(const Call& call) {
   shape.thinking = chat.prompt.enable_thinking && chat.thinking_budget != 0;
   shape.reasoning_alias = options_.reasoning_alias;
   shape.logprobs = chat.top_logprobs.has_value();
+  shape.function_calls = parsed->function_calls;
   shape.metadata = std::move(parsed->metadata);
   const std::int32_t answer =
       std::min(chat.max_tokens.value_or(context_of(call.caller())), context_of(call.caller()));
@@ -105,6 +106,7 @@ void ApiHandler::chat_completions(const Call& call) {
       call, "chat.completions", std::move(id), *parsed, choices, reasoning, std::move(format),
       {[&](std::function<void()> on_ready) -> Result<std::unique_ptr<chat::ChatStream>, ApiError> {
         auto started = service_.start(std::move(chat), std::move(on_ready));
+        if (!started && parsed->function_calls) use_older_names(started.error());
         if (!started) return Unexpected{explain(started.error(), call.caller())};
         return *std::move(started);
       }});

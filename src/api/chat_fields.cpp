@@ -12,9 +12,10 @@ using Words = std::string_view[];
 constexpr RequestLimits kLimit;
 constexpr std::size_t kNoLimit = LengthRange{}.max;
 
-constexpr Words kRoles = {"system", "developer", "user", "assistant", "tool"};
+constexpr Words kRoles = {"system", "developer", "user", "assistant", "tool", "function"};
 constexpr Words kPartTypes = {"text", "refusal"};
 constexpr Words kFunction = {"function"};
+constexpr Words kFunctionChoices = {"none", "auto"};
 constexpr Words kToolTypes = {"function", "custom"};
 constexpr Words kCustomFormats = {"text", "grammar"};
 constexpr Words kSyntaxes = {"lark", "regex"};
@@ -54,7 +55,8 @@ constexpr Field kTable[] = {
      .required = true,
      .choices = kRoles,
      .more = "unsupported_value missing_required_parameter invalid_value",
-     .note = "`developer` is `system`. The deprecated `function` is refused: use `tool`."},
+     .note = "`developer` is `system`. `function` is the older `tool`: the result of the "
+             "`function_call` before it."},
     {.path = "messages[].content",
      .types = kString | kArray,
      .items = {1, kLimit.content_parts},
@@ -129,7 +131,18 @@ constexpr Field kTable[] = {
      .more = "missing_required_parameter invalid_value",
      .note = "Required with role `tool`: a call of an earlier assistant message, answered once. "
              "Results are shown in the order of the calls."},
-    {.path = "messages[].function_call", .effect = Effect::kRefused, .note = "Deprecated."},
+    {.path = "messages[].function_call",
+     .types = kObject,
+     .more = "invalid_value",
+     .note = "Of an assistant's message: the older form of one of `tool_calls`."},
+    {.path = "messages[].function_call.name",
+     .types = kString,
+     .required = true,
+     .string = {0, kLimit.id_length},
+     .letters = Letters::kNoNul},
+    {.path = "messages[].function_call.arguments",
+     .types = kString | kObject,
+     .absent = "no arguments"},
     {.path = "messages[].audio", .effect = Effect::kRefused},
     // ---------------------------------------------------------------- sampling
     {.path = "temperature",
@@ -412,6 +425,40 @@ constexpr Field kTable[] = {
      .absent = "`true`",
      .note = "`false`: at most one call.",
      .read = read_parallel_tool_calls},
+    {.path = "functions",
+     .types = kArray,
+     .items = {1, kLimit.tools},
+     .more = "invalid_value",
+     .note = "The older form of `tools`. The answer has at most one call, as `function_call`.",
+     .read = read_functions},
+    {.path = "functions[]", .types = kObject},
+    {.path = "functions[].name",
+     .types = kString,
+     .required = true,
+     .string = kNameLength,
+     .letters = Letters::kName,
+     .more = "invalid_value",
+     .note = "Of one function alone."},
+    {.path = "functions[].description", .types = kString},
+    {.path = "functions[].parameters",
+     .types = kObject,
+     .wrong_type = ErrorId::kInvalidFunctionParameters,
+     .absent = "no parameters",
+     .note = "As of a tool."},
+    {.path = "function_call",
+     .types = kString | kObject,
+     .choices = kFunctionChoices,
+     .more = "invalid_value",
+     .absent = "`auto` with functions",
+     .note = "The older form of `tool_choice`.",
+     .read = read_function_call},
+    {.path = "function_call.name",
+     .types = kString,
+     .required = true,
+     .string = kNameLength,
+     .letters = Letters::kName,
+     .more = "invalid_value",
+     .note = "One of `functions`."},
     // ---------------------------------------------------------------- the model's own switches
     {.path = "chat_template_kwargs",
      .types = kObject,
@@ -503,8 +550,6 @@ constexpr Field kTable[] = {
     {.path = "audio", .effect = Effect::kRefused},
     {.path = "web_search_options", .effect = Effect::kRefused},
     {.path = "moderation", .effect = Effect::kRefused},
-    {.path = "functions", .effect = Effect::kRefused, .note = "Deprecated: use `tools`."},
-    {.path = "function_call", .effect = Effect::kRefused, .note = "Deprecated: use `tool_choice`."},
     {.path = "chat_template",
      .effect = Effect::kRefused,
      .note = "The prompt is made by the server alone."},

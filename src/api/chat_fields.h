@@ -17,10 +17,12 @@ inline const Field& chat_field(std::string_view path) {
 }
 
 // chat_readers.cpp, but for read_messages (parse_messages.cpp), read_tools and the check of
-// tool_choice (parse_tools.cpp).
+// tool_choice (parse_tools.cpp), and functions (parse_functions.cpp).
 Parsed<void> read_messages(const json::Value& value, const Field& field, Context& context);
 Parsed<void> read_tools(const json::Value& value, const Field& field, Context& context);
 Parsed<void> read_tool_choice(const json::Value& value, const Field& field, Context& context);
+Parsed<void> read_functions(const json::Value& value, const Field& field, Context& context);
+Parsed<void> read_function_call(const json::Value& value, const Field& field, Context& context);
 Parsed<void> read_parallel_tool_calls(const json::Value& value, const Field& field,
                                       Context& context);
 Parsed<void> read_max_completion_tokens(const json::Value& value, const Field& field,
@@ -40,5 +42,7 @@ Parsed<void> read_cache_options(const json::Value& value, const Field& field, Co
 Parsed<chat::ToolChoice> parse_tool_choice(const json::Value& value,
                                            const std::vector<json::Value>& tools);
 bool is_custom(const json::Value& tool);
+// functions and function_call to the tools and the choice that they mean, when all has been read.
+Parsed<void> map_functions(Context& context);
 
 }  // namespace tessera::api

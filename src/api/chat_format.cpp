@@ -82,21 +82,32 @@ std::string ChatFormat::frame(const chat::ChatEvent& event) {
                  shape_.logprobs ? logprobs_object(logprob_entries(delta->logprobs)) : "null");
   }
   if (const auto* start = std::get_if<chat::ToolCallStart>(&event)) {
-    return chunk(
-        start->choice,
-        fmt::format(
-            R"({{"tool_calls":[{{"index":{},"id":{},"type":"function","function":{{"name":{},"arguments":""}}}}]}})",
-            start->index, quoted(start->id), quoted(start->name)));
+    const std::string identity = fmt::format(R"("id":{},"type":"function",)", quoted(start->id));
+    return chunk(start->choice,
+                 call_delta(start->index, identity,
+                            fmt::format(R"({{"name":{},"arguments":""}})", quoted(start->name))));
   }
   // Later deltas of a call leave out id, type and name: SDKs take a repeated one for a changed one.
   if (const auto* piece = std::get_if<chat::ToolCallArguments>(&event)) {
-    return chunk(piece->choice,
-                 fmt::format(R"({{"tool_calls":[{{"index":{},"function":{{"arguments":{}}}}}]}})",
-                             piece->index, quoted(piece->text)));
+    return chunk(
+        piece->choice,
+        call_delta(piece->index, "", fmt::format(R"({{"arguments":{}}})", quoted(piece->text))));
   }
   if (const auto* finish = std::get_if<chat::ChoiceFinished>(&event))
-    return chunk(finish->choice, "{}", "null", quoted(to_text(finish->reason)));
+    return chunk(finish->choice, "{}", "null", quoted(to_reason(finish->reason)));
   return {};
+}
+
+std::string ChatFormat::call_delta(std::int32_t index, std::string_view identity,
+                                   std::string_view function) const {
+  if (shape_.function_calls) return fmt::format(R"({{"function_call":{}}})", function);
+  return fmt::format(R"({{"tool_calls":[{{"index":{},{}"function":{}}}]}})", index, identity,
+                     function);
+}
+
+std::string_view ChatFormat::to_reason(chat::FinishReason reason) const {
+  const bool older = shape_.function_calls && reason == chat::FinishReason::kToolCalls;
+  return older ? "function_call" : to_text(reason);
 }
 
 std::string ChatFormat::usage_frame(const chat::Usage& usage) {
@@ -125,7 +136,10 @@ std::string ChatFormat::message(const Choice& choice) const {
   out += choice.content.empty() && !choice.calls.empty() ? "null" : quoted(choice.content);
   out += R"(,"refusal":null)";
   if (shape_.thinking || !choice.reasoning.empty()) out += "," + reasoning_fields(choice.reasoning);
-  if (!choice.calls.empty()) {
+  if (!choice.calls.empty() && shape_.function_calls) {
+    out += fmt::format(R"(,"function_call":{{"name":{},"arguments":{}}})",
+                       quoted(choice.calls[0].name), quoted(choice.calls[0].arguments));
+  } else if (!choice.calls.empty()) {
     out += R"(,"tool_calls":)";
     char before = '[';
     for (const Call& call : choice.calls) {
@@ -147,7 +161,7 @@ std::string ChatFormat::body(const chat::Usage& usage) {
     const Choice& choice = collected_[i];
     out += fmt::format(R"({{"index":{},"message":{},"logprobs":{},"finish_reason":"{}"}})", i,
                        message(choice), shape_.logprobs ? logprobs_object(choice.logprobs) : "null",
-                       to_text(choice.finish_reason));
+                       to_reason(choice.finish_reason));
   }
   out += R"(],"usage":)" + usage_object(usage);
   if (shape_.metadata) out += R"(,"metadata":)" + json::to_text(json::Value(*shape_.metadata));

@@ -18,6 +18,7 @@ struct ChatShape : StreamShape {
   bool thinking = false;                      // reasoning_content is there, if only empty
   bool reasoning_alias = false;               // the same once more as "reasoning", as vLLM calls it
   bool logprobs = false;                      // were asked for
+  bool function_calls = false;                // calls as function_call, as before tools
   std::optional<json::Object> metadata = {};  // of the request, echoed in whole answers
 };
 
@@ -49,6 +50,9 @@ class ChatFormat final : public AnswerFormat {
                     std::string_view finish_reason = "null") const;
   std::string reasoning_fields(std::string_view text) const;
   std::string message(const Choice& choice) const;
+  std::string call_delta(std::int32_t index, std::string_view identity,
+                         std::string_view function) const;
+  std::string_view to_reason(chat::FinishReason reason) const;
   Choice& at(std::int32_t choice) { return collected_[static_cast<std::size_t>(choice)]; }
 
   const Identity identity_;

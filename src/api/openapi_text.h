@@ -88,7 +88,8 @@ inline constexpr std::string_view kAnswerSchemas = R"json({
 "Message": {"type": "object", "required": ["role", "content", "refusal"], "properties": {
   "role": {"type": "string", "enum": ["assistant"]}, "content": {"type": ["string", "null"]}, "refusal": {"type": ["string", "null"]},
   "reasoning_content": {"type": "string", "description": "In thinking mode."},
-  "tool_calls": {"type": "array", "items": {"$ref": "#/components/schemas/ToolCall"}}}},
+  "tool_calls": {"type": "array", "items": {"$ref": "#/components/schemas/ToolCall"}},
+  "function_call": {"type": "object", "required": ["name", "arguments"], "properties": {"name": {"type": "string"}, "arguments": {"type": "string"}}}}},
 "ChatCompletion": {"type": "object", "required": ["id", "object", "created", "model", "choices"], "properties": {
   "id": {"type": "string"}, "object": {"type": "string", "enum": ["chat.completion"]}, "created": {"type": "integer"}, "model": {"type": "string"},
   "choices": {"type": "array", "items": {"type": "object", "required": ["index", "message", "logprobs", "finish_reason"], "properties": {
@@ -105,7 +106,8 @@ inline constexpr std::string_view kAnswerSchemas = R"json({
   "choices": {"type": "array", "items": {"type": "object", "required": ["index", "delta", "finish_reason"], "properties": {
     "index": {"type": "integer"},
     "delta": {"type": "object", "properties": {"role": {"type": "string", "enum": ["assistant"]}, "content": {"type": ["string", "null"]},
-      "reasoning_content": {"type": "string"}, "tool_calls": {"type": "array", "items": {"$ref": "#/components/schemas/ToolCallDelta"}}}},
+      "reasoning_content": {"type": "string"}, "tool_calls": {"type": "array", "items": {"$ref": "#/components/schemas/ToolCallDelta"}},
+      "function_call": {"type": "object", "properties": {"name": {"type": "string"}, "arguments": {"type": "string"}}}}},
     "logprobs": {"$ref": "#/components/schemas/Logprobs"},
     "finish_reason": {"anyOf": [{"$ref": "#/components/schemas/FinishReason"}, {"type": "null"}]}}}},
   "usage": {"anyOf": [{"$ref": "#/components/schemas/Usage"}, {"type": "null"}]},

@@ -79,6 +79,7 @@ Parsed<void> finish(const json::Object& body, Context& context) {
   if (request.thinking_budget == 0) request.prompt.enable_thinking = false;
   TRY(settle(check_stream_options(body, context), context));
   TRY(settle(check_top_logprobs(context), context));
+  TRY(settle(map_functions(context), context));
   TRY(settle(check_tool_choice(context), context));
   TRY(settle(check_continued_message(context), context));
   TRY(settle(check_continued_form(context), context));
@@ -107,7 +108,8 @@ Parsed<ChatCompletionRequest> read_chat(std::string_view body, const ParseOption
 
 // A fault in what the prompt is made of.
 bool shapes_prompt(const ApiError& fault) {
-  constexpr std::string_view kFields[] = {"messages", "tools", "chat_template_kwargs",
+  constexpr std::string_view kFields[] = {"messages",        "tools",
+                                          "functions",       "chat_template_kwargs",
                                           "thinking_budget", "continue_final_message"};
   const std::string_view path = fault.param;
   const std::string_view field = path.substr(0, path.find_first_of(".["));

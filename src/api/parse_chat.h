@@ -13,6 +13,7 @@
 #include "api/limits.h"
 #include "base/json.h"
 #include "chat/request.h"
+#include "chat/service.h"
 
 namespace tessera::api {
 
@@ -44,7 +45,11 @@ struct CommonRequest {
 struct ChatCompletionRequest : CommonRequest {
   chat::ChatRequest chat;
   std::optional<json::Object> metadata;  // echoed in the answer
+  bool function_calls = false;  // `functions` were given: the answer calls as their clients expect
 };
+
+// The service's refusal of such a request names tools: in the words of the request.
+void use_older_names(chat::Refusal& refusal);
 
 Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const ParseOptions& options);
 

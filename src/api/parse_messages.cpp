@@ -160,16 +160,44 @@ Parsed<void> read_tool_calls(const json::Object& object, const std::string& path
   return {};
 }
 
+// The older form of a call has no id. Its result follows it, or never comes.
+constexpr std::string_view kFunctionCallId = "function_call";
+
+Parsed<void> read_function_call(const json::Object& object, const std::string& path,
+                                Message& message) {
+  static const Field& kCall = chat_field("messages[].function_call");
+  static const Field& kName = chat_field("messages[].function_call.name");
+  static const Field& kArguments = chat_field("messages[].function_call.arguments");
+  TRY_ASSIGN(const json::Value* call, read_member(object, path, kCall));
+  if (call == nullptr) return {};
+  const std::string call_path = join(path, "function_call");
+  if (!message.tool_calls.empty()) {
+    return refuse(ErrorId::kInvalidValue,
+                  fmt::format("Invalid '{}': the message has tool_calls as well.", call_path),
+                  call_path);
+  }
+  chat::ToolCall made;
+  made.id = kFunctionCallId;
+  TRY_ASSIGN(const std::string* name, read_text(*call->if_object(), call_path, kName, true));
+  made.name = *name;
+  TRY_ASSIGN(const json::Value* arguments, read_member(*call->if_object(), call_path, kArguments));
+  if (arguments != nullptr) {
+    made.arguments =
+        arguments->if_string() != nullptr ? *arguments->if_string() : json::to_text(*arguments);
+  }
+  message.tool_calls.push_back(std::move(made));
+  return {};
+}
+
 Parsed<void> read_assistant(const json::Object& object, const std::string& path, const Rules& rules,
                             Message& message) {
-  static const Field& kFunctionCall = chat_field("messages[].function_call");
   static const Field& kAudio = chat_field("messages[].audio");
   static const Field& kReasoning = chat_field("messages[].reasoning");
   static const Field& kReasoningContent = chat_field("messages[].reasoning_content");
   static const Field& kRefusal = chat_field("messages[].refusal");
-  TRY(read_member(object, path, kFunctionCall));
   TRY(read_member(object, path, kAudio));
   TRY(read_tool_calls(object, path, rules, message));
+  TRY(read_function_call(object, path, message));
   for (const Field* field : {&kReasoning, &kReasoningContent}) {  // the second wins
     TRY_ASSIGN(const std::string* text, read_text(object, path, *field, false));
     if (text != nullptr) message.reasoning = *text;
@@ -189,18 +217,10 @@ Parsed<void> read_assistant(const json::Object& object, const std::string& path,
 
 Parsed<Role> read_role(const json::Object& object, const std::string& path) {
   static const Field& kRole = chat_field("messages[].role");
-  const json::Value* value = optional_member(object, "role");
-  if (value != nullptr && value->if_string() != nullptr && *value->if_string() == "function") {
-    return refuse(ErrorId::kUnsupportedValue,
-                  fmt::format("Unsupported '{}.role': the deprecated role 'function' is not "
-                              "supported; use 'tool'.",
-                              path),
-                  join(path, "role"));
-  }
   TRY_ASSIGN(const std::string* role, read_text(object, path, kRole, true));
   if (*role == "user") return Role::kUser;
   if (*role == "assistant") return Role::kAssistant;
-  if (*role == "tool") return Role::kTool;
+  if (*role == "tool" || *role == "function") return Role::kTool;
   return Role::kSystem;
 }
 
@@ -221,7 +241,9 @@ Parsed<Message> read_message(const json::Value& value, const std::string& path,
   if (content != nullptr) {
     TRY_ASSIGN(message.content, read_content(*content, join(path, "content"), assistant, rules));
   }
-  if (message.role == Role::kTool) {
+  if (*optional_member(object, "role")->if_string() == "function") {
+    message.tool_call_id = kFunctionCallId;
+  } else if (message.role == Role::kTool) {
     TRY_ASSIGN(const std::string* id, read_text(object, path, kCallId, !rules.as_template));
     if (id != nullptr) message.tool_call_id = *id;
   }
@@ -235,15 +257,16 @@ class OpenCalls {
   void add(const Message& message) {
     for (const chat::ToolCall& call : message.tool_calls) answered_[call.id] = false;
   }
-  Parsed<void> answer(const std::string& id, const std::string& path) {
+  // `field`: of the message, which says whose result it is.
+  Parsed<void> answer(const std::string& id, const std::string& path, std::string_view field) {
     const auto found = answered_.find(id);
     if (found == answered_.end() || found->second) {
       return refuse(ErrorId::kInvalidValue,
-                    fmt::format("Invalid '{}.tool_call_id': {}.", path,
+                    fmt::format("Invalid '{}': {}.", join(path, field),
                                 found == answered_.end()
-                                    ? "no earlier assistant message has a tool call with this id"
+                                    ? "no earlier assistant message has such a call"
                                     : "an earlier message has the result of this call already"),
-                    join(path, "tool_call_id"));
+                    join(path, field));
     }
     found->second = true;
     return {};
@@ -257,8 +280,10 @@ Parsed<void> add_message(const json::Value& value, const std::string& path, cons
                          OpenCalls& calls, std::vector<Message>& messages) {
   TRY_ASSIGN(Message message, read_message(value, path, rules));
   calls.add(message);
-  if (message.role == Role::kTool && !rules.as_template)
-    TRY(calls.answer(message.tool_call_id, path));
+  if (message.role == Role::kTool && !rules.as_template) {
+    const bool older = value.find("tool_call_id") == nullptr;
+    TRY(calls.answer(message.tool_call_id, path, older ? "role" : "tool_call_id"));
+  }
   messages.push_back(std::move(message));
   return {};
 }

@@ -35,6 +35,8 @@ struct Context {
   std::optional<std::int32_t> top_logprobs = {};
   std::optional<std::int64_t> best_of = {};
   const json::Value* tool_choice = nullptr;
+  const json::Value* function_call = nullptr;
+  std::vector<json::Value> functions = {};  // as tools
 
   const Field& row(std::string_view path) const { return find_field(table, path); }
 };

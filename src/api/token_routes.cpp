@@ -120,6 +120,7 @@ void ApiHandler::input_tokens(const Call& call) {
     limit_to_tier(request->chat, call.caller());
     auto measured = service_.measure(request->chat);
     if (!measured) {
+      if (request->function_calls) use_older_names(measured.error());
       problems.push_back(explain(measured.error(), call.caller()));
       measured = service_.measure(prompt_alone(*std::move(request)));
     }

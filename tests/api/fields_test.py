@@ -51,6 +51,7 @@ CHAT_SETTINGS = [
     ("messages[].tool_call_id", {"messages": [{"role": "tool", "content": "x", "tool_call_id": "a"}], "_before": {"role": "assistant", "tool_calls": [CALL]}}),
     ("messages[].tool_calls", {"messages": [{"role": "assistant", "tool_calls": [CALL]}]}),
     ("messages[].re", {"messages": [{"role": "assistant", "content": "x"}]}),
+    ("messages[].function_call.", {"messages": [{"role": "assistant", "function_call": {"name": "f"}}]}),
     ("messages[].function_call", {"messages": [{"role": "assistant", "content": "x"}]}),
     ("messages[].audio", {"messages": [{"role": "assistant", "content": "x"}]}),
     ("tools[].custom", {"tools": [CUSTOM]}),
@@ -59,6 +60,8 @@ CHAT_SETTINGS = [
         "mode": "auto", "tools": [{"type": "custom", "custom": {"name": "c"}}]}}}),
     ("tool_choice.allowed", {"tools": [FUNCTION], "tool_choice": ALLOWED}),
     ("tool_choice.custom", {"tools": [CUSTOM], "tool_choice": {"type": "custom", "custom": {"name": "c"}}}),
+    ("functions", {"functions": [{"name": "f"}]}),
+    ("function_call.", {"functions": [{"name": "f"}], "function_call": {"name": "f"}}),
     ("tool_choice.", {"tools": [FUNCTION], "tool_choice": {"type": "function", "function": {"name": "f"}}}),
     ("response_format.", {"response_format": {"type": "json_schema", "json_schema": SCHEMA}}),
     ("stream_options", {"stream": True, "stream_options": {}}),
@@ -203,7 +206,7 @@ def all_values(row):
 
 
 ITEMS = {"messages": {"role": "user", "content": "x"}, "messages[].content": {"type": "text", "text": "x"}, "messages[].tool_calls": CALL,
-         "tools": FUNCTION, "tool_choice.allowed_tools.tools": {"type": "function", "function": {"name": "f"}}, "stop": "s"}
+         "tools": FUNCTION, "functions": {"name": "f"}, "tool_choice.allowed_tools.tools": {"type": "function", "function": {"name": "f"}}, "stop": "s"}
 
 
 def item(path, i):
@@ -211,6 +214,8 @@ def item(path, i):
     made = copy.deepcopy(ITEMS.get(path, "text"))
     if path == "messages[].tool_calls":
         made["id"] = str(i)
+    if path == "functions":
+        made["name"] = f"f{i}"
     if path == "tools":
         made["function"]["name"] = f"f{i}"
     return made
@@ -300,7 +305,8 @@ EXAMPLES = {
     "model": [MODEL], "messages": [[ITEMS["messages"]]], "messages[]": [ITEMS["messages"]], "messages[].content[]": [ITEMS["messages[].content"]],
     "messages[].tool_calls[]": [CALL], "messages[].tool_calls[].function": [CALL["function"]], "messages[].tool_call_id": ["a"],
     "tools[]": [FUNCTION], "tools[].function": [FUNCTION["function"]], "messages[].tool_calls": [[CALL]], "tool_choice": ["auto"], "response_format": [{"type": "text"}], "top_logprobs": [3],
-    "response_format.json_schema": [SCHEMA], "tool_choice.function": [{"name": "f"}], "tool_choice.function.name": ["f"],
+    "messages[].function_call": [{"name": "f"}], "functions": [[{"name": "f"}]], "functions[]": [{"name": "f"}], "function_call": ["auto"],
+    "function_call.name": ["f"], "response_format.json_schema": [SCHEMA], "tool_choice.function": [{"name": "f"}], "tool_choice.function.name": ["f"],
     "tool_choice.allowed_tools": [ALLOWED["allowed_tools"]], "tool_choice.allowed_tools.tools": [ALLOWED["allowed_tools"]["tools"]],
     "tool_choice.allowed_tools.tools[]": ALLOWED["allowed_tools"]["tools"], "tool_choice.allowed_tools.tools[].function": [{"name": "f"}],
     "tool_choice.allowed_tools.tools[].function.name": ["f"], "continue_final_message": [False],
@@ -311,7 +317,8 @@ EXAMPLES = {
 # ---------------------------------------------------------------- pairs
 
 PAIRS = {
-    "stream": [False, True], "n": [1, 2, 9], "tools": [[], [FUNCTION], [CUSTOM]],
+    "stream": [False, True], "n": [1, 2, 9], "tools": [[], [FUNCTION], [CUSTOM]], "functions": [[{"name": "f"}]],
+    "function_call": ["none", "auto", {"name": "f"}],
     "tool_choice": ["none", "auto", "required", {"type": "function", "function": {"name": "f"}}, ALLOWED],
     "logprobs": [False, True], "top_logprobs": [0, 20], "stop": [[], "o", ["a", "b"]], "seed": [-1, 7], "logit_bias": [{}, {"5": -100, "7": 100}],
     "presence_penalty": [-2, 2], "frequency_penalty": [-2, 2], "max_tokens": [1, 3, 10**18], "thinking_budget": [0, 1],
