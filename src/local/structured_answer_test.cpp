@@ -29,7 +29,7 @@ void expect_fits(const std::string& text) {
   ASSERT_NE(object, nullptr) << text;
   std::set<std::string> keys;
   for (const auto& [key, member] : *object) keys.insert(key);
-  for (const std::string key : {"n", "kind"}) EXPECT_EQ(keys.count(key), 1u) << text;
+  for (const std::string key : {"n", "kind"}) ASSERT_EQ(keys.count(key), 1u) << text;
   for (const std::string key : {"n", "kind", "words"}) keys.erase(key);
   EXPECT_TRUE(keys.empty()) << text;
   const auto number = object->find("n")->as_int64();
@@ -181,7 +181,7 @@ TEST_F(StructuredAnswerTest, RequiredAndNamedGiveCallsThatFit) {
     EXPECT_TRUE(cut || !answer.calls.empty());
     const bool one = made.tool_choice.mode == Mode::kNamed || !made.parallel_tool_calls;
     if (one) EXPECT_EQ(answer.calls.size(), 1u);
-    for (std::size_t i = 0; i < answer.calls.size() - (cut ? 1 : 0); ++i) {
+    for (std::size_t i = 0; i + (cut ? 1 : 0) < answer.calls.size(); ++i) {
       const std::string& call = answer.calls[i];
       if (call.starts_with("f")) expect_fits(call.substr(1));
       if (call.starts_with("g")) EXPECT_EQ(call, "g{}");
