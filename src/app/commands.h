@@ -123,6 +123,15 @@ int run_detokenize(const std::string& model_path);
 // `bytes`: token by token of a byte each.
 int run_grammar_check(const std::string& model_path, bool bytes);
 
+struct GrammarSampleOptions {
+  std::string model_path;
+  std::string schema_path;
+  std::uint32_t seed = 1;
+  std::uint32_t count = 1;
+};
+// Random answers that a schema's grammar lets through, one a line.
+int run_grammar_sample(const GrammarSampleOptions& options);
+
 // Prints "tessera: message" and returns 1.
 int report(const Error& error);
 

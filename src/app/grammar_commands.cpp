@@ -4,12 +4,17 @@
 //
 //   {"id": …, "schema": …, "instance": "…", "mode": "json_schema" | "json_object" | "qwen_tool"}
 //   accept | reject OFFSET … | unsupported …, a tab, and measurements as JSON
+//
+// `grammar sample`: random walks through the same masks, to their end; each answer on a line.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -52,17 +57,30 @@ Result<GrammarPtr, GrammarError> compile(const json::Value& schema, std::string_
   return grammar::compile_tools(rules);
 }
 
+struct Words {
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  grammar::VocabularyPtr vocabulary;
+};
+
+Result<Words> load_words(const std::string& model_path) {
+  TRY_ASSIGN(const auto file, open_weights(model_path));
+  Words words;
+  TRY_ASSIGN(words.tokenizer, load_tokenizer(*file));
+  std::vector<TokenId> ends;
+  for (const std::string_view end : {"<|im_end|>", "<|endoftext|>"}) {
+    if (const auto id = words.tokenizer->find_added(end)) ends.push_back(*id);
+  }
+  words.vocabulary = grammar::Vocabulary::create(*words.tokenizer, ends);
+  grammar::warm_up(words.vocabulary);
+  return words;
+}
+
 class Checker {
  public:
-  Checker(std::shared_ptr<const text::Tokenizer> tokenizer, bool bytes)
-      : tokenizer_(std::move(tokenizer)), bytes_(bytes) {
-    std::vector<TokenId> ends;
-    for (const std::string_view end : {"<|im_end|>", "<|endoftext|>"}) {
-      if (const auto id = tokenizer_->find_added(end)) ends.push_back(*id);
-    }
-    vocabulary_ = grammar::Vocabulary::create(*tokenizer_, ends);
-    grammar::warm_up(vocabulary_);
-  }
+  Checker(Words words, bool bytes)
+      : tokenizer_(std::move(words.tokenizer)),
+        vocabulary_(std::move(words.vocabulary)),
+        bytes_(bytes) {}
 
   std::string check(const std::string& line) const {
     const auto input = json::parse(line, {.max_depth = 2000});
@@ -145,20 +163,107 @@ class Checker {
   }
 
   std::shared_ptr<const text::Tokenizer> tokenizer_;
-  bool bytes_;
   grammar::VocabularyPtr vocabulary_;
+  bool bytes_;
+};
+
+// Walks are drawn towards their end by the first of these that may come. Where both brackets may,
+// it is a text that has to be closed.
+constexpr std::string_view kClosing[] = {"}", "]", "\"", ":", ","};
+constexpr std::size_t kFreeSteps = 30;
+constexpr std::size_t kMaxSteps = 20'000;
+
+class Sampler {
+ public:
+  Sampler(const Words& words, std::uint32_t seed)
+      : vocabulary_(*words.vocabulary), mask_(vocabulary_.mask_words()), random_(seed) {
+    for (const TokenId end : vocabulary_.end_tokens()) closing_.push_back(end);
+    for (const std::string_view text : kClosing) {
+      words.tokenizer->encode_text(text, closing_);
+    }
+    words.tokenizer->encode_text("}", brackets_);
+    words.tokenizer->encode_text("]", brackets_);
+  }
+
+  // Nothing: it got stuck, or does not end.
+  std::optional<std::string> sample(grammar::Matcher& matcher) {
+    std::string answer;
+    for (std::size_t step = 0; step < kMaxSteps; ++step) {
+      matcher.fill_mask(mask_);
+      const auto token = choose(step);
+      if (!token || !matcher.accept(*token)) return std::nullopt;
+      if (matcher.ended()) return answer;
+      answer += vocabulary_.bytes(*token);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  bool may_come(TokenId token) const {
+    const auto at = static_cast<std::size_t>(token);
+    return (mask_[at / 32] >> (at % 32) & 1) != 0;
+  }
+
+  std::optional<TokenId> choose(std::size_t step) {
+    if (random_() % 8 < (step < kFreeSteps ? 1u : 6u)) {
+      const bool text = may_come(brackets_[0]) && may_come(brackets_[1]);
+      const auto found = std::find_if(closing_.begin(), closing_.end(), [&](TokenId token) {
+        const bool bracket = token == brackets_[0] || token == brackets_[1];
+        return may_come(token) && !(text && bracket);
+      });
+      if (found != closing_.end()) return *found;
+    }
+    std::vector<TokenId> allowed;
+    for (TokenId token = 0; token < static_cast<TokenId>(vocabulary_.size()); ++token) {
+      if (may_come(token)) allowed.push_back(token);
+    }
+    if (allowed.empty()) return std::nullopt;
+    return allowed[random_() % allowed.size()];
+  }
+
+  const grammar::Vocabulary& vocabulary_;
+  std::vector<std::uint32_t> mask_;
+  std::vector<TokenId> closing_;
+  std::vector<TokenId> brackets_;
+  std::mt19937 random_;
 };
 
 }  // namespace
 
 int run_grammar_check(const std::string& model_path, bool bytes) {
-  const auto file = open_weights(model_path);
-  if (!file) return report(file.error());
-  auto tokenizer = load_tokenizer(**file);
-  if (!tokenizer) return report(tokenizer.error());
-  const Checker checker(*std::move(tokenizer), bytes);
+  auto words = load_words(model_path);
+  if (!words) return report(words.error());
+  const Checker checker(*std::move(words), bytes);
   for (std::string line; std::getline(std::cin, line);) {
     std::cout << checker.check(line) << '\n' << std::flush;
+  }
+  return 0;
+}
+
+int run_grammar_sample(const GrammarSampleOptions& options) {
+  std::ifstream file(options.schema_path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file) return report(Error{ErrorCode::kNotFound, options.schema_path + ": cannot be read"});
+  const auto schema = json::parse(text, {.max_depth = 2000});
+  if (!schema) {
+    return report(
+        Error{ErrorCode::kInvalidArgument, options.schema_path + ": " + schema.error().message});
+  }
+  const auto grammar = grammar::compile_schema(*schema);
+  if (!grammar) {
+    const GrammarError& error = grammar.error();
+    return report(Error{ErrorCode::kInvalidArgument,
+                        error.message + " at " + (error.path.empty() ? "/" : error.path)});
+  }
+  const auto words = load_words(options.model_path);
+  if (!words) return report(words.error());
+  Sampler sampler(*words, options.seed);
+  for (std::uint32_t i = 0; i < options.count; ++i) {
+    grammar::Matcher matcher(*grammar, words->vocabulary);
+    const auto answer = sampler.sample(matcher);
+    if (!answer) return report(Error{ErrorCode::kDeadEnd, "a walk found no end"});
+    // Newlines stand between JSON's tokens alone: within strings they are escaped.
+    std::cout << one_line(*answer) << '\n';
   }
   return 0;
 }

@@ -25,6 +25,7 @@ struct Everything {
   std::string tokenizer_path;
   bool added_tokens = false;
   bool bytes = false;
+  GrammarSampleOptions sample;
 };
 
 // CLI::Range lets "nan" pass.
@@ -399,6 +400,20 @@ void add_grammar(CLI::App& app, Everything& all, std::function<int()>& run) {
       ->type_name("FILE");
   check.add_flag("--bytes", all.bytes, "one byte a token");
   check.callback([&] { run = [&] { return run_grammar_check(all.tokenizer_path, all.bytes); }; });
+
+  CLI::App& sample = *grammar.add_subcommand("sample", "random answers that fit a schema");
+  sample
+      .add_option("-m,--model", all.sample.model_path,
+                  "GGUF file with the vocabulary; without it: the demo model's")
+      ->type_name("FILE");
+  sample.add_option("--schema", all.sample.schema_path, "the schema, as JSON")
+      ->required()
+      ->type_name("FILE");
+  sample.add_option("--seed", all.sample.seed, "the same one gives the same answers")
+      ->type_name("N")
+      ->capture_default_str();
+  sample.add_option("--count", all.sample.count, "so many")->type_name("K")->capture_default_str();
+  sample.callback([&] { run = [&] { return run_grammar_sample(all.sample); }; });
 }
 
 int run_main(int argc, char** argv) {

@@ -292,6 +292,30 @@ class Tools(unittest.TestCase):
                 tokens.write_text(bad)
                 self.assertEqual(run("logits", "--tokens", str(tokens), "--out", str(out)).returncode, 1, bad)
 
+    def test_samples_fit_their_schema(self):
+        with tempfile.TemporaryDirectory() as folder:
+            schema = pathlib.Path(folder) / "schema.json"
+            schema.write_text(json.dumps({"type": "object", "properties": {
+                "a": {"type": "integer", "minimum": 3, "maximum": 12}, "b": {"type": "array", "items": {"type": "string", "pattern": "^x[yz]{1,4}$"}, "minItems": 2},
+                "c": {"enum": [None, "é\n", {"k": [1]}]}}, "required": ["a", "b"], "additionalProperties": False}))
+            command = ("grammar", "sample", "--schema", str(schema), "--count", "20")
+            done = run(*command, "--seed", "5")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
+            self.assertEqual(len(answers), 20)
+            for answer in answers:
+                self.assertIn(answer["a"], range(3, 13))
+                self.assertGreaterEqual(len(answer["b"]), 2)
+                self.assertTrue(all(re.fullmatch("x[yz]{1,4}", text) for text in answer["b"]), answer)
+                self.assertIn(answer.get("c"), [None, "é\n", {"k": [1]}])
+            self.assertEqual(run(*command, "--seed", "5").stdout, done.stdout)
+            self.assertNotEqual(run(*command, "--seed", "6").stdout, done.stdout)
+            schema.write_text('{"properties": {"x": {"pattern": "("}}}')
+            done = run(*command)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"/properties/x/pattern", done.stderr)
+            self.assertEqual(run("grammar", "sample", "--schema", folder + "/none").returncode, 1)
+
 
 if __name__ == "__main__":
     unittest.main()

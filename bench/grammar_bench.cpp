@@ -1,0 +1,261 @@
+// What structured output costs on one thread: compiling schemas, and the masks along random answers
+// to them, over a made vocabulary of 248,320 tokens. Everything is cold but what the server warms
+// up when it starts: each schema is compiled once and each answer has a matcher of its own.
+//
+//   build/bench/bench/grammar_bench [--answers 5] [--seed 1]
+//
+// The vocabulary is random, its make-up that of a large model's: a third of the tokens begin with a
+// blank, words are built of syllables, some are not of Latin script, some end inside a character.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "base/utf8.h"
+#include "grammar/compile.h"
+#include "grammar/matcher.h"
+
+namespace {
+
+using namespace tessera;  // NOLINT(google-build-using-namespace): a program of its own
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kTokens = 248'320;
+
+// The schemas: what clients ask for, and what is dear to enforce.
+constexpr std::pair<std::string_view, std::string_view> kSchemas[] = {
+    {"flat object",
+     R"({"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0,
+     "maximum":150},"email":{"type":"string","format":"email"},"active":{"type":"boolean"}},
+     "required":["name","age"],"additionalProperties":false})"},
+    {"open object",
+     R"({"type":"object","properties":{"id":{"type":"integer"}},"required":["id"]})"},
+    {"list of objects",
+     R"({"type":"object","properties":{"items":{"type":"array","minItems":1,"maxItems":8,"items":
+     {"type":"object","properties":{"sku":{"type":"string","pattern":"^[A-Z]{3}-[0-9]{4}$"},
+     "amount":{"type":"number","minimum":0,"multipleOf":0.01},"tags":{"type":"array","items":
+     {"enum":["new","sale","last","gift"]}}},"required":["sku","amount","tags"],
+     "additionalProperties":false}}},"required":["items"],"additionalProperties":false})"},
+    {"recursive tree",
+     R"({"$defs":{"node":{"type":"object","properties":{"label":{"type":"string","maxLength":20},
+     "children":{"type":"array","items":{"$ref":"#/$defs/node"}}},"required":["label","children"],
+     "additionalProperties":false}},"$ref":"#/$defs/node"})"},
+    {"tagged union",
+     R"({"type":"object","properties":{"steps":{"type":"array","items":{"anyOf":[
+     {"type":"object","properties":{"kind":{"const":"say"},"text":{"type":"string"}},
+     "required":["kind","text"],"additionalProperties":false},
+     {"type":"object","properties":{"kind":{"const":"wait"},"seconds":{"type":"integer","minimum":1,
+     "maximum":3600}},"required":["kind","seconds"],"additionalProperties":false}]}}},
+     "required":["steps"],"additionalProperties":false})"},
+    {"formats",
+     R"({"type":"object","properties":{"at":{"type":"string","format":"date-time"},"id":
+     {"type":"string","format":"uuid"},"page":{"type":"string","format":"uri"},"ip":{"type":"string",
+     "format":"ipv4"}},"required":["at","id","page","ip"],"additionalProperties":false})"},
+    {"bounded text",
+     R"({"type":"object","properties":{"title":{"type":"string","minLength":3,"maxLength":40},
+     "slug":{"type":"string","pattern":"^([a-z]+-)*[a-z]+$","maxLength":60},"words":{"type":"string",
+     "pattern":"^[A-Za-z0-9_ ]+$"},"free":{"type":"string","pattern":"[0-9]{2}"}},
+     "required":["title","slug","words","free"],"additionalProperties":false})"},
+    {"map with patterns",
+     R"({"type":"object","patternProperties":{"^x-":{"type":"string"},"^[0-9]+$":{"type":"integer"}},
+     "additionalProperties":{"type":"boolean"},"minProperties":2})"},
+    {"any json object", R"({"type":"object"})"},
+    {"conditions",
+     R"({"type":"object","properties":{"a":{"enum":["x","y"]},"b":{"type":"string"},"c":
+     {"type":"integer"}},"required":["a"],"if":{"properties":{"a":{"const":"x"}}},"then":
+     {"required":["b"]},"else":{"required":["c"]},"additionalProperties":false})"},
+};
+
+// A tokenizer of which only the vocabulary is asked.
+class MadeVocabulary final : public text::Tokenizer {
+ public:
+  explicit MadeVocabulary(std::uint32_t seed) : random_(seed) {
+    for (int byte = 0; byte < 256; ++byte) add(std::string(1, static_cast<char>(byte)));
+    for (int blanks = 2; blanks <= 128; ++blanks) {
+      add(std::string(blanks, ' '));
+      add(std::string(blanks, '\n'));
+      add('\n' + std::string(blanks, ' '));
+    }
+    while (tokens_.size() < kTokens - 1) add(made());
+    add("<|im_end|>");
+  }
+
+  std::int32_t vocabulary_size() const override { return static_cast<std::int32_t>(kTokens); }
+  void encode_text(std::string_view, std::vector<TokenId>&) const override {}
+  void encode_with_added_tokens(std::string_view, std::vector<TokenId>&) const override {}
+  std::string_view bytes(TokenId token) const override {
+    return tokens_[static_cast<std::size_t>(token)];
+  }
+  text::TokenKind kind(TokenId token) const override {
+    return token == end() ? text::TokenKind::kControl : text::TokenKind::kNormal;
+  }
+  std::optional<TokenId> find_added(std::string_view literal) const override {
+    if (literal != "<|im_end|>") return std::nullopt;
+    return end();
+  }
+  static TokenId end() { return static_cast<TokenId>(kTokens - 1); }
+
+ private:
+  void add(std::string token) {
+    if (seen_.insert(token).second) tokens_.push_back(std::move(token));
+  }
+  std::uint32_t pick(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
+
+  std::string word() {
+    constexpr std::string_view kStarts = "bcdfghklmnprstvw";
+    constexpr std::string_view kVowels = "aeiou";
+    constexpr std::string_view kEnds = "nrstlm";
+    std::string out;
+    for (std::uint32_t i = pick(4) + 1; i > 0; --i) {
+      if (pick(8) != 0) out += kStarts[pick(kStarts.size())];
+      out += kVowels[pick(kVowels.size())];
+      if (pick(3) == 0) out += kEnds[pick(kEnds.size())];
+    }
+    if (pick(4) == 0) out[0] = static_cast<char>(out[0] - 'a' + 'A');
+    return out;
+  }
+
+  std::string marks() {
+    constexpr std::string_view kMarks = "()[]{}<>.,:;=+-*/\\|&%$#@!?'_\n\t ";
+    std::string out;
+    for (std::uint32_t i = pick(5) + 1; i > 0; --i) out += kMarks[pick(kMarks.size())];
+    return out;
+  }
+
+  std::string script() {
+    constexpr std::pair<char32_t, char32_t> kRanges[] = {
+        {0x4E00, 0x9FFF}, {0x400, 0x4FF}, {0xC0, 0x17F}, {0x3040, 0x30FF}, {0xAC00, 0xD7A3}};
+    const auto [low, high] = kRanges[pick(std::size(kRanges))];
+    std::string out;
+    for (std::uint32_t i = pick(4) + 1; i > 0; --i) append_utf8(low + pick(high - low), out);
+    return out;
+  }
+
+  std::string made() {
+    const std::uint32_t kind = pick(1000);
+    std::string out;
+    if (kind < 7) {  // with a quote
+      out = marks() + '"';
+      if (pick(2) == 0) out += pick(2) == 0 ? marks() : word();
+    } else if (kind < 50) {
+      out = marks() + (pick(2) == 0 ? word() : "");
+    } else if (kind < 60) {  // a character's part
+      out = script();
+      out.pop_back();
+    } else if (kind < 330) {
+      out = script();
+    } else {
+      out = word();
+    }
+    return pick(5) < 2 ? ' ' + out : out;
+  }
+
+  std::mt19937 random_;
+  std::vector<std::string> tokens_;
+  std::unordered_set<std::string> seen_;
+};
+
+double microseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+void print(std::string_view name, std::vector<double> times) {
+  std::sort(times.begin(), times.end());
+  const auto at = [&](double share) {
+    return times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1))];
+  };
+  double sum = 0;
+  for (const double time : times) sum += time;
+  fmt::print("{:<20} {:>7} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f}\n", name, times.size(),
+             sum / static_cast<double>(times.size()), at(0.5), at(0.9), at(0.99), at(1));
+}
+
+// The times of an answer's masks. Tokens are random, every fourth one that closes something where
+// one may come: answers come to an end.
+void answer(const grammar::GrammarPtr& grammar, const grammar::VocabularyPtr& vocabulary,
+            std::mt19937& random, std::vector<double>& times) {
+  constexpr int kMaxSteps = 200;
+  constexpr std::string_view kClosing = "}]\":,";
+  constexpr std::string_view kInText = "\"";
+  grammar::Matcher matcher(grammar, vocabulary);
+  std::vector<std::uint32_t> mask(vocabulary->mask_words());
+  const auto may_come = [&](TokenId token) {
+    const auto at = static_cast<std::size_t>(token);
+    return (mask[at / 32] >> (at % 32) & 1) != 0;
+  };
+  for (int step = 0; step < kMaxSteps && !matcher.ended(); ++step) {
+    const Clock::time_point start = Clock::now();
+    matcher.fill_mask(mask);
+    times.push_back(microseconds_since(start));
+    std::vector<TokenId> allowed;
+    for (TokenId token = 0; token < static_cast<TokenId>(kTokens); ++token) {
+      if (may_come(token)) allowed.push_back(token);
+    }
+    TokenId token = allowed[random() % allowed.size()];
+    if (may_come(MadeVocabulary::end())) {
+      token = MadeVocabulary::end();
+    } else if (random() % 4 == 0) {  // the first 256 tokens are the bytes
+      const bool in_text = may_come('}') && may_come(']');
+      for (const char c : in_text ? kInText : kClosing) {
+        if (!may_come(static_cast<TokenId>(c))) continue;
+        token = static_cast<TokenId>(c);
+        break;
+      }
+    }
+    matcher.accept(token);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("compiling schemas, and their masks");
+  int answers = 5;
+  std::uint32_t seed = 1;
+  app.add_option("--answers", answers, "to each schema")->capture_default_str();
+  app.add_option("--seed", seed, "of the vocabulary and the answers")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  const MadeVocabulary made(seed);
+  Clock::time_point start = Clock::now();
+  const auto vocabulary =
+      grammar::Vocabulary::create(made, std::vector<TokenId>{MadeVocabulary::end()});
+  const double built = microseconds_since(start);
+  start = Clock::now();
+  grammar::warm_up(vocabulary);
+  fmt::print("vocabulary of {} tokens: {:.0f} ms, and {:.0f} ms to warm up\n\n", kTokens,
+             built / 1000, microseconds_since(start) / 1000);
+
+  fmt::print("microseconds         {:>7} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "count", "mean", "p50",
+             "p90", "p99", "max");
+  std::mt19937 random(seed);
+  std::vector<double> compiling;
+  std::vector<double> masks;
+  for (const auto& [name, text] : kSchemas) {
+    start = Clock::now();
+    const auto schema = json::parse(text);
+    const auto grammar = grammar::compile_schema(*schema);
+    compiling.push_back(microseconds_since(start));
+    if (!grammar) {
+      fmt::print(stderr, "{}: {}\n", name, grammar.error().message);
+      return 1;
+    }
+    std::vector<double> times;
+    for (int i = 0; i < answers; ++i) answer(*grammar, vocabulary, random, times);
+    masks.insert(masks.end(), times.begin(), times.end());
+    print(name, std::move(times));
+  }
+  print("all masks", std::move(masks));
+  print("compiling", std::move(compiling));
+  return 0;
+}
