@@ -1,5 +1,6 @@
 #include "api/answer_session.h"
 
+#include <new>
 #include <utility>
 
 #include "base/log.h"
@@ -91,7 +92,7 @@ void AnswerSession::run(const std::vector<Start>& prompts, Options options,
     if (!started) return session->refuse(started.error());
     session->parts_.push_back({*std::move(started), {}, {}});
   }
-  session->begin();
+  session->attempt(&AnswerSession::begin);
 }
 
 // The engine may wake us before a start has returned: the work is posted, so it runs later.
@@ -99,10 +100,20 @@ std::function<void()> AnswerSession::poster(void (AnswerSession::*work)()) {
   return [weak = weak_from_this(), weak_exchange = std::weak_ptr(exchange_), work] {
     if (const auto alive = weak_exchange.lock()) {
       alive->post([weak, work] {
-        if (const auto target = weak.lock()) (*target.*work)();
+        if (const auto target = weak.lock()) target->attempt(work);
       });
     }
   };
+}
+
+// A lack of memory ends this answer and no other.
+void AnswerSession::attempt(void (AnswerSession::*work)()) {
+  try {
+    (this->*work)();
+  } catch (const std::bad_alloc&) {
+    if (running())
+      fail(to_api_error(Error{ErrorCode::kResourceExhausted, ""}), access::Outcome::kFailed);
+  }
 }
 
 void AnswerSession::begin() {
@@ -110,7 +121,7 @@ void AnswerSession::begin() {
   exchange_->on_disconnect([self = shared_from_this()] { self->disconnected(); });
   admission_->on_revoked(poster(&AnswerSession::revoked));
   if (options_.stream) {
-    exchange_->on_writable([self = shared_from_this()] { self->pump(); });
+    exchange_->on_writable([self = shared_from_this()] { self->attempt(&AnswerSession::pump); });
     std::vector<http::Header> headers;
     options_.headers.add_to(headers);
     headers.emplace_back("Content-Type", "text/event-stream; charset=utf-8");

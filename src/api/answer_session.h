@@ -57,6 +57,8 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
   // Posts `work` to the strand, for as long as session and connection live. Any thread may call it.
   std::function<void()> poster(void (AnswerSession::*work)());
 
+  // Runs it; when memory is short, fails.
+  void attempt(void (AnswerSession::*work)());
   void begin();
   void pump();
   void handle(std::size_t part, chat::ChatEvent event);

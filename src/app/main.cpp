@@ -176,8 +176,9 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
   command
       .add_option(
           "--api-key", options.api_keys,
-          "a key that clients may use beside the database's (repeatable); when there is none at "
-          "all, one is made and shown once")
+          "a key that clients may use beside the database's (repeatable); other users of this "
+          "machine can see it in the list of processes, but not in TESSERA_API_KEY; when there is "
+          "no key at all, one is made and shown once")
       ->envname("TESSERA_API_KEY")
       ->type_name("KEY");
   command

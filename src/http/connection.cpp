@@ -9,7 +9,9 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <new>
 
+#include "base/log.h"
 #include "http/chunked_decoder.h"
 
 namespace tessera::http {
@@ -53,8 +55,11 @@ void Connection::start(bool refused) {
   asio::co_spawn(strand_, run(refused),
                  [self = shared_from_this()](const std::exception_ptr& error) {
                    self->state_->remove(self);
-                   if (error)
-                     std::rethrow_exception(error);  // nothing here throws but a lack of memory
+                   try {
+                     if (error) std::rethrow_exception(error);
+                   } catch (const std::bad_alloc&) {  // its memory is free again: the others go on
+                     log_error("out of memory: the connection of {} ends", self->client_address_);
+                   }
                  });
 }
 

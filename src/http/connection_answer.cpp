@@ -3,8 +3,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "http/connection.h"
 #include "http/response_format.h"
 
@@ -34,10 +36,19 @@ asio::awaitable<bool> Connection::answer(RequestHead head, std::string body) {
   exchange_ = exchange.get();
   answer_ = &answer;
   ++state_->active_exchanges;
-  state_->handler->on_request(std::move(head), std::move(body), exchange->handle());
-  Progress progress;
-  while ((progress = advance(*exchange, answer)) == Progress::kGoOn)
-    co_await wait_until(next_deadline(answer));
+  try {
+    state_->handler->on_request(std::move(head), std::move(body), exchange->handle());
+  } catch (const std::bad_alloc&) {  // unanswered, it gets the 500 of an abandoned exchange
+    log_error("out of memory for a request from {}", client_address_);
+  }
+  Progress progress = Progress::kGone;
+  try {
+    while ((progress = advance(*exchange, answer)) == Progress::kGoOn)
+      co_await wait_until(next_deadline(answer));
+  } catch (const std::bad_alloc&) {
+    log_error("out of memory for an answer to {}: it is cut", client_address_);
+    progress = Progress::kGone;
+  }
   --state_->active_exchanges;
   if (progress == Progress::kGone && answer.head_queued && !answer.chunked) {
     // Where the connection's end is the body's end, only a reset tells that the body was cut.

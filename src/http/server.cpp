@@ -9,6 +9,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <new>
 #include <optional>
 #include <thread>
 
@@ -75,6 +76,18 @@ using asio::ip::tcp;
 // After a failed accept (no descriptors, no memory) the listener rests, instead of spinning.
 constexpr std::chrono::milliseconds kAcceptRest{100};
 constexpr int kFailuresALogLine = 100;
+
+// An I/O thread. What a lack of memory cuts short is one piece of work: the others go on.
+void run_events(asio::io_context& context) {
+  for (;;) {
+    try {
+      context.run();
+      return;
+    } catch (const std::bad_alloc&) {
+      log_error("out of memory: a piece of work is dropped");
+    }
+  }
+}
 
 // The host as an address; a name is resolved, IPv4 first. "localhost" is the loopback address
 // without asking anybody (RFC 6761, 6.3): a bare container may have no hosts file.
@@ -161,7 +174,7 @@ void AsioServer::start() {
   asio::co_spawn(strand_, accept_loop(), rethrow);
   if (tls_) asio::co_spawn(strand_, watch_certificate(), rethrow);
   for (int i = 0; i < std::max(1, state_->options.io_threads); ++i)
-    threads_.emplace_back([runtime = state_->runtime] { runtime->context().run(); });
+    threads_.emplace_back([runtime = state_->runtime] { run_events(runtime->context()); });
 }
 
 asio::awaitable<void> AsioServer::accept_loop() {
@@ -194,7 +207,7 @@ asio::awaitable<void> AsioServer::watch_certificate() {
   }
 }
 
-void AsioServer::take(tcp::socket socket, Strand strand) {
+void AsioServer::take(tcp::socket socket, Strand strand) try {
   boost::system::error_code error;
   const auto peer = socket.remote_endpoint(error);
   if (error) return;  // gone already
@@ -204,6 +217,8 @@ void AsioServer::take(tcp::socket socket, Strand strand) {
   const auto admission = state_->add(connection);
   if (admission != ServerState::Admission::kDropped)
     connection->start(admission == ServerState::Admission::kRefused);
+} catch (const std::bad_alloc&) {
+  log_error("out of memory for a connection");
 }
 
 void AsioServer::close_acceptor() {

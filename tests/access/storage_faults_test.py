@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """What happens to the database while a server has it open: locked, full, gone, replaced, damaged. Clients of known keys notice nothing;
 changes fail loudly; rows come later. And what must be in no file, log or answer. TESSERA_BINARY names the binary."""
+import concurrent.futures
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -136,6 +138,34 @@ class Storage(Served):
             server.process.send_signal(signal.SIGHUP)
             self.assertTrue(eventually(lambda: "SIGHUP" in self.log(server)))
             self.assertEqual(server.chat("k").status, 200)
+
+
+class Memory(Served):
+    def status_kib(self, server, name):
+        return next(int(line.split()[1]) for line in pathlib.Path(f"/proc/{server.process.pid}/status").read_text().splitlines() if line.startswith(name + ":"))
+
+    def test_too_little_for_some_requests(self):
+        """They fail; the process, and those that need little, go on."""
+        with self.serve(FAST, "--api-key", "k") as server:
+            self.assertEqual(server.chat("k").status, 200)
+            size = self.status_kib(server, "VmSize") * 1024
+            if size > 1 << 40:
+                self.skipTest("a sanitizer has all addresses already")
+            large = [{"role": "user", "content": "x " * (7 << 20)}]
+            for spare in (64 << 20, 24 << 20, 8 << 20, 1 << 20):
+                resource.prlimit(server.process.pid, resource.RLIMIT_AS, (size + spare, resource.RLIM_INFINITY))
+                with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                    for status in pool.map(lambda _: self.status_of(server, large), range(4)):
+                        self.assertIn(status, (0, 400, 500, 503))
+                resource.prlimit(server.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                self.assertEqual(server.chat("k").status, 200)
+            self.assertIn("out of memory", (server.folder / "log").read_text())
+
+    def status_of(self, server, messages):
+        try:
+            return server.chat("k", messages=messages).status
+        except (OSError, http.client.HTTPException):
+            return 0
 
 
 class Secrets(Served):

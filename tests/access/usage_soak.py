@@ -255,8 +255,8 @@ class Client:
     def find_row(self, events):
         """The end has been seen: the row has to be there, settled, for anybody who looks."""
         first = events[0]
-        if "id" not in first:
-            return
+        if "id" not in first or any("error" in event for event in events):
+            return  # cut by us: where it had cost nothing yet, there is no row
         row = self.database.execute("SELECT ended, status FROM usage WHERE request_id = ?", (first["id"],)).fetchone()
         if row is None or row[0] == 0:
             self.late.append((first["id"], row))
