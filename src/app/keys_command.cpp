@@ -163,6 +163,9 @@ Result<AccountRow> obtain_account(Store& store, const KeysOptions& options) {
                               found->name, found->name, found->tier, options.context));
     return found;
   }
+  if (options.account.starts_with("operator-"))
+    return fail(ErrorCode::kInvalidArgument,
+                "accounts whose names begin with operator- are those of --api-key");
   AccountRow account;
   account.name = options.account;
   TRY_ASSIGN(const access::Tier tier,

@@ -121,6 +121,10 @@ class Create(Case):
         self.create("--account", "a" * 64, "--label", "b" * 64, "--context", "32768")
         self.assertEqual(len(self.list()), 1)
 
+    def test_the_names_of_given_keys_are_taken(self):
+        self.assertIn("operator-", self.refused("keys", "create", "--account", "operator-1"))
+        self.assertEqual(self.create("--account", "operator")["account"], "operator")
+
     def test_an_account_that_is_there_is_not_changed_by_the_way(self):
         self.create("--account", "acme", "--tier", "pro")
         self.assertIn("keys tier acme scale", self.refused("keys", "create", "--account", "acme", "--tier", "scale"))
