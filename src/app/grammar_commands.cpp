@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -213,12 +214,17 @@ class Sampler {
       });
       if (found != closing_.end()) return *found;
     }
-    std::vector<TokenId> allowed;
+    // A first byte, then a token with it: what few tokens have, like @, is not drowned.
+    std::map<int, std::vector<TokenId>> allowed;
     for (TokenId token = 0; token < static_cast<TokenId>(vocabulary_.size()); ++token) {
-      if (may_come(token)) allowed.push_back(token);
+      if (!may_come(token)) continue;
+      const bool text = vocabulary_.is_text(token);
+      allowed[text ? static_cast<std::uint8_t>(vocabulary_.bytes(token)[0]) : -1].push_back(token);
     }
     if (allowed.empty()) return std::nullopt;
-    return allowed[random_() % allowed.size()];
+    const auto& tokens =
+        std::next(allowed.begin(), static_cast<std::ptrdiff_t>(random_() % allowed.size()))->second;
+    return tokens[random_() % tokens.size()];
   }
 
   const grammar::Vocabulary& vocabulary_;

@@ -76,6 +76,9 @@ struct ArrayAlt {
   NodeId found_rest = kNone;
   bool contains = false;
   std::uint32_t found_until = 0;  // an item that counts comes before this index, or never
+  // No item twice. Then all items are of the node `rest`, which has literals and strings alone, the
+  // strings' lengths are in their languages, and `max` is not above the number of its values.
+  bool unique = false;
 };
 
 struct ObjectAlt {
@@ -122,6 +125,7 @@ struct Node {
 struct LiteralNode {
   std::vector<std::pair<std::uint8_t, std::uint32_t>> edges;
   bool end = false;
+  std::uint32_t ends_below = 0;  // literals that end here or further on
 };
 
 // A tool's call: behind <function=NAME>\n.

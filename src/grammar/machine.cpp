@@ -14,6 +14,11 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64) ^ (a << 1);
 }
 
+// Whether `extra` is a place in the arena.
+bool has_characters(const Thread& thread) {
+  return thread.phase == Phase::kFreeKey || thread.phase == Phase::kLiteral;
+}
+
 }  // namespace
 
 Machine::Machine(GrammarPtr grammar) : grammar_(std::move(grammar)), arena_(1) {}
@@ -51,9 +56,9 @@ std::uint64_t Machine::hash(const Thread& thread) const {
                            arena_[thread.top].hash);
   hash = mix(hash, static_cast<std::uint64_t>(thread.alt) << 32 | thread.state);
   hash = mix(hash, static_cast<std::uint64_t>(thread.count) << 32 | thread.low);
-  const bool key = thread.phase == Phase::kFreeKey;
-  hash = mix(hash, static_cast<std::uint64_t>(thread.high) << 32 | (key ? 0 : thread.extra));
-  if (key) hash = mix(hash, arena_[thread.extra].hash);
+  const bool characters = has_characters(thread);
+  hash = mix(hash, static_cast<std::uint64_t>(thread.high) << 32 | (characters ? 0 : thread.extra));
+  if (characters) hash = mix(hash, arena_[thread.extra].hash);
   hash = mix(hash, static_cast<std::uint64_t>(thread.number));
   return mix(hash, static_cast<std::uint64_t>(thread.number >> 64));
 }
@@ -64,7 +69,7 @@ void Machine::collect(const std::vector<Threads*>& threads) {
   for (const Threads* list : threads) {
     for (const Thread& thread : *list) {
       keep(thread.top);
-      if (thread.phase == Phase::kFreeKey) keep(thread.extra);
+      if (has_characters(thread)) keep(thread.extra);
     }
   }
   // What a frame refers to lies before it.
@@ -89,7 +94,7 @@ void Machine::collect(const std::vector<Threads*>& threads) {
   for (Threads* list : threads) {
     for (Thread& thread : *list) {
       thread.top = place[thread.top];
-      if (thread.phase == Phase::kFreeKey) thread.extra = place[thread.extra];
+      if (has_characters(thread)) thread.extra = place[thread.extra];
     }
   }
 }

@@ -36,7 +36,7 @@ enum class Phase : std::uint8_t {
   kNumber,
   kString,       // `alt` of strings, `state` of its language, `count` characters
   kKey,          // a key that the schema names: `state` in the trie
-  kFreeKey,      // another one: `state` of its region's language
+  kFreeKey,      // another one: `state` of its region's language; or a string of a unique array
   kObjectOpen,   // behind {
   kObjectComma,  // behind , in an object
   kColon,
@@ -57,8 +57,10 @@ struct Thread {
   std::uint32_t count = 0;
   std::uint32_t low = 0;  // the code points that the character can still become
   std::uint32_t high = 0;
-  std::uint32_t extra = 0;  // kFreeKey: arena: its characters; numbers: digits of the fraction
-  Int128 number = 0;        // magnitude of a bounded number's digits so far
+  // kFreeKey, and kLiteral in unique arrays: arena: its characters; numbers: digits of the
+  // fraction.
+  std::uint32_t extra = 0;
+  Int128 number = 0;  // magnitude of a bounded number's digits so far
   bool operator==(const Thread&) const = default;
 };
 
@@ -98,7 +100,7 @@ class Machine {
     std::uint32_t next =
         0;  // kObject, kCall: the first key that may come; kArray: the item's index
     std::uint32_t count = 0;  // kObject: members so far
-    std::uint32_t used = 0;   // kObject: arena: free keys so far; 0: none
+    std::uint32_t used = 0;   // arena: free keys, or items of a unique array, so far; 0: none
     std::uint64_t hash = 0;   // of all the above, whatever the places
   };
 

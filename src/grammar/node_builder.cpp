@@ -53,6 +53,8 @@ NodeBuilder::Step NodeBuilder::finish() {
     TRY(build(id, terms));
     if (shaper_.budget().exhausted()) return too_complex();
   }
+  for (const auto& [array, keyword] : unique_) TRY(make_unique(array, *keyword));
+  unique_.clear();
   return {};
 }
 
@@ -130,7 +132,16 @@ NodeBuilder::Step NodeBuilder::add_literals(NodeId id, const std::vector<std::st
       at = nodes.size();
       nodes.emplace_back();
     }
-    nodes[at].end = true;
+    if (std::exchange(nodes[at].end, true)) continue;
+    at = root;
+    ++nodes[at].ends_below;
+    for (const char c : text) {
+      const auto& edges = nodes[at].edges;
+      at = std::find_if(edges.begin(), edges.end(), [&](const auto& edge) {
+             return edge.first == static_cast<std::uint8_t>(c);
+           })->second;
+      ++nodes[at].ends_below;
+    }
   }
   add_alt(id, Alt::Kind::kLiteral, root);
   return {};
@@ -185,6 +196,9 @@ NodeBuilder::Step NodeBuilder::add_array(NodeId id, const ArrayRule& rule) {
   }
   if (array.contains) array.min = std::max(array.min, 1u);
   if (array.min > array.max) return {};
+  if (rule.unique != nullptr && array.max > 1) {
+    unique_.emplace_back(grammar_.arrays.size(), rule.unique);
+  }
   add_alt(id, Alt::Kind::kArray, grammar_.arrays.size());
   grammar_.arrays.push_back(std::move(array));
   return {};

@@ -30,6 +30,9 @@ class NodeBuilder {
   Step add_literals(NodeId id, const std::vector<std::string>& texts);
   Step add_string(NodeId id, StringRule rule);
   Step add_array(NodeId id, const ArrayRule& rule);
+  // Makes the items of an array unique, once their node is built; `keyword` is what asks for it.
+  Step make_unique(std::size_t array, const json::Value& keyword);
+  Step add_unique_string(NodeId id, const StringAlt& string);
   Step add_object(NodeId id, const ObjectRule& rule);
   Step add_regions(const ObjectRule& rule, ObjectAlt& object, std::vector<std::string>& names);
   Step add_region(LanguagePtr language, const std::vector<Term>& terms, ObjectAlt& object,
@@ -48,6 +51,7 @@ class NodeBuilder {
   Shaper& shaper_;
   std::map<std::vector<Term>, NodeId> known_;
   std::vector<std::pair<NodeId, std::vector<Term>>> open_;
+  std::vector<std::pair<std::size_t, const json::Value*>> unique_;  // arrays, and their keywords
 };
 
 // Finds the height of every node, and takes out what no value fits: alternatives, optional members,

@@ -96,6 +96,10 @@ void Stepper::end_key(Thread thread) {
 }
 
 void Stepper::end_free_key(Thread thread) {
+  if (frame(thread.top).kind == FrameKind::kArray) {
+    if (region_language(thread).accepts(thread.state) && use_item(thread)) end_value(thread);
+    return;
+  }
   Frame next = frame(thread.top);
   const ObjectAlt& object = g_.objects[next.alt];
   const ObjectAlt::Region& region = object.regions[thread.alt];

@@ -32,7 +32,7 @@ class SchemaMaker {
   explicit SchemaMaker(std::mt19937& random) : random_(random) {}
 
   std::string make(int depth) {
-    switch (pick(depth > 0 ? 14 : 7)) {
+    switch (pick(depth > 0 ? 15 : 8)) {
       case 0:
         return R"({"type":"integer","minimum":)" + number(-20) + "}";
       case 1:
@@ -48,18 +48,24 @@ class SchemaMaker {
       case 6:
         return R"({"type":["boolean","null"]})";
       case 7:
-        return R"({"type":"array","items":)" + make(depth - 1) + R"(,"minItems":1,"maxItems":3})";
+        return R"({"type":"array","uniqueItems":true,"items":{"enum":["a","ab",1,10,null,"é\n","b"]},"minItems":)" +
+               std::to_string(pick(8)) + "}";
       case 8:
+        return R"({"type":"array","items":)" + make(depth - 1) + R"(,"minItems":1,"maxItems":3})";
+      case 9:
+        if (pick(2) == 0) {
+          return R"({"type":"array","uniqueItems":true,"items":)" + make(0) + R"(,"maxItems":4})";
+        }
         return R"({"type":"array","prefixItems":[)" + make(depth - 1) + R"(],"contains":)" +
                make(depth - 1) + R"(,"maxItems":3})";
-      case 9:
-        return R"({"anyOf":[)" + make(depth - 1) + "," + make(depth - 1) + "]}";
       case 10:
-        return R"({"allOf":[)" + make(depth - 1) + R"(,{"not":{"const":"a"}}]})";
+        return R"({"anyOf":[)" + make(depth - 1) + "," + make(depth - 1) + "]}";
       case 11:
+        return R"({"allOf":[)" + make(depth - 1) + R"(,{"not":{"const":"a"}}]})";
+      case 12:
         return R"({"type":"object","additionalProperties":)" + make(depth - 1) +
                R"(,"propertyNames":{"pattern":"^[a-c]{1,2}$"},"minProperties":1})";
-      case 12:
+      case 13:
         return R"({"if":{"required":["a"]},"then":{"required":["b"]},"type":"object","properties":{"a":)" +
                make(depth - 1) + R"(,"b":)" + make(depth - 1) +
                R"(},"additionalProperties":false})";

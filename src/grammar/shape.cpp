@@ -105,6 +105,7 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   append_new(out.array.contains, b.array.contains);
   out.array.min = std::max(a.array.min, b.array.min);
   out.array.max = std::min(a.array.max, b.array.max);
+  if (out.array.unique == nullptr) out.array.unique = b.array.unique;
   if (out.array.min > out.array.max) out.types &= static_cast<std::uint8_t>(~kArrayBit);
 
   out.object = a.object;

@@ -53,6 +53,7 @@ struct ArrayRule {
   std::vector<Term> contains;             // an item for each
   std::uint32_t min = 0;
   std::uint32_t max = kUnbounded;
+  const json::Value* unique = nullptr;  // the keyword that forbids equal items
 };
 
 struct ObjectRule {

@@ -164,6 +164,13 @@ Result<bool, GrammarError> Shaper::admits(const Shape& shape, const json::Value&
       TRY_ASSIGN(const bool fits, admits(item_terms(rule, i), (*items)[i]));
       if (!fits) return false;
     }
+    for (std::size_t i = 0; rule.unique != nullptr && i < items->size(); ++i) {
+      if (!budget_.spend(2 * i)) return too_complex();
+      const auto here = items->begin() + static_cast<std::ptrdiff_t>(i);
+      const bool twice = std::any_of(items->begin(), here,
+                                     [&](const json::Value& other) { return equal(other, *here); });
+      if (twice) return false;
+    }
     for (const Term& term : rule.contains) {
       bool found = false;
       for (const json::Value& item : *items) {

@@ -125,7 +125,7 @@ Result<Shapes, GrammarError> Shaper::expand(const json::Value& schema) {
     out = *referred;
     if (document_.ref_stands_alone() || object->size() == 1) return out;
   }
-  TRY(check_keywords(*object, schema));
+  TRY(check_keywords(*object));
   Shape base;
   TRY(read_types(schema, base));
   TRY(read_values(schema, base));
@@ -140,20 +140,12 @@ Result<Shapes, GrammarError> Shaper::expand(const json::Value& schema) {
   return out;
 }
 
-Shaper::Step Shaper::check_keywords(const json::Object& schema, const json::Value& at) {
+Shaper::Step Shaper::check_keywords(const json::Object& schema) {
   for (const std::string_view keyword : kUnenforceable) {
     if (const json::Value* value = schema.find(keyword)) {
       const bool* all = value->if_bool();
       if (keyword.starts_with("unevaluated") && all != nullptr && *all) continue;
       return unsupported("keyword " + std::string(keyword) + " cannot be enforced", *value);
-    }
-  }
-  if (const json::Value* unique = schema.find("uniqueItems")) {
-    const bool* on = unique->if_bool();
-    if (on == nullptr) return invalid("uniqueItems must be a boolean", *unique);
-    TRY_ASSIGN(const auto max, read_count(document_, at, "maxItems"));
-    if (*on && (!max || *max > 1)) {
-      return unsupported("keyword uniqueItems cannot be enforced", *unique);
     }
   }
   return {};
@@ -292,6 +284,11 @@ Shaper::Step Shaper::read_array(const json::Value& schema, Shape& shape) {
   TRY_ASSIGN(const auto max, read_count(document_, schema, "maxItems"));
   rule.min = min.value_or(0);
   rule.max = max.value_or(kUnbounded);
+  if (const json::Value* unique = schema.find("uniqueItems")) {
+    const bool* on = unique->if_bool();
+    if (on == nullptr) return invalid("uniqueItems must be a boolean", *unique);
+    if (*on) rule.unique = unique;
+  }
   if (const json::Value* item = schema.find("contains")) rule.contains.push_back({item, true});
   if (rule.min > rule.max) shape.types &= static_cast<std::uint8_t>(~kArrayBit);
   return {};

@@ -55,7 +55,7 @@ class Shaper {
   // What a chain of plain references leads to.
   Result<const json::Value*, GrammarError> follow(const json::Value* schema);
   Result<Shapes, GrammarError> expand(const json::Value& schema);
-  Step check_keywords(const json::Object& schema, const json::Value& at);
+  Step check_keywords(const json::Object& schema);
   Step read_types(const json::Value& schema, Shape& shape);
   Step read_values(const json::Value& schema, Shape& shape);
   Step read_number(const json::Value& schema, Shape& shape);

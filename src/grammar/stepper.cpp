@@ -9,6 +9,9 @@ namespace {
 constexpr std::uint8_t kMaxIndentation = 31;
 // No white space in front of the answer's JSON.
 constexpr std::uint8_t kNoSpace = 255;
+// The first characters of a unique array's items.
+constexpr std::uint32_t kStringItem = kMaxCodePoint + 1;
+constexpr std::uint32_t kLiteralItem = kMaxCodePoint + 2;
 
 }  // namespace
 
@@ -171,6 +174,7 @@ void Stepper::begin_alt(Thread thread, AltId id, std::uint8_t byte) {
     case Alt::Kind::kLiteral:
       thread.state = alt.index;
       thread.alt = 0;
+      if (in_unique(thread)) thread.extra = push_character(0, kLiteralItem);
       return step_literal(thread, byte);
     case Alt::Kind::kNumber:
       return begin_number(thread, byte);
@@ -178,6 +182,12 @@ void Stepper::begin_alt(Thread thread, AltId id, std::uint8_t byte) {
       if (byte != '"') return;
       thread.phase = Phase::kString;
       thread.state = g_.strings[alt.index].language->start();
+      if (in_unique(thread)) {
+        thread.phase = Phase::kFreeKey;
+        thread.count = kNone;  // there are no names
+        thread.extra = push_character(0, kStringItem);
+        if (!free_key_lives(thread, thread.state, kNone, thread.extra)) return;
+      }
       return emit(thread);
     case Alt::Kind::kArray:
     case Alt::Kind::kObject: {
@@ -215,6 +225,7 @@ void Stepper::step_literal(Thread thread, std::uint8_t byte) {
   if (thread.phase == Phase::kLiteral && node.end) {
     // A longer literal may go on; what ends here is behind its value already.
     Thread behind = thread;
+    const bool fresh = use_item(behind);
     const std::uint32_t top = behind.top;
     behind = Thread();
     behind.top = top;
@@ -223,7 +234,7 @@ void Stepper::step_literal(Thread thread, std::uint8_t byte) {
       behind.phase = Phase::kFixed;
       behind.state = kParameterEnd;
       step_fixed(behind, byte);
-    } else if (kind != FrameKind::kBottom) {
+    } else if (kind != FrameKind::kBottom && fresh) {
       behind.phase = Phase::kBehindValue;
       step_byte(behind, byte);
     }
@@ -232,9 +243,30 @@ void Stepper::step_literal(Thread thread, std::uint8_t byte) {
     if (edge != byte) continue;
     thread.phase = Phase::kLiteral;
     thread.state = to;
-    if (g_.literals[to].edges.empty()) return end_value(thread);
-    return emit(thread);
+    if (thread.extra != 0) thread.extra = push_character(thread.extra, byte);
+    if (!literal_lives(thread)) return;
+    if (!g_.literals[to].edges.empty()) return emit(thread);
+    if (use_item(thread)) end_value(thread);
+    return;
   }
+}
+
+bool Stepper::literal_lives(const Thread& thread) const {
+  if (thread.extra == 0) return true;
+  return g_.literals[thread.state].ends_below > used_below(frame(thread.top), thread.extra);
+}
+
+bool Stepper::use_item(Thread& thread) {
+  if (!in_unique(thread)) return true;
+  Frame next = frame(thread.top);
+  if (is_used(next, thread.extra)) return false;
+  Frame used;
+  used.kind = FrameKind::kUsed;
+  used.parent = next.used;
+  used.alt = thread.extra;
+  next.used = push(used);
+  thread.top = push(next);
+  return true;
 }
 
 Stepper::Items Stepper::next_items(const Frame& at) const {

@@ -67,6 +67,15 @@ class Stepper {
   Items next_items(const Frame& array) const;
   Thread enter_item(const Thread& thread, const Item& item);
   bool array_may_end(const Frame& array) const;
+  // Unique arrays: an item's characters are kept as those of free keys are, behind one that tells
+  // strings from literals.
+  bool in_unique(const Thread& thread) const {
+    const Frame& at = frame(thread.top);
+    return at.kind == FrameKind::kArray && g_.arrays[at.alt].unique;
+  }
+  // Notes the item that was read; false: it was there before.
+  bool use_item(Thread& thread);
+  bool literal_lives(const Thread& thread) const;
 
   // Objects.
   struct KeyRange {
@@ -100,6 +109,8 @@ class Stepper {
                       std::uint32_t characters) const;
   bool can_read_free_key(const Thread& thread, std::uint32_t low, std::uint32_t high) const;
   const Language& region_language(const Thread& thread) const;
+  // What a free key's characters lead to among the names of the schema.
+  std::uint32_t next_name(const Thread& thread, std::uint32_t code_point) const;
   std::uint32_t push_character(std::uint32_t characters, std::uint32_t code_point);
 
   // Numbers (number_step.cpp).

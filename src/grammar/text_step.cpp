@@ -34,7 +34,9 @@ std::uint32_t supplementary(std::uint32_t high, std::uint32_t low) {
 }  // namespace
 
 const Language& Machine::region_language(const Thread& thread) const {
-  return *grammar_->objects[arena_[thread.top].alt].regions[thread.alt].language;
+  const Frame& at = arena_[thread.top];
+  if (at.kind == FrameKind::kArray) return *grammar_->strings[thread.alt].language;
+  return *grammar_->objects[at.alt].regions[thread.alt].language;
 }
 
 const Language& Stepper::region_language(const Thread& thread) const {
@@ -85,7 +87,6 @@ bool Stepper::can_read_free_key(const Thread& thread, std::uint32_t low, std::ui
   if (language.completions(thread.state) == kUnbounded && language.is_any()) return true;
   // Near the end of a finite tail each character has to be looked at: few are taken, so that one
   // that is free comes soon.
-  const KeyTrie& trie = g_.objects[frame(thread.top).alt].trie;
   const std::size_t mark = m_.mark();
   bool lives = false;
   for (std::uint32_t c = low; c <= high && !lives; ++c) {
@@ -98,10 +99,15 @@ bool Stepper::can_read_free_key(const Thread& thread, std::uint32_t low, std::ui
     }
     Stepper& self = const_cast<Stepper&>(*this);
     const std::uint32_t characters = self.push_character(thread.extra, c);
-    lives = free_key_lives(thread, to, trie.next(thread.count, c), characters);
+    lives = free_key_lives(thread, to, next_name(thread, c), characters);
     m_.release(mark);
   }
   return lives;
+}
+
+std::uint32_t Stepper::next_name(const Thread& thread, std::uint32_t code_point) const {
+  if (thread.count == kNone) return kNone;
+  return g_.objects[frame(thread.top).alt].trie.next(thread.count, code_point);
 }
 
 std::uint32_t Stepper::push_character(std::uint32_t characters, std::uint32_t code_point) {
@@ -135,7 +141,7 @@ void Stepper::read(Thread thread, std::uint32_t code_point) {
       return;
     default: {
       thread.state = region_language(thread).next(thread.state, code_point);
-      thread.count = g_.objects[frame(thread.top).alt].trie.next(thread.count, code_point);
+      thread.count = next_name(thread, code_point);
       const std::size_t mark = m_.mark();
       thread.extra = push_character(thread.extra, code_point);
       if (!free_key_lives(thread, thread.state, thread.count, thread.extra)) {

@@ -65,6 +65,11 @@ class Forms:
         made = {"type": "array", "items": self.schema(depth), "minItems": low, "maxItems": low + self.random.randrange(3)}
         if self.random.random() < 0.2:
             made["prefixItems"] = [self.schema(depth) for _ in range(self.random.randrange(1, 3))]
+        elif self.random.random() < 0.3:
+            made["uniqueItems"] = True
+            made["items"] = self.random.choice([
+                {"type": "string", "pattern": self.random.choice(PATTERNS), "maxLength": 12}, {"enum": self.random.sample(WORDS + [1, 12, None, True], 5)},
+                {"type": "integer", "minimum": -1, "maximum": 20}])
         return made
 
     def object(self, depth):
