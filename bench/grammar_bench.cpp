@@ -69,6 +69,12 @@ constexpr std::pair<std::string_view, std::string_view> kSchemas[] = {
     {"map with patterns",
      R"({"type":"object","patternProperties":{"^x-":{"type":"string"},"^[0-9]+$":{"type":"integer"}},
      "additionalProperties":{"type":"boolean"},"minProperties":2})"},
+    {"unique items",
+     R"({"type":"object","properties":{"codes":{"type":"array","items":{"type":"string","pattern":
+     "^[A-Z]{2,5}$"},"uniqueItems":true,"maxItems":9},"words":{"type":"array","items":
+     {"type":"string","maxLength":12},"uniqueItems":true,"maxItems":9},"days":{"type":"array",
+     "items":{"enum":["mo","tu","we","th","fr"]},"uniqueItems":true}},
+     "required":["codes","words","days"],"additionalProperties":false})"},
     {"any json object", R"({"type":"object"})"},
     {"conditions",
      R"({"type":"object","properties":{"a":{"enum":["x","y"]},"b":{"type":"string"},"c":

@@ -19,9 +19,13 @@ constexpr std::size_t kMaxReferences = 100'000;
 
 // Assertions that we cannot enforce. Keywords that nobody knows are annotations, as the
 // specification says.
-constexpr std::string_view kUnenforceable[] = {
-    "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef", "minContains",
-    "maxContains",           "extends",          "disallow",    "divisibleBy"};
+constexpr std::string_view kUnenforceable[] = {"unevaluatedProperties",
+                                               "unevaluatedItems",
+                                               "$dynamicRef",
+                                               "$recursiveRef",
+                                               "extends",
+                                               "disallow",
+                                               "divisibleBy"};
 
 std::optional<std::uint8_t> type_bits(std::string_view name) {
   constexpr std::pair<std::string_view, std::uint8_t> kTypes[] = {
@@ -289,7 +293,18 @@ Shaper::Step Shaper::read_array(const json::Value& schema, Shape& shape) {
     if (on == nullptr) return invalid("uniqueItems must be a boolean", *unique);
     if (*on) rule.unique = unique;
   }
-  if (const json::Value* item = schema.find("contains")) rule.contains.push_back({item, true});
+  if (const json::Value* item = schema.find("contains")) {
+    TRY_ASSIGN(const auto least, read_count(document_, schema, "minContains"));
+    TRY_ASSIGN(const auto most, read_count(document_, schema, "maxContains"));
+    if (least && *least > 1) {
+      return unsupported("minContains above 1 cannot be enforced", *schema.find("minContains"));
+    }
+    if (most && *most < rule.max) {
+      return unsupported("maxContains below maxItems cannot be enforced",
+                         *schema.find("maxContains"));
+    }
+    if (least.value_or(1) > 0) rule.contains.push_back({item, true});
+  }
   if (rule.min > rule.max) shape.types &= static_cast<std::uint8_t>(~kArrayBit);
   return {};
 }
