@@ -146,6 +146,8 @@ void Language::measure() {
   for (const std::uint16_t number : classes_) enter(number);
   for (const State to : table_) enter(to);
   for (const bool accepting : accepting_) enter(accepting);
+  endless_ = states > 1 && std::all_of(completions_.begin() + 1, completions_.end(),
+                                       [](std::uint32_t count) { return count == kUnbounded; });
   any_ = states == 2 && accepting_[1] &&
          std::all_of(table_.begin() + class_count_, table_.end(), [](State s) { return s == 1; });
 }

@@ -69,6 +69,8 @@ class Language {
   bool matches(std::string_view text) const;
   // All code points step back to the same state, which accepts: a free string.
   bool is_any() const { return any_; }
+  // Whatever was read, infinitely many texts are left.
+  bool is_endless() const { return endless_; }
   std::size_t state_count() const { return accepting_.size(); }
   // Every accepted text, in no special order; only for languages with few (completions(start())).
   std::vector<std::string> texts() const;
@@ -92,6 +94,7 @@ class Language {
   std::vector<bool> accepting_;
   State start_ = kDead;
   bool any_ = false;
+  bool endless_ = false;
   std::uint64_t hash_ = 0;
   std::array<std::uint16_t, 128> ascii_{};
   std::vector<std::uint32_t> shortest_;

@@ -86,7 +86,7 @@ class Machine {
 
   const Grammar& grammar() const { return *grammar_; }
   // Of a thread in kFreeKey.
-  const Language& region_language(const Thread& thread) const;
+  const LanguagePtr& region_language(const Thread& thread) const;
 
  private:
   friend class Stepper;

@@ -75,9 +75,10 @@ bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
   Thread inner;  // without what is around the text
   inner.phase = raw ? Phase::kRaw : Phase::kString;
   if (key) {
-    if (!machine_.region_language(thread).is_any()) return false;
-    string.language = Language::any();
-    inner.state = string.language->start();
+    string.language = machine_.region_language(thread);
+    // Else keys that were used may forbid characters.
+    if (!string.language->is_endless()) return false;
+    inner.state = thread.state;
   } else {
     string = machine_.grammar().strings[thread.alt];
     inner.alt = thread.alt;
@@ -117,8 +118,8 @@ void Matcher::walk_text(const Vocabulary::Trie& trie, const Thread& thread, cons
                         std::span<std::uint32_t> words) {
   const bool raw = thread.phase == Phase::kRaw;
   std::array<Inside, 256> levels;
-  levels[0] = {thread.phase == Phase::kFreeKey ? string.language->start() : thread.state,
-               thread.phase == Phase::kFreeKey ? 0 : thread.count, 0, 0, 0};
+  const bool key = thread.phase == Phase::kFreeKey;
+  levels[0] = {thread.state, key ? 0 : thread.count, 0, 0, 0};
   for (std::uint32_t i = 0; i < trie.size();) {
     const Vocabulary::Node& node = trie[i];
     const std::uint8_t byte = node.byte;
@@ -139,10 +140,8 @@ void Matcher::walk_text(const Vocabulary::Trie& trie, const Thread& thread, cons
       lives = begin_character(byte, at) && may_become(at, string);
     } else if (raw ? byte == '\n' : byte == '"' || byte == '\\') {
       Thread here = thread;
-      if (thread.phase != Phase::kFreeKey) {
-        here.state = at.state;
-        here.count = at.count;
-      }
+      here.state = at.state;
+      if (!key) here.count = at.count;
       levels_[node.depth].assign(1, here);
       walk(trie, i, node.end, words);
       i = node.end;

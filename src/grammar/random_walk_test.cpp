@@ -64,7 +64,8 @@ class SchemaMaker {
         return R"({"allOf":[)" + make(depth - 1) + R"(,{"not":{"const":"a"}}]})";
       case 12:
         return R"({"type":"object","additionalProperties":)" + make(depth - 1) +
-               R"(,"propertyNames":{"pattern":"^[a-c]{1,2}$"},"minProperties":1})";
+               (pick(2) == 0 ? R"(,"propertyNames":{"pattern":"^[a-c]{1,2}$"},"minProperties":1})"
+                             : R"(,"patternProperties":{"^a.":{"type":"null"},"b$":{}}})");
       case 13:
         return R"({"if":{"required":["a"]},"then":{"required":["b"]},"type":"object","properties":{"a":)" +
                make(depth - 1) + R"(,"b":)" + make(depth - 1) +

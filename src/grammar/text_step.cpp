@@ -33,14 +33,14 @@ std::uint32_t supplementary(std::uint32_t high, std::uint32_t low) {
 
 }  // namespace
 
-const Language& Machine::region_language(const Thread& thread) const {
+const LanguagePtr& Machine::region_language(const Thread& thread) const {
   const Frame& at = arena_[thread.top];
-  if (at.kind == FrameKind::kArray) return *grammar_->strings[thread.alt].language;
-  return *grammar_->objects[at.alt].regions[thread.alt].language;
+  if (at.kind == FrameKind::kArray) return grammar_->strings[thread.alt].language;
+  return grammar_->objects[at.alt].regions[thread.alt].language;
 }
 
 const Language& Stepper::region_language(const Thread& thread) const {
-  return m_.region_language(thread);
+  return *m_.region_language(thread);
 }
 
 bool Stepper::can_read(const Thread& thread, std::uint32_t low, std::uint32_t high) const {
@@ -84,7 +84,7 @@ bool Stepper::free_key_lives(const Thread& thread, Language::State state, std::u
 bool Stepper::can_read_free_key(const Thread& thread, std::uint32_t low, std::uint32_t high) const {
   const Language& language = region_language(thread);
   if (!language.can_step(thread.state, low, high)) return false;
-  if (language.completions(thread.state) == kUnbounded && language.is_any()) return true;
+  if (language.is_endless()) return true;
   // Near the end of a finite tail each character has to be looked at: few are taken, so that one
   // that is free comes soon.
   const std::size_t mark = m_.mark();
