@@ -112,6 +112,7 @@ std::uint32_t Stepper::push(Frame frame) {
 }
 
 void Stepper::emit(const Thread& thread) {
+  m_.work_ += 1 + static_cast<std::int64_t>(to_.size());
   if (to_.size() >= kMaxThreads) return;
   if (!to_.empty()) {
     const std::uint64_t hash = m_.hash(thread);

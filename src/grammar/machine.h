@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "grammar/grammar.h"
@@ -84,6 +85,9 @@ class Machine {
   std::uint64_t hash(const Thread& thread) const;
   std::uint32_t depth(const Thread& thread) const { return arena_[thread.top].depth; }
 
+  // Threads made and compared since it was last asked.
+  std::int64_t take_work() { return std::exchange(work_, 0); }
+
   const Grammar& grammar() const { return *grammar_; }
   // Of a thread in kFreeKey.
   const LanguagePtr& region_language(const Thread& thread) const;
@@ -106,6 +110,7 @@ class Machine {
 
   GrammarPtr grammar_;
   std::vector<Frame> arena_;
+  std::int64_t work_ = 0;
 };
 
 }  // namespace tessera::grammar

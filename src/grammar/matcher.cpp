@@ -11,6 +11,10 @@ namespace {
 // Frames in the arena before what nobody uses is thrown away.
 constexpr std::size_t kArenaFrames = 1 << 14;
 constexpr std::size_t kMaxMasks = 64;
+// One unit was seen to take about 20 ns: 100 ms at once, 5 ms a token for ever. Most masks take a
+// few thousand.
+constexpr std::int64_t kFuel = 5'000'000;
+constexpr std::int64_t kFuelPerToken = 250'000;
 
 void set_bit(std::span<std::uint32_t> words, TokenId token) {
   words[static_cast<std::size_t>(token) / 32] |= 1u << (static_cast<std::size_t>(token) % 32);
@@ -26,6 +30,7 @@ Matcher::Matcher(GrammarPtr grammar, VocabularyPtr vocabulary)
     : vocabulary_(std::move(vocabulary)),
       machine_(std::move(grammar)),
       threads_(machine_.start()),
+      fuel_(kFuel),
       levels_(vocabulary_->longest() + 1),
       marks_(vocabulary_->longest() + 1) {}
 
@@ -44,6 +49,7 @@ bool Matcher::advance(std::uint32_t symbol, Machine::Threads& threads) {
 void Matcher::commit(Machine::Threads threads) {
   past_.push_back({std::exchange(threads_, std::move(threads)), ended_});
   if (past_.size() > kMaxRollback) past_.pop_front();
+  fuel_ = std::min(kFuel, fuel_ + kFuelPerToken);
   if (machine_.mark() < kArenaFrames) return;
   std::vector<Machine::Threads*> used{&threads_};
   for (Past& past : past_) used.push_back(&past.threads);
@@ -123,31 +129,35 @@ bool Matcher::can_take_symbol(std::uint32_t symbol) {
   return can;
 }
 
-void Matcher::fill_mask(std::span<std::uint32_t> words) {
+bool Matcher::fill_mask(std::span<std::uint32_t> words) {
   CHECK(words.size() == vocabulary_->mask_words());
   if (is_free() && !ended_) {
     fill_free(words);
-    return fill_controls(words);
+    fill_controls(words);
+    return true;
   }
   std::fill(words.begin(), words.end(), 0u);
-  if (ended_) return;
+  if (ended_) return true;
   const std::uint64_t key = state_hash();
   const auto found = masks_.find(key);
   if (found != masks_.end()) {
     std::copy(found->second.begin(), found->second.end(), words.begin());
-    return;
+    return true;
   }
   Machine::Threads others;
   for (const Thread& thread : threads_) {
+    if (fuel_ < 0) return false;
     if (!fill_text(thread, words)) others.push_back(thread);
   }
   if (!others.empty()) {
     levels_[0] = std::move(others);
     walk(vocabulary_->nodes(), 0, static_cast<std::uint32_t>(vocabulary_->nodes().size()), words);
   }
+  if (fuel_ < 0) return false;
   fill_controls(words);
   if (masks_.size() >= kMaxMasks) masks_.clear();
   masks_.emplace(key, std::vector<std::uint32_t>(words.begin(), words.end()));
+  return true;
 }
 
 void Matcher::fill_free(std::span<std::uint32_t> words) const {
@@ -187,6 +197,8 @@ void Matcher::walk(const Vocabulary::Trie& trie, std::uint32_t begin, std::uint3
     machine_.release(marks_[node.depth]);
     Machine::Threads& next = levels_[node.depth + 1u];
     machine_.step(levels_[node.depth], node.byte, next);
+    fuel_ -= 1 + machine_.take_work();
+    if (fuel_ < 0) break;
     if (next.empty()) {
       i = node.end;
       continue;

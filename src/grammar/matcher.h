@@ -36,8 +36,12 @@ class Matcher {
   // Takes back the last `count` accepted tokens (or texts).
   void rollback(std::size_t count);
 
-  // `words` has vocabulary.mask_words() of them and is overwritten.
-  void fill_mask(std::span<std::uint32_t> words);
+  // `words` has vocabulary.mask_words() of them and is overwritten. False: the generation's fuel is
+  // used up, and the words mean nothing. Fuel is counted in places of the vocabulary that are
+  // looked at times readings of the text that are compared there; each accepted token brings some.
+  // A schema has to be written for using it up: one with many readings at once, in states that
+  // never come back.
+  bool fill_mask(std::span<std::uint32_t> words);
   // Nothing is masked right now (free text): fill_mask() forbids control tokens at most.
   bool is_free() const;
   // The text may end here: end tokens may come.
@@ -56,6 +60,7 @@ class Matcher {
   std::uint64_t state_hash() const;
   // Sets the bits of the tokens of `trie` that the threads in levels_[depth] can read, from node
   // `begin` to `end`, which are at that depth and below.
+  // Stops where the fuel ends.
   void walk(const Vocabulary::Trie& trie, std::uint32_t begin, std::uint32_t end,
             std::span<std::uint32_t> words);
   // The same for one thread inside a text, over the whole trie: what stays inside is read without
@@ -72,6 +77,7 @@ class Matcher {
   Machine machine_;
   Machine::Threads threads_;
   bool ended_ = false;
+  std::int64_t fuel_;
   std::deque<Past> past_;
   std::vector<Machine::Threads> levels_;  // of the walk, by depth
   std::vector<std::size_t> marks_;

@@ -81,6 +81,38 @@ TEST(Matcher, ThinkingIsFreeUntilItCloses) {
   EXPECT_TRUE(matcher.is_done());
 }
 
+// Sixty readings of each '[': without a bound on the work, one such request would stall all others.
+TEST(Matcher, ASchemaOfTooManyReadingsRunsOutOfFuel) {
+  Fixture fixture;
+  // Tokens of brackets and letters, up to six of them: a vocabulary with many places to look at.
+  constexpr std::string_view kLetters = "[]nul,";
+  std::vector<std::string> shorter = {""};
+  for (int length = 1; length <= 6; ++length) {
+    std::vector<std::string> longer;
+    for (const std::string& head : shorter)
+      for (const char c : kLetters) longer.push_back(head + c);
+    if (length > 1)
+      for (const std::string& word : longer) fixture.words.add(word, text::TokenKind::kNormal);
+    shorter = std::move(longer);
+  }
+  fixture.tokenizer = fixture.words.make();
+  fixture.vocabulary = Vocabulary::create(*fixture.tokenizer, std::vector<TokenId>{fixture.end});
+  std::vector<std::uint32_t> words(fixture.vocabulary->mask_words());
+
+  std::string arrays;
+  for (int i = 1; i <= 60; ++i)
+    arrays += R"(,{"type":"array","minItems":)" + std::to_string(i) + R"(,"items":{"$ref":"#"}})";
+  Matcher hostile = fixture.matcher(compile(R"({"anyOf":[{"type":"null"})" + arrays + "]}"));
+  Matcher plain = fixture.matcher(compile(R"({"type":["array","null"],"items":{"$ref":"#"}})"));
+  const auto tokens_with_fuel = [&](Matcher& matcher) {
+    int tokens = 0;
+    while (tokens < 40 && matcher.fill_mask(words) && matcher.accept_bytes("[")) ++tokens;
+    return tokens;
+  };
+  EXPECT_LT(tokens_with_fuel(hostile), 10);
+  EXPECT_EQ(tokens_with_fuel(plain), 40);
+}
+
 TEST(Matcher, ControlTokensStayOutOfConstrainedText) {
   const Fixture fixture;
   Matcher matcher = fixture.matcher(compile(R"({"type":"string"})"));

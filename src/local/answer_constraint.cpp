@@ -22,7 +22,8 @@ Result<NextToken> AnswerConstraint::next(std::span<std::uint32_t> mask) {
   }
   const std::size_t words = vocabulary_->mask_words();
   CHECK(mask.size() >= words);
-  matcher_.fill_mask(mask.first(words));
+  if (!matcher_.fill_mask(mask.first(words)))
+    return fail(ErrorCode::kDeadEnd, "the grammar has too many readings at once");
   std::fill(mask.begin() + static_cast<std::ptrdiff_t>(words), mask.end(), 0u);
   return read_mask(mask);
 }
