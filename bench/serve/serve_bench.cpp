@@ -226,7 +226,7 @@ void open_streams(const Flags& flags) {
   // Twenty tokens a second for each: the model computes kBatch of them at a time, and what it takes
   // for that is what is left of its share of 50 ms when the engine's own work is done.
   constexpr int kBatch = 1000;
-  constexpr int kEngineUs = 2500;
+  constexpr int kEngineUs = 3600;
   const int delay_us = std::max(100, 50'000 / std::max(1, flags.streams / kBatch) - kEngineUs);
   const Server server(flags, delay_us, flags.streams, kBatch);
   LoadOptions options = base_options(flags, server.port);
