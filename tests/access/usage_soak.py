@@ -293,9 +293,8 @@ class Soak(unittest.TestCase):
         for client in clients:
             client.thread.join(PATIENCE_S)
             self.assertFalse(client.thread.is_alive())
-        # Where rows cannot be written (a disk that stalls for seconds), the answers go on and the log says so.
-        if "usage rows cannot be written" not in self.server.text():
-            self.assertEqual([late for client in clients for late in client.late], [], "the end was seen before the row")
+        log = [line for line in self.server.text().splitlines() if "usage row" in line]  # why a row could not be written
+        self.assertEqual([late for client in clients for late in client.late], [], f"the end was seen before the row; the log: {log}")
         return [seen for client in clients for seen in client.seen]
 
     def query(self, sql, *values):
@@ -405,13 +404,14 @@ class Soak(unittest.TestCase):
             time.sleep(SECONDS / len(doomed))
             self.server.keys("revoke", identity)
         time.sleep(SECONDS / 4)
+        self.eventually(lambda: sum(seen.code == "invalid_api_key" for client in clients for seen in client.seen) > 10)  # on a slow machine, too
         seen = self.finish(clients)
         self.wait_for_state(start)
         counts = self.check_rows(seen)
         print(len(seen), "requests:", dict(counts))
         self.assertGreater(counts["answered"], 100)
         self.assertGreater(counts["left with a row"], 10)
-        self.assertGreater(sum(count for kind, count in counts.items() if "invalid_api_key" in kind), 0)
+        self.assertGreater(sum(count for kind, count in counts.items() if "invalid_api_key" in kind), 10)
         self.check_all_given_back(wide, start)
         self.check_sums()
 
@@ -428,21 +428,25 @@ class Soak(unittest.TestCase):
 
     def test_a_backend_that_fails(self):
         for fault in ({"nan_at_step": 300}, {"fail_at_step": 300}):
-            with self.subTest(fault), tempfile.TemporaryDirectory() as self.folder:
-                self.server = Server(self.folder, script(**fault))
-                wide, _ = self.create("wide", "wide")
-                self.eventually(lambda: self.ask(wide, {})[0] == 400)
-                start = self.first_state()
-                clients = self.start_clients([("wide", wide)], 8)
-                time.sleep(SECONDS / 2)
-                seen = self.finish(clients)
-                self.wait_for_state(start)
-                counts = self.check_rows(seen)
-                print(fault, len(seen), "requests:", dict(counts))
-                # Whose step it was may all have left by then: that it came is sure, that somebody saw it is not.
-                self.assertGreater(self.server.metrics()["tessera_steps_total"], 300)
-                self.check_all_given_back(wide, start)
-                self.assertEqual(self.server.end(), 0)
+            with self.subTest(fault):
+                # Whose step it is may have left by then: again, until somebody saw it.
+                self.assertTrue(any(self.fault_was_seen(fault) for _ in range(5)))
+
+    def fault_was_seen(self, fault):
+        with tempfile.TemporaryDirectory() as self.folder:
+            self.server = Server(self.folder, script(**fault))
+            wide, _ = self.create("wide", "wide")
+            self.eventually(lambda: self.ask(wide, {})[0] == 400)
+            start = self.first_state()
+            clients = self.start_clients([("wide", wide)], 8)
+            time.sleep(SECONDS / 2)
+            seen = self.finish(clients)
+            self.wait_for_state(start)
+            counts = self.check_rows(seen)
+            print(fault, len(seen), "requests:", dict(counts))
+            self.check_all_given_back(wide, start)
+            self.assertEqual(self.server.end(), 0)
+            return any(re.search("numerical_error|server_overloaded", kind) for kind in counts)
 
     def test_killed_again_and_again(self):
         """kill -9 at any moment: what a client saw the end of is there, once; keys and their ends too."""
