@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
+#include <stdexcept>
+#include <thread>
 
 #include "engine/test_constraint.h"
 #include "engine/test_simulation.h"
@@ -190,6 +193,151 @@ TEST(Constraint, ABrokenRowFailsAlsoWhereTheTokenIsForced) {
     EXPECT_EQ(sim[0].error()->code, ErrorCode::kNumerical);
     EXPECT_THAT(sim[0].tokens(), ElementsAre(42, 42));
   }
+}
+
+// Forced here and there, between tokens that the model chooses.
+Result<NextToken> force_in_runs(std::span<const TokenId> generated, std::span<std::uint32_t>) {
+  const auto count = static_cast<TokenId>(generated.size());
+  if (count % 7 < 4) return NextToken::forced(40 + count % 11);
+  return NextToken::free();
+}
+
+EngineRequest in_runs(std::int32_t max_tokens, bool tells) {
+  EngineRequest request = random_sampled({1, 2, 3}, max_tokens, 5);
+  request.end_tokens = {};
+  request.sampling.presence_penalty = 1;
+  request.make_constraint = constrain(force_in_runs, tells);
+  return request;
+}
+
+TEST(ForcedRun, GoesThroughTheModelInOneStepAndIsTheSame) {
+  for (std::int32_t max_tokens = 1; max_tokens < 40; ++max_tokens) {
+    Simulation one_by_one(with_script(script_hash(1)));
+    one_by_one.submit(in_runs(max_tokens, false));
+    one_by_one.run();
+    EXPECT_EQ(one_by_one.counters().steps, max_tokens);
+    Simulation at_once(with_script(script_hash(1)));
+    at_once.submit(in_runs(max_tokens, true));
+    at_once.run();
+    EXPECT_EQ(at_once[0].all_tokens(), one_by_one[0].all_tokens());
+    EXPECT_EQ(at_once[0].end(), EndReason::kMaxTokens);
+    EXPECT_EQ(at_once.counters().generated_tokens, max_tokens);
+    // The prompt's row gives four tokens; of each seven behind them three have a row of their own.
+    if (max_tokens == 35) EXPECT_EQ(at_once.counters().steps, 1 + 3 * 5);
+  }
+}
+
+TEST(ForcedRun, IsCutWhereTheStepIsFull) {
+  for (const std::int32_t batch_tokens : {1, 2, 3, 5}) {
+    FakeOptions backend = with_script(script_hash(1));
+    backend.limits.max_batch_tokens = batch_tokens;
+    Simulation sim(backend);
+    EngineRequest request = in_runs(30, true);
+    request.choices = 2;
+    sim.submit(request);
+    sim.submit(in_runs(20, true));
+    sim.run();
+    request.make_constraint = constrain(force_in_runs);
+    EXPECT_EQ(sim[0].all_tokens(), run_alone(script_hash(1), request));
+    EXPECT_EQ(sim[1].all_tokens(), run_alone(script_hash(1), in_runs(20, false)));
+  }
+}
+
+TEST(ForcedRun, WaitsForARowEachWhereLogProbabilitiesAreWanted) {
+  EngineRequest request = in_runs(20, true);
+  request.top_logprobs = 1;
+  Simulation sim(with_script(script_hash(1)));
+  sim.submit(request);
+  while (sim.step()) {
+  }
+  EXPECT_EQ(sim.counters().steps, 20);
+  std::vector<TokenId> tokens;
+  while (const std::optional<EngineEvent> event = sim.entry(0).events->pop()) {
+    const auto* token = std::get_if<TokenEvent>(&*event);
+    if (token == nullptr) continue;
+    EXPECT_EQ(token->logprobs.size(), 2U);
+    EXPECT_EQ(token->logprobs[0].token, token->token);
+    tokens.push_back(token->token);
+  }
+  EXPECT_EQ(tokens, run_alone(script_hash(1), in_runs(20, false))[0]);
+}
+
+TEST(ForcedRun, HasAnEndThoughEverythingIsForced) {
+  EngineRequest request = make_test_request({1}, 500);
+  request.make_constraint = constrain([](auto, auto) { return NextToken::forced(42); }, true);
+  EngineOptions options;
+  options.event_channel_capacity = 4;  // less than a run
+  Simulation sim(with_script(script_never_ends(9)), options);
+  sim.submit(request);
+  int steps = 0;
+  while (sim.step()) {
+    ++steps;
+    EXPECT_FALSE(sim.step());  // the reader is behind
+    sim.read_all();
+  }
+  sim.read_all();
+  EXPECT_EQ(sim[0].tokens(), std::vector<TokenId>(500, 42));
+  EXPECT_EQ(steps, 15 + 2);  // 32 tokens each; 19, for the last one waits for a row
+}
+
+TEST(Constraint, WhatAConstraintThrowsEndsItsRequestAlone) {
+  enum class Where { kForced, kNext, kAccept };
+  struct Throwing final : Constraint {
+    explicit Throwing(Where where) : where(where) {}
+    void maybe(Where here) {
+      if (here == where && tokens == 2) throw std::runtime_error("as ordered");
+    }
+    std::optional<TokenId> forced() override {
+      maybe(Where::kForced);
+      return std::nullopt;
+    }
+    Result<NextToken> next(std::span<std::uint32_t>) override {
+      maybe(Where::kNext);
+      return NextToken::free();
+    }
+    void accept(TokenId) override {
+      maybe(Where::kAccept);
+      ++tokens;
+    }
+    const Where where;
+    int tokens = 0;
+  };
+  for (const Where where : {Where::kForced, Where::kNext, Where::kAccept}) {
+    Simulation sim(with_script(script_count(20, 6, kEnd)));
+    EngineRequest request = make_test_request({1}, 10);
+    sim.submit(request);
+    request.make_constraint = [&](std::int32_t) { return std::make_unique<Throwing>(where); };
+    sim.submit(request);
+    sim.run();
+    ASSERT_TRUE(sim[1].error());
+    EXPECT_EQ(sim[1].error()->code, ErrorCode::kUnavailable);
+    EXPECT_EQ(sim[1].error()->message.find("ordered"), std::string::npos);
+    EXPECT_THAT(sim[0].tokens(), ElementsAre(20, 21, 22, 23, 24, 25));
+  }
+}
+
+TEST(Constraint, IsAskedWhileTheModelComputes) {
+  std::atomic<int> asked{0};
+  std::atomic<bool> computing{false};
+  FakeOptions backend = with_script(script_hash(1));
+  backend.on_forward = [&](std::int64_t step, const model::Batch&) {
+    if (step == 0) return;  // the prompts', of which the last is alone with its row
+    computing = true;
+    while (asked < 4) std::this_thread::yield();  // for ever, if it were asked afterwards
+    asked = 0;
+    computing = false;
+  };
+  Simulation sim(backend);
+  EngineRequest request = random_sampled({1}, 6, 1);
+  request.end_tokens = {};
+  request.choices = 4;
+  request.make_constraint = constrain([&](std::span<const TokenId> generated, auto) {
+    if (!generated.empty()) ++asked;
+    return NextToken::free();
+  });
+  sim.submit(request);
+  sim.run();
+  EXPECT_TRUE(sim[0].is_done());
 }
 
 }  // namespace

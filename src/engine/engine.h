@@ -24,6 +24,9 @@ struct EngineOptions {
   std::int32_t max_running_requests = 0;  // in one batch; 0: 4, or the backend's sequences if fewer
   std::int32_t prefill_chunk = 256;       // tokens of a prompt in one step
   std::int32_t event_channel_capacity = 256;
+  // Threads that find what constraints allow while the model computes. 0: the engine thread, behind
+  // the model.
+  std::int32_t constraint_threads = 2;
   // A reader that takes nothing for so long while its channel is full loses its request.
   std::int32_t stall_timeout_ms = 30'000;
   // From submit() to the end of the answer, waiting included; 0: none.

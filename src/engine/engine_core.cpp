@@ -16,6 +16,8 @@ namespace tessera::engine {
 namespace {
 
 constexpr std::int32_t kDefaultRunningRequests = 4;
+// The most tokens that a choice has unread.
+constexpr std::size_t kMaxUnread = 32;
 
 // A backend promises Results; what its libraries throw all the same ends this batch, not the
 // process.
@@ -32,6 +34,39 @@ Result<model::LogitsView> forward_or_error(model::Backend& backend, const model:
   }
 }
 
+// Our own constraints throw nothing on purpose.
+template <class F>
+Result<void> without_exceptions(F&& function) {
+  try {
+    function();
+    return {};
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kResourceExhausted, "out of memory in the output's constraint");
+  } catch (const std::exception& exception) {
+    log_error("exception from a constraint: {}", exception.what());
+    return fail(ErrorCode::kUnavailable, "the output's constraint failed unexpectedly");
+  }
+}
+
+bool ends(const EngineRequest& request, TokenId token) {
+  return std::find(request.end_tokens.begin(), request.end_tokens.end(), token) !=
+         request.end_tokens.end();
+}
+
+// Log probabilities need a row for each token, forced ones too.
+bool may_run_ahead(const LiveRequest& request, const Choice& choice) {
+  return choice.constraint && !request.request.top_logprobs;
+}
+
+// The most events that one step publishes for the request.
+std::int32_t events_of_step(const LiveRequest& request) {
+  std::size_t events = request.in_prefill() ? 1 : 0;
+  for (const Choice& choice : request.choices) {
+    if (!choice.ended) events += may_run_ahead(request, choice) ? kMaxUnread : 1;
+  }
+  return static_cast<std::int32_t>(events);
+}
+
 }  // namespace
 
 EngineOptions resolve_options(EngineOptions options, const model::BackendLimits& limits) {
@@ -39,7 +74,7 @@ EngineOptions resolve_options(EngineOptions options, const model::BackendLimits&
         limits.max_batch_tokens > 0);
   CHECK(options.max_queue >= 0 && options.max_running_requests >= 0 && options.prefill_chunk > 0);
   CHECK(options.event_channel_capacity > 0 && options.stall_timeout_ms >= 0);
-  CHECK(options.request_timeout_ms >= 0);
+  CHECK(options.request_timeout_ms >= 0 && options.constraint_threads >= 0);
   if (options.max_running_requests == 0) options.max_running_requests = kDefaultRunningRequests;
   options.max_running_requests = std::min(options.max_running_requests, limits.max_sequences);
   return options;
@@ -56,7 +91,7 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       sequences_(backend, counters.sequences),
       scheduler_(options.prefill_chunk, limits_.max_batch_tokens),
       scratch_(limits_.vocabulary),
-      mask_(mask_words(limits_.vocabulary)) {}
+      side_jobs_(options.constraint_threads) {}
 
 EngineCore::~EngineCore() {
   CHECK(is_idle());
@@ -95,7 +130,9 @@ bool EngineCore::step() {
   for (const StepPart& part : plan_.parts) part.request->events->note_started();
 
   counters_.steps.fetch_add(1, std::memory_order_relaxed);
+  begin_constraints();
   const Result<model::LogitsView> logits = forward_or_error(backend_, model::Batch{plan_.items});
+  side_jobs_.finish();
   if (logits) {
     publish(*logits);
   } else {
@@ -140,7 +177,7 @@ void EngineCore::look_after_readers() {
       gone.push_back(request->id);
       continue;
     }
-    const std::int32_t events = request->live_choices() + (request->in_prefill() ? 1 : 0);
+    const std::int32_t events = events_of_step(*request);
     request->has_room = request->events->has_room(static_cast<std::size_t>(events));
     if (request->has_room) {
       request->stalled_since.reset();
@@ -192,14 +229,45 @@ Result<void> EngineCore::reserve_sequences(LiveRequest& request) {
   return {};
 }
 
+void EngineCore::begin_constraints() {
+  constrained_.clear();
+  const auto add = [this](Choice& choice) {
+    if (choice.constraint) constrained_.push_back(&choice);
+  };
+  for (const StepPart& part : plan_.parts) {
+    if (!part.wants_logits) continue;
+    if (part.choice != nullptr) {
+      add(*part.choice);
+    } else {
+      for (Choice& choice : part.request->choices) add(choice);
+    }
+  }
+  side_jobs_.start(constrained_.size(), [this](std::size_t i) { find_next(*constrained_[i]); });
+}
+
+void EngineCore::find_next(Choice& choice) {
+  const Result<void> found = without_exceptions([&] {
+    if (const std::optional<TokenId> token = choice.constraint->forced()) {
+      choice.next = NextToken::forced(*token);
+      return;
+    }
+    choice.mask.resize(mask_words(limits_.vocabulary));
+    choice.next = choice.constraint->next(choice.mask);
+  });
+  if (!found) choice.next = Unexpected{found.error()};
+}
+
 void EngineCore::publish(const model::LogitsView& logits) {
   CHECK(logits.vocabulary == limits_.vocabulary);
   std::int64_t row = 0;
   for (const StepPart& part : plan_.parts) {
     LiveRequest& request = *part.request;
     if (part.choice == nullptr) {
-      request.prefilled += part.prompt_tokens;
-      counters_.prompt_tokens.fetch_add(part.prompt_tokens, std::memory_order_relaxed);
+      request.prefilled += part.tokens;
+      counters_.prompt_tokens.fetch_add(part.tokens, std::memory_order_relaxed);
+    } else {
+      std::vector<TokenId>& unread = part.choice->unread;
+      unread.erase(unread.begin(), unread.begin() + part.tokens);
     }
     if (!part.wants_logits) continue;
     CHECK(row < logits.rows);
@@ -230,20 +298,17 @@ Result<void> EngineCore::finish_prompt(LiveRequest& request, std::span<const flo
 Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
                                        std::span<const float> logits) {
   TRY_ASSIGN(const TokenId token, next_token(choice, logits));
-  const std::vector<TokenId>& end_tokens = request.request.end_tokens;
   std::optional<EndReason> reason;
-  if (std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end()) {
+  if (ends(request.request, token)) {
     reason = EndReason::kEnd;
   } else {
-    choice.sampler.accept(token);
-    if (choice.constraint) choice.constraint->accept(token);
-    choice.last_token = token;
-    ++choice.generated;
-    counters_.generated_tokens.fetch_add(1, std::memory_order_relaxed);
     TokenEvent event{choice.number, token};
     if (const std::optional<std::int32_t> top = request.request.top_logprobs)
       event.logprobs = compute_logprobs(logits, token, *top, request.request.unlisted);
-    request.events->push(std::move(event));
+    TRY(without_exceptions([&] {
+      take_token(request, choice, std::move(event));
+      if (may_run_ahead(request, choice)) take_forced(request, choice);
+    }));
     if (choice.generated == request.request.max_tokens) reason = EndReason::kMaxTokens;
   }
   if (reason) {
@@ -253,11 +318,30 @@ Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
   return {};
 }
 
+void EngineCore::take_token(LiveRequest& request, Choice& choice, TokenEvent event) {
+  choice.sampler.accept(event.token);
+  if (choice.constraint) choice.constraint->accept(event.token);
+  choice.unread.push_back(event.token);
+  ++choice.generated;
+  counters_.generated_tokens.fetch_add(1, std::memory_order_relaxed);
+  request.events->push(std::move(event));
+}
+
+// What ends the choice, the last token that there may be or an end token, is left to the next row.
+void EngineCore::take_forced(LiveRequest& request, Choice& choice) {
+  while (choice.unread.size() < kMaxUnread && choice.generated + 1 < request.request.max_tokens) {
+    const std::optional<TokenId> token = choice.constraint->forced();
+    if (!token || ends(request.request, *token)) return;
+    CHECK(*token >= 0 && *token < limits_.vocabulary);
+    take_token(request, choice, {choice.number, *token});
+  }
+}
+
 // Forced or sampled. A row that is no use fails the request either way.
 Result<TokenId> EngineCore::next_token(Choice& choice, std::span<const float> logits) {
   NextToken next;
   if (choice.constraint) {
-    TRY_ASSIGN(next, choice.constraint->next(mask_));
+    TRY_ASSIGN(next, choice.next);
   }
   if (next.kind == NextToken::Kind::kForced) {
     CHECK(next.token >= 0 && next.token < limits_.vocabulary);
@@ -266,7 +350,8 @@ Result<TokenId> EngineCore::next_token(Choice& choice, std::span<const float> lo
   }
   const bool masked = next.kind == NextToken::Kind::kMasked;
   return choice.sampler.sample(
-      logits, masked ? std::span<const std::uint32_t>(mask_) : std::span<const std::uint32_t>(),
+      logits,
+      masked ? std::span<const std::uint32_t>(choice.mask) : std::span<const std::uint32_t>(),
       scratch_);
 }
 

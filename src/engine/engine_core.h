@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/side_jobs.h"
 #include "engine/engine.h"
 #include "engine/live_request.h"
 #include "engine/request_ledger.h"
@@ -51,10 +52,16 @@ class EngineCore {
   void look_after_readers();
   void admit();
   Result<void> reserve_sequences(LiveRequest& request);
+  // What the constraints of the choices in this step say, found while the model computes.
+  void begin_constraints();
+  void find_next(Choice& choice);
   void publish(const model::LogitsView& logits);
   Result<void> finish_prompt(LiveRequest& request, std::span<const float> logits);
   Result<void> sample_choice(LiveRequest& request, Choice& choice, std::span<const float> logits);
   Result<TokenId> next_token(Choice& choice, std::span<const float> logits);
+  void take_token(LiveRequest& request, Choice& choice, TokenEvent event);
+  // Takes what is forced behind the last token: it goes through the model together with it.
+  void take_forced(LiveRequest& request, Choice& choice);
   void finish_ended();
   void end(std::unique_ptr<LiveRequest> request, EngineEvent terminal);
 
@@ -68,7 +75,8 @@ class EngineCore {
   SequencePool sequences_;
   Scheduler scheduler_;
   SamplerScratch scratch_;
-  std::vector<std::uint32_t> mask_;                    // of the choice that is being sampled
+  SideJobs side_jobs_;
+  std::vector<Choice*> constrained_;                   // those with a row in this step
   std::deque<std::unique_ptr<LiveRequest>> waiting_;   // in order of arrival
   std::vector<std::unique_ptr<LiveRequest>> running_;  // in order of arrival
   StepPlan plan_;

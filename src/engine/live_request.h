@@ -29,11 +29,16 @@ struct Choice {
 
   Sampler sampler;
   std::unique_ptr<Constraint> constraint;  // null: none
+  // What it says about the row that this step computes. Found by a side job.
+  Result<NextToken> next = NextToken::free();
+  std::vector<std::uint32_t> mask;
   std::int32_t number;
   // While the prompt is computed: choice 0 holds the sequence that computes it, the others hold
   // empty ones of the same size, which reserve what their copies will need.
   SequenceHandle sequence;
-  TokenId last_token = 0;      // sampled, not yet in the sequence
+  // The last of those generated: decided and published, not yet in the sequence. One was sampled;
+  // what it forced follows it.
+  std::vector<TokenId> unread;
   std::int32_t generated = 0;  // tokens published
   bool ended = false;
 };

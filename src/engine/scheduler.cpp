@@ -1,6 +1,7 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -25,25 +26,35 @@ void Scheduler::plan(std::span<const std::unique_ptr<LiveRequest>> running, Step
 std::int32_t Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running,
                                      std::int32_t budget, StepPlan& plan) {
   decodable_.clear();
+  std::size_t wanted = 0;
   for (const auto& request : running) {
     if (!request->has_room || request->in_prefill()) continue;
-    for (Choice& choice : request->choices)
-      if (!choice.ended) decodable_.push_back({request.get(), &choice, 0, true});
+    for (Choice& choice : request->choices) {
+      if (choice.ended) continue;
+      decodable_.push_back(
+          {request.get(), &choice, static_cast<std::int32_t>(choice.unread.size())});
+      wanted += choice.unread.size();
+    }
   }
-  const std::size_t taken = std::min(decodable_.size(), static_cast<std::size_t>(budget));
-  const std::size_t first = decodable_.size() > taken ? first_decode_ % decodable_.size() : 0;
-  for (std::size_t i = 0; i < taken; ++i) {
-    const StepPart& part = decodable_[(first + i) % decodable_.size()];
+  const std::size_t first =
+      std::cmp_greater(wanted, budget) ? first_decode_ % decodable_.size() : 0;
+  first_decode_ = first;
+  std::int32_t left = budget;
+  for (std::size_t i = 0; i < decodable_.size() && left > 0; ++i) {
+    StepPart part = decodable_[(first + i) % decodable_.size()];
     const Choice& choice = *part.choice;
+    part.wants_logits = part.tokens <= left;
+    part.tokens = std::min(part.tokens, left);
+    left -= part.tokens;
+    if (part.wants_logits) ++first_decode_;
+    const auto unread = static_cast<std::int32_t>(choice.unread.size());
     plan.parts.push_back(part);
-    // The sequence holds the prompt and all tokens before last_token.
-    plan.items.push_back({choice.sequence.id(),
-                          part.request->prompt_tokens() + choice.generated - 1,
-                          {&choice.last_token, 1},
-                          model::LogitsWanted::kLast});
+    plan.items.push_back(
+        {choice.sequence.id(), part.request->prompt_tokens() + choice.generated - unread,
+         std::span(choice.unread).first(static_cast<std::size_t>(part.tokens)),
+         part.wants_logits ? model::LogitsWanted::kLast : model::LogitsWanted::kNone});
   }
-  first_decode_ = first + taken;
-  return static_cast<std::int32_t>(taken);
+  return budget - left;
 }
 
 void Scheduler::plan_prefills(std::span<const std::unique_ptr<LiveRequest>> running,

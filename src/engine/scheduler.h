@@ -21,9 +21,9 @@ namespace tessera::engine {
 // What one batch item is for.
 struct StepPart {
   LiveRequest* request = nullptr;
-  Choice* choice = nullptr;        // decode; null: a chunk of the prompt
-  std::int32_t prompt_tokens = 0;  // of the chunk
-  bool wants_logits = false;       // a decode, or the last chunk
+  Choice* choice = nullptr;   // decode; null: a chunk of the prompt
+  std::int32_t tokens = 0;    // of the chunk, or of those that the choice has unread
+  bool wants_logits = false;  // all of them are in then
 };
 
 struct StepPlan {

@@ -30,10 +30,20 @@ inline void allow_only(std::span<const TokenId> tokens, std::span<std::uint32_t>
 
 class TestConstraint final : public Constraint {
  public:
-  explicit TestConstraint(ConstraintRule rule) : rule_(std::move(rule)) {}
+  // What the rule forces is told by forced() if it `tells`, else by next().
+  explicit TestConstraint(ConstraintRule rule, bool tells = false)
+      : rule_(std::move(rule)), tells_(tells) {}
 
+  std::optional<TokenId> forced() override {
+    if (!tells_) return std::nullopt;
+    std::vector<std::uint32_t> mask(8);
+    const Result<NextToken> next = rule_(generated_, mask);
+    if (!next || next->kind != NextToken::Kind::kForced) return std::nullopt;
+    asked_ = *next;
+    return next->token;
+  }
   Result<NextToken> next(std::span<std::uint32_t> mask) override {
-    EXPECT_FALSE(asked_) << "asked twice for one token";
+    EXPECT_FALSE(asked_) << "asked twice for one token, or for one that is forced";
     std::fill(mask.begin(), mask.end(), 0xA5A5A5A5);  // what others may have left there
     TRY_ASSIGN(const NextToken next, rule_(generated_, mask));
     asked_ = next;
@@ -50,13 +60,16 @@ class TestConstraint final : public Constraint {
 
  private:
   const ConstraintRule rule_;
+  const bool tells_;
   std::optional<NextToken> asked_;
   std::vector<std::uint32_t> mask_;
   std::vector<TokenId> generated_;
 };
 
-inline ConstraintFactory constrain(ConstraintRule rule) {
-  return [rule = std::move(rule)](std::int32_t) { return std::make_unique<TestConstraint>(rule); };
+inline ConstraintFactory constrain(ConstraintRule rule, bool tells = false) {
+  return [rule = std::move(rule), tells](std::int32_t) {
+    return std::make_unique<TestConstraint>(rule, tells);
+  };
 }
 
 }  // namespace tessera::engine
