@@ -20,6 +20,8 @@ struct StrongId {
 
 // One sequence's state in a backend.
 using SequenceId = StrongId<struct SequenceTag>;
+// A frozen past of a sequence in a backend.
+using CheckpointId = StrongId<struct CheckpointTag>;
 // One accepted request in the engine.
 using RequestId = StrongId<struct RequestTag>;
 // One customer; limits and caches belong to it.

@@ -19,6 +19,23 @@ namespace {
 
 using model::LogitsWanted;
 
+// What a thread copies at a time.
+constexpr std::size_t kCopyBytes = 1 << 20;
+
+model::SequenceLedger::Sizes ledger_sizes(const CpuOptions& options, const StateLayout& layout) {
+  model::SequenceLedger::Sizes sizes;
+  sizes.block_tokens = static_cast<std::int32_t>(kKeysPerBlock);
+  sizes.block_bytes = layout.block_floats() * sizeof(float);
+  sizes.state_bytes = layout.recurrent_floats() * sizeof(float);
+  const std::size_t blocks =
+      (static_cast<std::size_t>(options.max_context) + kKeysPerBlock - 1) / kKeysPerBlock;
+  sizes.budget_bytes = options.sequence_memory_bytes > 0
+                           ? options.sequence_memory_bytes
+                           : static_cast<std::size_t>(options.max_sequences) *
+                                 (blocks * sizes.block_bytes + sizes.state_bytes);
+  return sizes;
+}
+
 class CpuBackend final : public model::Backend {
  public:
   static Result<std::unique_ptr<model::Backend>> make(model::TensorTable table, CpuOptions options,
@@ -31,18 +48,29 @@ class CpuBackend final : public model::Backend {
   Result<SequenceId> create_sequence(std::int32_t max_tokens) override;
   Result<SequenceId> copy_sequence(SequenceId source) override;
   void free_sequence(SequenceId id) override;
+  Result<CheckpointId> save_checkpoint(SequenceId id) override;
+  Result<SequenceId> create_sequence_from(CheckpointId id, std::int32_t max_tokens) override;
+  void free_checkpoint(CheckpointId id) override;
   Result<model::LogitsView> forward(const model::Batch& batch) override;
+  void check_integrity() const override;
   void synchronise() override {}
 
  private:
   CpuBackend(model::TensorTable table, const CpuOptions& options)
-      : table_(std::move(table)), options_(options), layout_(table_.config) {}
+      : table_(std::move(table)),
+        options_(options),
+        layout_(table_.config),
+        ledger_(ledger_sizes(options_, layout_)) {}
 
   Result<void> allocate(const Kernels& kernels);
   void prepare_tables();
   Sequence& find(SequenceId id);
   void begin_step(const model::Batch& batch);
-  void grow(Sequence& sequence, std::size_t tokens);
+  Result<void> check_slot(std::int32_t max_tokens) const;
+  Result<Buffer> allocate_state() const;
+  Result<SequenceId> resume(const Past& past, std::int32_t max_tokens);
+  void copy_state(const Buffer& from, const Buffer& to);
+  void close(Past& past);
   Result<model::LogitsView> compute_logits(Context& c);
 
   const model::TensorTable table_;
@@ -52,10 +80,12 @@ class CpuBackend final : public model::Backend {
   std::unique_ptr<Compute> compute_;
   Scratch scratch_;
   Rows logits_;  // grown when a step wants more rows than any before
-  BlockPool blocks_;
+  model::SequenceLedger ledger_;
+  BlockMemory blocks_;
   std::vector<double> frequencies_;               // of the rotation: [rope_dims / 2]
   std::vector<std::vector<float>> conv_weights_;  // per GDN layer: [conv_kernel, conv_channels]
   std::unordered_map<SequenceId, Sequence> sequences_;
+  std::unordered_map<CheckpointId, Past> checkpoints_;
   std::uint64_t next_id_ = 1;
   Step step_;
 };
@@ -84,13 +114,8 @@ Result<void> CpuBackend::allocate(const Kernels& kernels) {
                                static_cast<std::size_t>(options_.max_context), options_.threads));
   TRY_ASSIGN(logits_, Rows::allocate(static_cast<std::size_t>(options_.max_sequences),
                                      static_cast<std::size_t>(c.vocabulary), "logits"));
-  const std::size_t block_bytes = layout_.block_floats() * sizeof(float);
-  std::size_t blocks = layout_.blocks_for(static_cast<std::size_t>(options_.max_context)) *
-                       static_cast<std::size_t>(options_.max_sequences);
-  if (options_.max_kv_bytes > 0 && block_bytes > 0) {
-    blocks = std::min(blocks, options_.max_kv_bytes / block_bytes);
-  }
-  TRY_ASSIGN(blocks_, BlockPool::create(blocks, layout_.block_floats()));
+  TRY_ASSIGN(blocks_, BlockMemory::create(static_cast<std::size_t>(ledger_.capacity(1)),
+                                          layout_.block_floats()));
   sequences_.reserve(static_cast<std::size_t>(options_.max_sequences));
   step_.items.reserve(static_cast<std::size_t>(options_.max_sequences));
   step_.tokens.reserve(static_cast<std::size_t>(options_.max_batch_tokens));
@@ -125,6 +150,9 @@ model::BackendLimits CpuBackend::limits() const {
   limits.max_batch_tokens = options_.max_batch_tokens;
   limits.kv_bytes_per_token = layout_.block_floats() * sizeof(float) / kKeysPerBlock;
   limits.state_bytes_per_sequence = layout_.recurrent_floats() * sizeof(float);
+  limits.kv_block_tokens = static_cast<std::int32_t>(kKeysPerBlock);
+  limits.kv_blocks = ledger_.capacity(1);
+  limits.sequence_memory_bytes = ledger_.sizes().budget_bytes;
   limits.batch_invariant = true;
   return limits;
 }
@@ -132,8 +160,14 @@ model::BackendLimits CpuBackend::limits() const {
 model::MemoryUse CpuBackend::memory() const {
   model::MemoryUse use;
   for (const weights::TensorView& tensor : table_.file->tensors()) use.weight_bytes += tensor.bytes;
-  use.state_bytes = blocks_.taken_bytes();
-  for (const auto& [id, sequence] : sequences_) use.state_bytes += sequence.recurrent.bytes();
+  const model::SequenceLedger::Counts counts = ledger_.counts();
+  use.state_bytes = counts.taken_bytes;
+  use.kv_blocks_free = counts.free;
+  use.kv_blocks_promised = counts.promised;
+  use.kv_blocks_running = counts.running;
+  use.kv_blocks_cached = counts.cached;
+  use.states_running = counts.sequences;
+  use.states_cached = counts.checkpoints;
   use.scratch_bytes = scratch_.bytes() + compute_->scratch_bytes() + logits_.bytes();
   for (const std::vector<float>& weights : conv_weights_)
     use.scratch_bytes += weights.size() * sizeof(float);
@@ -146,7 +180,7 @@ Sequence& CpuBackend::find(SequenceId id) {
   return found->second;
 }
 
-Result<SequenceId> CpuBackend::create_sequence(std::int32_t max_tokens) {
+Result<void> CpuBackend::check_slot(std::int32_t max_tokens) const {
   CHECK(max_tokens >= 1);
   if (max_tokens > options_.max_context) {
     return fail(ErrorCode::kResourceExhausted,
@@ -157,49 +191,100 @@ Result<SequenceId> CpuBackend::create_sequence(std::int32_t max_tokens) {
     return fail(ErrorCode::kResourceExhausted,
                 fmt::format("all {} sequences are in use", options_.max_sequences));
   }
-  const std::size_t blocks = layout_.blocks_for(static_cast<std::size_t>(max_tokens));
+  return {};
+}
+
+Result<Buffer> CpuBackend::allocate_state() const {
+  return Buffer::allocate(layout_.recurrent_floats() * sizeof(float), "a recurrent state");
+}
+
+Result<SequenceId> CpuBackend::create_sequence(std::int32_t max_tokens) {
+  TRY(check_slot(max_tokens));
   Sequence sequence;
   sequence.max_tokens = max_tokens;
-  sequence.blocks.reserve(blocks);
-  TRY_ASSIGN(sequence.recurrent,
-             Buffer::allocate(layout_.recurrent_floats() * sizeof(float), "a sequence's state"));
-  if (!blocks_.reserve(blocks)) {
-    return fail(
-        ErrorCode::kResourceExhausted,
-        fmt::format("{} tokens need {} blocks of keys and values; {} of {} are not spoken for",
-                    max_tokens, blocks, blocks_.unreserved(), blocks_.capacity()));
-  }
+  TRY_ASSIGN(sequence.recurrent, allocate_state());
+  TRY_ASSIGN(sequence.holding, ledger_.open(max_tokens));
   const SequenceId id{next_id_++};
   sequences_.emplace(id, std::move(sequence));
   return id;
 }
 
 Result<SequenceId> CpuBackend::copy_sequence(SequenceId source) {
-  TRY_ASSIGN(const SequenceId id, create_sequence(find(source).max_tokens));
   const Sequence& from = find(source);
   CHECK(!from.failed);
-  Sequence& to = find(id);
-  grow(to, static_cast<std::size_t>(from.seen));
-  to.seen = from.seen;
-  compute_->for_each(from.blocks.size(), 1, [&](std::size_t block, std::size_t, int) {
-    std::memcpy(to.blocks[block], from.blocks[block], layout_.block_floats() * sizeof(float));
-  });
-  if (from.recurrent.bytes() > 0) {
-    std::memcpy(to.recurrent.data(), from.recurrent.data(), from.recurrent.bytes());
+  return resume(from, from.max_tokens);
+}
+
+Result<SequenceId> CpuBackend::create_sequence_from(CheckpointId id, std::int32_t max_tokens) {
+  const auto found = checkpoints_.find(id);
+  CHECK(found != checkpoints_.end());
+  return resume(found->second, max_tokens);
+}
+
+Result<SequenceId> CpuBackend::resume(const Past& past, std::int32_t max_tokens) {
+  TRY(check_slot(max_tokens));
+  Sequence sequence;
+  sequence.max_tokens = max_tokens;
+  sequence.seen = past.seen;
+  TRY_ASSIGN(sequence.recurrent, allocate_state());
+  TRY_ASSIGN(sequence.holding, ledger_.resume(past.holding, past.seen, max_tokens));
+  copy_state(past.recurrent, sequence.recurrent);
+  const std::vector<model::BlockId>& blocks = sequence.holding.blocks;
+  if (static_cast<std::size_t>(past.seen) % kKeysPerBlock != 0 && !blocks.empty()) {
+    std::memcpy(blocks_[blocks.back()], blocks_[past.holding.blocks[blocks.size() - 1]],
+                layout_.block_floats() * sizeof(float));
   }
+  const SequenceId id{next_id_++};
+  sequences_.emplace(id, std::move(sequence));
   return id;
 }
 
+Result<CheckpointId> CpuBackend::save_checkpoint(SequenceId id) {
+  const Sequence& sequence = find(id);
+  CHECK(!sequence.failed);
+  Past checkpoint;
+  checkpoint.seen = sequence.seen;
+  TRY_ASSIGN(checkpoint.recurrent, allocate_state());
+  TRY_ASSIGN(checkpoint.holding, ledger_.freeze(sequence.holding, sequence.seen));
+  copy_state(sequence.recurrent, checkpoint.recurrent);
+  const CheckpointId saved{next_id_++};
+  checkpoints_.emplace(saved, std::move(checkpoint));
+  return saved;
+}
+
+void CpuBackend::copy_state(const Buffer& from, const Buffer& to) {
+  const std::size_t pieces = (from.bytes() + kCopyBytes - 1) / kCopyBytes;
+  compute_->for_each(pieces, 1, [&](std::size_t piece, std::size_t, int) {
+    const std::size_t at = piece * kCopyBytes;
+    std::memcpy(to.data() + at, from.data() + at, std::min(kCopyBytes, from.bytes() - at));
+  });
+}
+
 void CpuBackend::free_sequence(SequenceId id) {
-  Sequence& sequence = find(id);
-  for (float* block : sequence.blocks) blocks_.give_back(block);
-  blocks_.unreserve(layout_.blocks_for(static_cast<std::size_t>(sequence.max_tokens)));
+  close(find(id));
   sequences_.erase(id);
 }
 
-void CpuBackend::grow(Sequence& sequence, std::size_t tokens) {
-  const std::size_t blocks = layout_.blocks_for(tokens);
-  while (sequence.blocks.size() < blocks) sequence.blocks.push_back(blocks_.take());
+void CpuBackend::free_checkpoint(CheckpointId id) {
+  const auto found = checkpoints_.find(id);
+  CHECK(found != checkpoints_.end());
+  close(found->second);
+  checkpoints_.erase(found);
+}
+
+void CpuBackend::close(Past& past) {
+  ledger_.close(std::move(past.holding));
+  for (const model::BlockId block : ledger_.freed()) blocks_.discard(block);
+}
+
+void CpuBackend::check_integrity() const {
+  std::vector<const model::Holding*> holdings;
+  for (const auto& [id, sequence] : sequences_) {
+    holdings.push_back(&sequence.holding);
+    CHECK(std::cmp_equal(sequence.holding.blocks.size(), ledger_.blocks_for(sequence.seen)));
+  }
+  for (const auto& [id, checkpoint] : checkpoints_) holdings.push_back(&checkpoint.holding);
+  ledger_.check_integrity(holdings);
 }
 
 void CpuBackend::begin_step(const model::Batch& batch) {
@@ -225,13 +310,13 @@ void CpuBackend::begin_step(const model::Batch& batch) {
       step_.tokens.push_back(
           {item.tokens[t], item.position + static_cast<std::int32_t>(t), step_.items.size() - 1});
     }
-    grow(sequence, static_cast<std::size_t>(sequence.seen) + item.tokens.size());
+    ledger_.grow(sequence.holding, sequence.seen + static_cast<std::int32_t>(item.tokens.size()));
   }
 }
 
 Result<model::LogitsView> CpuBackend::forward(const model::Batch& batch) {
   begin_step(batch);
-  Context c{table_.config, layout_, *compute_, scratch_, step_};
+  Context c{table_.config, layout_, blocks_, *compute_, scratch_, step_};
   Result<model::LogitsView> logits = model::LogitsView{nullptr, 0, table_.config.vocabulary};
   if (!step_.tokens.empty()) {
     embed(c, *table_.token_embedding);

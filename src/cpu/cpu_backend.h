@@ -23,9 +23,9 @@ struct CpuOptions {
   std::int32_t max_context = 0;  // tokens of one sequence; 0: what the checkpoint was made for
   std::int32_t max_sequences = 4;
   std::int32_t max_batch_tokens = 512;
-  // Keys and values of all sequences together; 0: max_sequences of max_context. Address space is
-  // taken at once, memory as sequences grow.
-  std::size_t max_kv_bytes = 0;
+  // For the KV blocks and recurrent states of all sequences and checkpoints together; 0:
+  // max_sequences of max_context. Address space is taken at once, memory as it is written.
+  std::size_t sequence_memory_bytes = 0;
 };
 
 // kUnsupported, naming the number, where the kernels lack a shape or type that the checkpoint has.

@@ -91,6 +91,7 @@ struct Scratch {
 struct Context {
   const model::ModelConfig& config;
   const StateLayout& layout;
+  const BlockMemory& blocks;
   Compute& compute;
   Scratch& scratch;
   const Step& step;

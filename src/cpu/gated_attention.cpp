@@ -50,7 +50,8 @@ void rotate_and_store(Context& c, const model::AttentionTensors& tensors, const 
     k.rope(query, cosines, sines, shape.half);
   }
   const std::size_t position = static_cast<std::size_t>(at.position);
-  float* block = c.step.items[at.item].sequence->blocks[position / kKeysPerBlock];
+  const Sequence& sequence = *c.step.items[at.item].sequence;
+  float* block = c.blocks[sequence.holding.blocks[position / kKeysPerBlock]];
   const std::size_t slot = position % kKeysPerBlock * n;
   float* key = block + c.layout.keys_at(layer, kv_head) + slot;
   k.rms_norm(s.keys[token] + kv_head * n, floats(*tensors.k_norm), n, c.config.rms_epsilon, key);
@@ -76,7 +77,7 @@ void attend_span(Context& c, const Shape& shape, std::size_t layer, std::size_t 
   task.keys = std::min(kKeysPerSpan, keys - span * kKeysPerSpan);
   task.partial = partial;
   for (std::size_t b = 0; b * kKeysPerBlock < task.keys; ++b) {
-    const float* block = sequence.blocks[span * kBlocksPerSpan + b];
+    const float* block = c.blocks[sequence.holding.blocks[span * kBlocksPerSpan + b]];
     k_blocks[b] = block + c.layout.keys_at(layer, kv_head);
     v_blocks[b] = block + c.layout.values_at(layer, kv_head);
   }

@@ -1,6 +1,7 @@
 #include "cpu/sequence.h"
 
-#include "base/check.h"
+#include <algorithm>
+#include <limits>
 
 namespace tessera::cpu {
 
@@ -17,42 +18,20 @@ StateLayout::StateLayout(const model::ModelConfig& config)
   }
 }
 
-Result<BlockPool> BlockPool::create(std::size_t blocks, std::size_t block_floats) {
-  BlockPool pool;
-  TRY_ASSIGN(pool.memory_,
+Result<BlockMemory> BlockMemory::create(std::size_t blocks, std::size_t block_floats) {
+  BlockMemory memory;
+  TRY_ASSIGN(memory.memory_,
              Buffer::allocate(blocks * block_floats * sizeof(float), "keys and values"));
-  pool.capacity_ = blocks;
-  pool.block_floats_ = block_floats;
-  pool.free_.resize(blocks);
-  for (std::size_t i = 0; i < blocks; ++i) {
-    pool.free_[i] = static_cast<std::uint32_t>(blocks - 1 - i);  // the first block is taken first
-  }
-  return pool;
+  memory.block_floats_ = block_floats;
+  return memory;
 }
 
-bool BlockPool::reserve(std::size_t blocks) {
-  if (blocks > unreserved()) return false;
-  reserved_ += blocks;
-  return true;
-}
-
-void BlockPool::unreserve(std::size_t blocks) {
-  CHECK(blocks <= reserved_);
-  reserved_ -= blocks;
-}
-
-float* BlockPool::take() {
-  CHECK(!free_.empty());  // reservations add up to the capacity at most
-  const std::size_t index = free_.back();
-  free_.pop_back();
-  return memory_.floats() + index * block_floats_;
-}
-
-void BlockPool::give_back(float* block) {
-  const std::size_t offset = static_cast<std::size_t>(block - memory_.floats());
-  CHECK(offset % block_floats_ == 0 && free_.size() < capacity_);
-  memory_.discard(offset * sizeof(float), block_floats_ * sizeof(float));
-  free_.push_back(static_cast<std::uint32_t>(offset / block_floats_));
+void BlockMemory::discard(model::BlockId block) {
+#ifdef TESSERA_DCHECK
+  std::fill_n((*this)[block], block_floats_, std::numeric_limits<float>::quiet_NaN());
+#else
+  memory_.discard(block * block_floats_ * sizeof(float), block_floats_ * sizeof(float));
+#endif
 }
 
 }  // namespace tessera::cpu

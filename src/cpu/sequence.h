@@ -10,6 +10,7 @@
 #include "cpu/buffer.h"
 #include "cpu/kernels.h"
 #include "model/config.h"
+#include "model/sequence_ledger.h"
 
 namespace tessera::cpu {
 
@@ -33,10 +34,6 @@ struct StateLayout {
     return keys_at(layer, kv_head) + kKeysPerBlock * head_dim;
   }
   std::size_t block_floats() const { return keys_at(attention_layers, 0); }
-  // None for a model without attention.
-  std::size_t blocks_for(std::size_t tokens) const {
-    return attention_layers == 0 ? 0 : (tokens + kKeysPerBlock - 1) / kKeysPerBlock;
-  }
 
   // A recurrent state: [gdn layers, window | v heads' states].
   std::size_t window_at(std::size_t layer) const {
@@ -48,38 +45,31 @@ struct StateLayout {
   std::size_t recurrent_floats() const { return window_at(gdn_layers); }
 };
 
-// Blocks of equal size in one reservation of address space. What a sequence may need is reserved
-// when it is created; blocks are taken when it grows to them, and their memory goes back to the
-// system when it is freed.
-class BlockPool {
+// The blocks' memory, in one reservation of address space: committed as blocks are first written,
+// given back to the system when they are freed. Which block is whose: model::SequenceLedger.
+class BlockMemory {
  public:
-  static Result<BlockPool> create(std::size_t blocks, std::size_t block_floats);
+  static Result<BlockMemory> create(std::size_t blocks, std::size_t block_floats);
 
-  std::size_t capacity() const { return capacity_; }
-  std::size_t unreserved() const { return capacity_ - reserved_; }
-  std::size_t taken_bytes() const {
-    return (capacity_ - free_.size()) * block_floats_ * sizeof(float);
-  }
-
-  bool reserve(std::size_t blocks);
-  void unreserve(std::size_t blocks);
-  float* take();  // within a reservation
-  void give_back(float* block);
+  float* operator[](model::BlockId block) const { return memory_.floats() + block * block_floats_; }
+  // In test builds its numbers become NaN instead, so that whoever still reads them is found out.
+  void discard(model::BlockId block);
 
  private:
   Buffer memory_;
-  std::size_t capacity_ = 0;
   std::size_t block_floats_ = 0;
-  std::size_t reserved_ = 0;
-  std::vector<std::uint32_t> free_;
 };
 
-struct Sequence {
-  std::int32_t max_tokens = 0;
+// What a sequence has seen, or a checkpoint.
+struct Past {
   std::int32_t seen = 0;
-  bool failed = false;         // a forward() with it has failed: good for free_sequence alone
-  std::vector<float*> blocks;  // room for all of max_tokens
+  model::Holding holding;
   Buffer recurrent;
+};
+
+struct Sequence : Past {
+  std::int32_t max_tokens = 0;
+  bool failed = false;  // a forward() with it has failed: good for free_sequence alone
 };
 
 }  // namespace tessera::cpu

@@ -27,6 +27,25 @@ model::ModelConfig fake_config(const model::BackendLimits& limits) {
   return config;
 }
 
+model::SequenceLedger make_ledger(const FakeOptions& options) {
+  const std::size_t token_bytes = options.limits.kv_bytes_per_token;
+  const auto tokens = static_cast<std::size_t>(options.max_reserved_tokens);
+  constexpr std::size_t kMost = std::numeric_limits<std::int64_t>::max();
+  CHECK(token_bytes > 0);
+  return model::SequenceLedger(
+      {.budget_bytes = tokens > kMost / token_bytes ? kMost : tokens * token_bytes,
+       .block_tokens = options.limits.kv_block_tokens,
+       .block_bytes = static_cast<std::size_t>(options.limits.kv_block_tokens) * token_bytes,
+       .state_bytes = options.limits.state_bytes_per_sequence});
+}
+
+FakeOptions with_memory_limits(FakeOptions options) {
+  const model::SequenceLedger ledger = make_ledger(options);
+  options.limits.sequence_memory_bytes = ledger.sizes().budget_bytes;
+  options.limits.kv_blocks = ledger.capacity(1);
+  return options;
+}
+
 }  // namespace
 
 void write_one_hot(TokenId token, std::span<float> logits) {
@@ -76,20 +95,27 @@ FakeScript script_hash(std::uint64_t seed) {
 }
 
 FakeBackend::FakeBackend(FakeOptions options)
-    : options_(std::move(options)), config_(fake_config(options_.limits)) {
+    : options_(with_memory_limits(std::move(options))),
+      config_(fake_config(options_.limits)),
+      ledger_(make_ledger(options_)) {
   CHECK(options_.script != nullptr);
 }
 
 FakeBackend::~FakeBackend() {
-  CHECK(sequences_.empty());
+  CHECK(sequences_.empty() && checkpoints_.empty());
 }
 
 model::MemoryUse FakeBackend::memory() const {
+  const model::SequenceLedger::Counts counts = ledger_.counts();
   return {.weight_bytes = 0,
-          .state_bytes =
-              static_cast<std::size_t>(reserved_tokens_) * options_.limits.kv_bytes_per_token +
-              sequences_.size() * options_.limits.state_bytes_per_sequence,
-          .scratch_bytes = logits_.size() * sizeof(float)};
+          .state_bytes = counts.taken_bytes,
+          .scratch_bytes = logits_.size() * sizeof(float),
+          .kv_blocks_free = counts.free,
+          .kv_blocks_promised = counts.promised,
+          .kv_blocks_running = counts.running,
+          .kv_blocks_cached = counts.cached,
+          .states_running = counts.sequences,
+          .states_cached = counts.checkpoints};
 }
 
 FakeBackend::Sequence& FakeBackend::find(SequenceId id) {
@@ -98,17 +124,13 @@ FakeBackend::Sequence& FakeBackend::find(SequenceId id) {
   return found->second;
 }
 
-Result<SequenceId> FakeBackend::add(Sequence sequence) {
-  if (std::cmp_greater_equal(sequences_.size(), options_.limits.max_sequences)) {
-    return fail(ErrorCode::kResourceExhausted,
-                fmt::format("all {} sequences are taken", options_.limits.max_sequences));
-  }
-  if (sequence.max_tokens > options_.max_reserved_tokens - reserved_tokens_) {
-    return fail(ErrorCode::kResourceExhausted,
-                fmt::format("no room for {} tokens: {} of {} are taken", sequence.max_tokens,
-                            reserved_tokens_, options_.max_reserved_tokens));
-  }
-  reserved_tokens_ += sequence.max_tokens;
+Result<void> FakeBackend::check_slot() const {
+  if (std::cmp_less(sequences_.size(), options_.limits.max_sequences)) return {};
+  return fail(ErrorCode::kResourceExhausted,
+              fmt::format("all {} sequences are taken", options_.limits.max_sequences));
+}
+
+SequenceId FakeBackend::add(Sequence sequence) {
   const SequenceId id{++last_id_};
   sequences_.emplace(id, std::move(sequence));
   ++live_;
@@ -117,21 +139,71 @@ Result<SequenceId> FakeBackend::add(Sequence sequence) {
 
 Result<SequenceId> FakeBackend::create_sequence(std::int32_t max_tokens) {
   CHECK(max_tokens > 0 && max_tokens <= options_.limits.max_context);
+  TRY(check_slot());
   Sequence sequence;
   sequence.max_tokens = max_tokens;
+  TRY_ASSIGN(sequence.holding, ledger_.open(max_tokens));
+  return add(std::move(sequence));
+}
+
+Result<SequenceId> FakeBackend::resume(const Past& past, const model::Holding& holding,
+                                       std::int32_t max_tokens) {
+  CHECK(max_tokens > 0 && max_tokens <= options_.limits.max_context);
+  TRY(check_slot());
+  Sequence sequence;
+  sequence.max_tokens = max_tokens;
+  sequence.past = past;
+  TRY_ASSIGN(sequence.holding, ledger_.resume(holding, past.seen(), max_tokens));
   return add(std::move(sequence));
 }
 
 Result<SequenceId> FakeBackend::copy_sequence(SequenceId source) {
   const Sequence& original = find(source);
   CHECK(original.usable);
-  return add(original);
+  return resume(original.past, original.holding, original.max_tokens);
 }
 
 void FakeBackend::free_sequence(SequenceId sequence) {
-  reserved_tokens_ -= find(sequence).max_tokens;
+  ledger_.close(std::move(find(sequence).holding));
   sequences_.erase(sequence);
   --live_;
+}
+
+Result<CheckpointId> FakeBackend::save_checkpoint(SequenceId sequence) {
+  const Sequence& source = find(sequence);
+  CHECK(source.usable);
+  Checkpoint checkpoint;
+  checkpoint.past = source.past;
+  TRY_ASSIGN(checkpoint.holding, ledger_.freeze(source.holding, source.past.seen()));
+  const CheckpointId id{++last_id_};
+  checkpoints_.emplace(id, std::move(checkpoint));
+  return id;
+}
+
+Result<SequenceId> FakeBackend::create_sequence_from(CheckpointId checkpoint,
+                                                     std::int32_t max_tokens) {
+  const auto found = checkpoints_.find(checkpoint);
+  CHECK(found != checkpoints_.end());
+  Past past;  // its prompt does not end where an earlier one's did
+  past.history = found->second.past.history;
+  return resume(past, found->second.holding, max_tokens);
+}
+
+void FakeBackend::free_checkpoint(CheckpointId checkpoint) {
+  const auto found = checkpoints_.find(checkpoint);
+  CHECK(found != checkpoints_.end());
+  ledger_.close(std::move(found->second.holding));
+  checkpoints_.erase(found);
+}
+
+void FakeBackend::check_integrity() const {
+  std::vector<const model::Holding*> holdings;
+  for (const auto& [id, sequence] : sequences_) {
+    holdings.push_back(&sequence.holding);
+    CHECK(std::cmp_equal(sequence.holding.blocks.size(), ledger_.blocks_for(sequence.past.seen())));
+  }
+  for (const auto& [id, checkpoint] : checkpoints_) holdings.push_back(&checkpoint.holding);
+  ledger_.check_integrity(holdings);
 }
 
 Result<model::LogitsView> FakeBackend::forward(const model::Batch& batch) {
@@ -145,8 +217,8 @@ Result<model::LogitsView> FakeBackend::forward(const model::Batch& batch) {
     CHECK(sequence.usable);
     CHECK(std::exchange(sequence.last_step, step) != step);
     CHECK(!item.tokens.empty());
-    CHECK(std::cmp_equal(item.position, sequence.history.size()));
-    CHECK(std::cmp_less_equal(sequence.history.size() + item.tokens.size(), sequence.max_tokens));
+    CHECK(item.position == sequence.past.seen());
+    CHECK(std::ssize(item.tokens) <= sequence.max_tokens - sequence.past.seen());
     for (const TokenId token : item.tokens) CHECK(token >= 0 && token < options_.limits.vocabulary);
     tokens += item.tokens.size();
   }
@@ -166,18 +238,19 @@ Result<model::LogitsView> FakeBackend::forward(const model::Batch& batch) {
 
 void FakeBackend::append(const model::BatchItem& item) {
   Sequence& sequence = find(item.sequence);
+  Past& past = sequence.past;
+  ledger_.grow(sequence.holding, past.seen() + static_cast<std::int32_t>(item.tokens.size()));
   for (std::size_t i = 0; i < item.tokens.size(); ++i) {
-    sequence.history.push_back(item.tokens[i]);
+    past.history.push_back(item.tokens[i]);
     const bool last = i + 1 == item.tokens.size();
     const bool wanted = item.logits == model::LogitsWanted::kAll ||
                         (last && item.logits == model::LogitsWanted::kLast);
     if (!wanted) continue;
-    if (!sequence.prompt_tokens) {
-      sequence.prompt_tokens = sequence.history.size();
-      sequence.prompt_number = prompts_++;
+    if (!past.prompt_tokens) {
+      past.prompt_tokens = past.history.size();
+      past.prompt_number = prompts_++;
     }
-    options_.script({sequence.history, *sequence.prompt_tokens, sequence.prompt_number},
-                    next_row());
+    options_.script({past.history, *past.prompt_tokens, past.prompt_number}, next_row());
   }
 }
 

@@ -4,7 +4,7 @@
 //
 // It holds the engine to the contract of model/backend.h: unknown sequence, wrong position, a
 // sequence twice in a batch, tokens outside the vocabulary or over a limit, use after an error are
-// CHECKs; so are sequences left when it goes.
+// CHECKs; so are sequences and checkpoints left when it goes.
 #pragma once
 
 #include <atomic>
@@ -22,6 +22,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "model/backend.h"
+#include "model/sequence_ledger.h"
 
 namespace tessera::engine {
 
@@ -63,10 +64,14 @@ struct FakeOptions {
                               .max_batch_tokens = 512,
                               .kv_bytes_per_token = 1,
                               .state_bytes_per_sequence = 0,
+                              .kv_block_tokens = 1,
+                              .kv_blocks = 0,              // computed
+                              .sequence_memory_bytes = 0,  // computed
                               .batch_invariant = true};
-  std::int64_t max_reserved_tokens =
-      std::numeric_limits<std::int64_t>::max();  // of all sequences together
-  std::chrono::microseconds step_delay{0};       // slept in each forward()
+  // Of all sequences and checkpoints together; a recurrent state counts as the tokens whose keys
+  // and values are as large.
+  std::int64_t max_reserved_tokens = std::numeric_limits<std::int64_t>::max();
+  std::chrono::microseconds step_delay{0};  // slept in each forward()
   std::optional<std::int64_t>
       nan_at_step;  // all rows of this forward() are NaN; steps count from 0
   std::optional<std::int64_t> fail_at_step;  // this forward() is an error
@@ -82,7 +87,8 @@ struct FakeOptions {
 //   {"never_ends": 42}
 //   {"hash": 1}
 // Exactly one of these, and any of: "vocabulary", "max_context", "max_sequences",
-// "max_batch_tokens", "max_reserved_tokens", "delay_us", "nan_at_step", "fail_at_step". Unknown
+// "max_batch_tokens", "max_reserved_tokens", "kv_block_tokens", "state_tokens" (what a recurrent
+// state counts for), "delay_us", "nan_at_step", "fail_at_step". Unknown
 // members and tokens outside the vocabulary are errors.
 Result<FakeOptions> parse_fake_script(std::string_view text);
 
@@ -98,32 +104,52 @@ class FakeBackend final : public model::Backend {
   Result<SequenceId> create_sequence(std::int32_t max_tokens) override;
   Result<SequenceId> copy_sequence(SequenceId source) override;
   void free_sequence(SequenceId sequence) override;
+  Result<CheckpointId> save_checkpoint(SequenceId sequence) override;
+  Result<SequenceId> create_sequence_from(CheckpointId checkpoint,
+                                          std::int32_t max_tokens) override;
+  void free_checkpoint(CheckpointId checkpoint) override;
   Result<model::LogitsView> forward(const model::Batch& batch) override;
+  void check_integrity() const override;
   void synchronise() override {}
 
   // Any thread.
   std::int32_t live_sequences() const { return live_.load(); }
 
  private:
-  struct Sequence {
-    std::int32_t max_tokens = 0;
+  // What a sequence or a checkpoint has seen.
+  struct Past {
     std::vector<TokenId> history;
     std::optional<std::size_t> prompt_tokens;
     std::int64_t prompt_number = 0;
+
+    std::int32_t seen() const { return static_cast<std::int32_t>(history.size()); }
+  };
+  struct Sequence {
+    std::int32_t max_tokens = 0;
+    Past past;
+    model::Holding holding;
     bool usable = true;           // until an error
     std::int64_t last_step = -1;  // finds a sequence that is twice in a batch
   };
+  struct Checkpoint {
+    Past past;
+    model::Holding holding;
+  };
 
   Sequence& find(SequenceId id);
-  Result<SequenceId> add(Sequence sequence);
+  Result<void> check_slot() const;
+  Result<SequenceId> resume(const Past& past, const model::Holding& holding,
+                            std::int32_t max_tokens);
+  SequenceId add(Sequence sequence);
   void append(const model::BatchItem& item);
   std::span<float> next_row();
 
   const FakeOptions options_;
   const model::ModelConfig config_;
+  model::SequenceLedger ledger_;
   std::unordered_map<SequenceId, Sequence> sequences_;
+  std::unordered_map<CheckpointId, Checkpoint> checkpoints_;
   std::atomic<std::int32_t> live_{0};  // sequences_.size(), for other threads
-  std::int64_t reserved_tokens_ = 0;
   std::uint64_t last_id_ = 0;
   std::int64_t step_ = 0;
   std::int64_t prompts_ = 0;

@@ -108,13 +108,48 @@ TEST(FakeBackend, LimitsOfSequencesAndTokens) {
   EXPECT_EQ(backend.create_sequence(41).error().code, ErrorCode::kResourceExhausted);
   EXPECT_EQ(backend.copy_sequence(a).error().code, ErrorCode::kResourceExhausted);
   const SequenceId b = *backend.create_sequence(40);
-  EXPECT_EQ(backend.memory().state_bytes, 100U);
+  EXPECT_EQ(backend.memory().kv_blocks_promised, 100);
   backend.free_sequence(b);
   const SequenceId c = *backend.create_sequence(1);
   EXPECT_EQ(backend.create_sequence(1).error().code, ErrorCode::kResourceExhausted);  // slots
   backend.free_sequence(a);
   backend.free_sequence(c);
   EXPECT_EQ(backend.memory().state_bytes, 0U);
+}
+
+TEST(FakeBackend, ACheckpointOutlivesItsSequenceAndIsPaidFor) {
+  FakeOptions options = with_script(script_hash(3));
+  options.max_reserved_tokens = 100;
+  options.limits.kv_block_tokens = 4;
+  options.limits.state_bytes_per_sequence = 10;
+  FakeBackend backend(std::move(options));
+  EXPECT_EQ(backend.limits().kv_blocks, 22);  // (100 - 10) / 4
+  const std::vector<TokenId> tokens = {1, 2, 3, 4, 5, 6};
+  const std::vector<float> cold = [&] {
+    const SequenceId a = *backend.create_sequence(8);
+    const auto row = feed(backend, a, 0, {1, 2, 3, 4, 5, 6, 7})->row(0);
+    std::vector<float> copy(row.begin(), row.end());
+    backend.free_sequence(a);
+    return copy;
+  }();
+  const SequenceId a = *backend.create_sequence(8);
+  ASSERT_TRUE(feed(backend, a, 0, tokens));
+  const CheckpointId saved = *backend.save_checkpoint(a);
+  ASSERT_TRUE(feed(backend, a, 6, {9}));
+  backend.free_sequence(a);
+  const SequenceId b = *backend.create_sequence_from(saved, 8);
+  const auto warm = feed(backend, b, 6, {7})->row(0);
+  EXPECT_TRUE(std::equal(cold.begin(), cold.end(), warm.begin()));
+  const model::MemoryUse use = backend.memory();
+  EXPECT_EQ(use.kv_blocks_running, 2);  // one shared, one its own
+  EXPECT_EQ(use.kv_blocks_cached, 1);
+  EXPECT_EQ(use.kv_blocks_free, (100 - 2 * 10) / 4 - 3);
+  EXPECT_EQ(use.states_running + use.states_cached, 2);
+  EXPECT_EQ(backend.create_sequence(4 * 14 + 1).error().code, ErrorCode::kResourceExhausted);
+  backend.check_integrity();
+  backend.free_sequence(b);
+  backend.free_checkpoint(saved);
+  EXPECT_EQ(backend.memory().kv_blocks_free, 25);
 }
 
 TEST(FakeBackend, NanAndFailureComeAtTheirStep) {
@@ -186,7 +221,8 @@ TEST(FakeScript, TextFormsGiveTheScripts) {
 TEST(FakeScript, TextFormSetsEveryOption) {
   const Result<FakeOptions> options = parse_fake_script(
       R"({"never_ends": 299, "vocabulary": 300, "max_context": 10, "max_sequences": 11,)"
-      R"( "max_batch_tokens": 12, "max_reserved_tokens": 13, "delay_us": 14,)"
+      R"( "max_batch_tokens": 12, "max_reserved_tokens": 13, "kv_block_tokens": 5,)"
+      R"( "state_tokens": 6, "delay_us": 14,)"
       R"( "nan_at_step": 15, "fail_at_step": 16})");
   ASSERT_TRUE(options) << options.error().message;
   EXPECT_EQ(options->limits.vocabulary, 300);
@@ -194,6 +230,8 @@ TEST(FakeScript, TextFormSetsEveryOption) {
   EXPECT_EQ(options->limits.max_sequences, 11);
   EXPECT_EQ(options->limits.max_batch_tokens, 12);
   EXPECT_EQ(options->max_reserved_tokens, 13);
+  EXPECT_EQ(options->limits.kv_block_tokens, 5);
+  EXPECT_EQ(options->limits.state_bytes_per_sequence, 6U);
   EXPECT_EQ(options->step_delay, std::chrono::microseconds(14));
   EXPECT_EQ(options->nan_at_step, 15);
   EXPECT_EQ(options->fail_at_step, 16);

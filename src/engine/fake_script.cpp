@@ -47,6 +47,11 @@ Result<void> read_options(const json::Value& root, FakeOptions& options) {
   TRY(read_member(root, "max_sequences", 1, kMaxInt32, options.limits.max_sequences));
   TRY(read_member(root, "max_batch_tokens", 1, kMaxInt32, options.limits.max_batch_tokens));
   TRY(read_member(root, "max_reserved_tokens", 1, kMaxInt64, options.max_reserved_tokens));
+  TRY(read_member(root, "kv_block_tokens", 1, kMaxInt32, options.limits.kv_block_tokens));
+  std::int64_t state_tokens = 0;
+  TRY(read_member(root, "state_tokens", 0, kMaxInt32, state_tokens));
+  options.limits.state_bytes_per_sequence =
+      static_cast<std::size_t>(state_tokens) * options.limits.kv_bytes_per_token;
   std::int64_t delay_us = 0;
   TRY(read_member(root, "delay_us", 0, 60'000'000, delay_us));
   options.step_delay = std::chrono::microseconds(delay_us);
@@ -118,9 +123,10 @@ Result<FakeScript> read_script(const json::Value& root, std::string_view name,
 }
 
 Result<void> check_members(const json::Object& root) {
-  constexpr std::array<std::string_view, 9> kOptions = {
-      "end_token",           "vocabulary", "max_context", "max_sequences", "max_batch_tokens",
-      "max_reserved_tokens", "delay_us",   "nan_at_step", "fail_at_step"};
+  constexpr std::array<std::string_view, 11> kOptions = {
+      "end_token",        "vocabulary",          "max_context",     "max_sequences",
+      "max_batch_tokens", "max_reserved_tokens", "kv_block_tokens", "state_tokens",
+      "delay_us",         "nan_at_step",         "fail_at_step"};
   const auto has = [](const auto& names, std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };

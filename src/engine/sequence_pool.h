@@ -1,5 +1,5 @@
-// Ownership of the backend's sequences: a handle frees its sequence when it goes, so that no path
-// through the engine can leak one. The engine thread.
+// Ownership of the backend's sequences and checkpoints: a handle frees what it holds when it goes,
+// so that no path through the engine can leak one. The engine thread.
 #pragma once
 
 #include <atomic>
@@ -15,12 +15,12 @@ namespace tessera::engine {
 
 class SequencePool;
 
-class SequenceHandle {
+template <class Id>
+class Handle {
  public:
-  SequenceHandle() = default;
-  SequenceHandle(SequenceHandle&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)), id_(other.id_) {}
-  SequenceHandle& operator=(SequenceHandle&& other) noexcept {
+  Handle() = default;
+  Handle(Handle&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), id_(other.id_) {}
+  Handle& operator=(Handle&& other) noexcept {
     if (this != &other) {
       reset();
       pool_ = std::exchange(other.pool_, nullptr);
@@ -28,25 +28,28 @@ class SequenceHandle {
     }
     return *this;
   }
-  SequenceHandle(const SequenceHandle&) = delete;
-  SequenceHandle& operator=(const SequenceHandle&) = delete;
-  ~SequenceHandle() { reset(); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  ~Handle() { reset(); }
 
   bool holds() const { return pool_ != nullptr; }
-  SequenceId id() const {
+  Id id() const {
     DCHECK(holds());
     return id_;
   }
-  // Frees the sequence.
+  // Frees what it holds.
   inline void reset();
 
  private:
   friend class SequencePool;
-  SequenceHandle(SequencePool* pool, SequenceId id) : pool_(pool), id_(id) {}
+  Handle(SequencePool* pool, Id id) : pool_(pool), id_(id) {}
 
   SequencePool* pool_ = nullptr;
-  SequenceId id_;
+  Id id_;
 };
+
+using SequenceHandle = Handle<SequenceId>;
+using CheckpointHandle = Handle<CheckpointId>;
 
 // Outlives its handles. `live` counts the handles that hold a sequence, for other threads to read.
 class SequencePool {
@@ -55,33 +58,51 @@ class SequencePool {
       : backend_(backend), live_(live) {}
   SequencePool(const SequencePool&) = delete;
   SequencePool& operator=(const SequencePool&) = delete;
-  ~SequencePool() { CHECK(live_ == 0); }
+  ~SequencePool() { CHECK(live_ == 0 && checkpoints_ == 0); }
 
   Result<SequenceHandle> create(std::int32_t max_tokens) {
-    TRY_ASSIGN(const SequenceId id, backend_.create_sequence(max_tokens));
-    ++live_;
-    return SequenceHandle(this, id);
+    return hold(backend_.create_sequence(max_tokens));
+  }
+  Result<SequenceHandle> create_from(const CheckpointHandle& past, std::int32_t max_tokens) {
+    return hold(backend_.create_sequence_from(past.id(), max_tokens));
   }
   Result<SequenceHandle> copy(const SequenceHandle& source) {
-    TRY_ASSIGN(const SequenceId id, backend_.copy_sequence(source.id()));
-    ++live_;
-    return SequenceHandle(this, id);
+    return hold(backend_.copy_sequence(source.id()));
   }
-  // Handles that hold a sequence now.
+  Result<CheckpointHandle> save(const SequenceHandle& source) {
+    TRY_ASSIGN(const CheckpointId id, backend_.save_checkpoint(source.id()));
+    ++checkpoints_;
+    return CheckpointHandle(this, id);
+  }
+  // Handles that hold a sequence now, or a checkpoint.
   std::int32_t live() const { return live_; }
+  std::int32_t checkpoints() const { return checkpoints_; }
 
  private:
-  friend class SequenceHandle;
+  template <class Id>
+  friend class Handle;
+
+  Result<SequenceHandle> hold(Result<SequenceId> id) {
+    if (!id) return fail(id.error().code, std::move(id.error().message));
+    ++live_;
+    return SequenceHandle(this, *id);
+  }
   void free(SequenceId id) {
     backend_.free_sequence(id);
     --live_;
   }
+  void free(CheckpointId id) {
+    backend_.free_checkpoint(id);
+    --checkpoints_;
+  }
 
   model::Backend& backend_;
   std::atomic<std::int32_t>& live_;
+  std::int32_t checkpoints_ = 0;
 };
 
-inline void SequenceHandle::reset() {
+template <class Id>
+inline void Handle<Id>::reset() {
   if (pool_ != nullptr) std::exchange(pool_, nullptr)->free(id_);
 }
 

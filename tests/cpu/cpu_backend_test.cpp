@@ -176,7 +176,8 @@ TEST(CpuBackend, MemoryComesBackAndLimitsHold) {
   EXPECT_EQ(limits.max_context, 200);
   EXPECT_EQ(limits.kv_bytes_per_token, 2 * 32 * sizeof(float));
   EXPECT_TRUE(limits.batch_invariant);
-  options.max_kv_bytes = limits.kv_bytes_per_token * 64 * 5;  // five blocks
+  const std::size_t state = limits.state_bytes_per_sequence;
+  options.sequence_memory_bytes = limits.kv_bytes_per_token * 64 * 5 + 2 * state;  // five blocks
   const auto backend = make(m.table, options);
   const auto refused = [&](std::int32_t n, const char* why) {
     const auto result = backend->create_sequence(n);
@@ -186,19 +187,23 @@ TEST(CpuBackend, MemoryComesBackAndLimitsHold) {
   };
   refused(201, "context of 200");
   const SequenceId a = *backend->create_sequence(200);  // four blocks, none taken yet
-  EXPECT_EQ(backend->memory().state_bytes, limits.state_bytes_per_sequence);
+  EXPECT_EQ(backend->memory().state_bytes, state);
   refused(65, "2 blocks");
   const SequenceId b = *backend->create_sequence(64);
-  refused(1, "1 blocks");
+  refused(1, "recurrent state");
   Floats logits;
   append_tokens(*backend, a, 0, random_tokens(65, 96, 1), 65, logits);
-  EXPECT_EQ(backend->memory().state_bytes,
-            2 * limits.state_bytes_per_sequence + 2 * 64 * limits.kv_bytes_per_token);
+  EXPECT_EQ(backend->memory().state_bytes, 2 * state + 2 * 64 * limits.kv_bytes_per_token);
   backend->free_sequence(a);
   backend->free_sequence(b);
   EXPECT_EQ(backend->memory().state_bytes, 0U);
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(backend->create_sequence(10).has_value());
-  refused(1, "all 3 sequences");
+  EXPECT_TRUE(backend->create_sequence(200).has_value());
+  options.sequence_memory_bytes = 0;  // three whole sequences
+  const auto roomy = make(m.table, options);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(roomy->create_sequence(200).has_value());
+  const auto fourth = roomy->create_sequence(1);
+  ASSERT_FALSE(fourth.has_value());
+  EXPECT_THAT(fourth.error().message, testing::HasSubstr("all 3 sequences"));
 }
 
 // A new sequence must not see what an earlier one left in the same memory.
