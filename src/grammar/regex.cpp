@@ -192,10 +192,21 @@ LanguagePtr Nfa::determinise(State match) {
     if (fresh) order.push_back(found->first);
     return found->second;
   };
+  // Whether the text may end behind what it read to come to `set`.
+  const auto may_end = [&](const std::vector<State>& set) {
+    for (const State s : set) {
+      if (nodes_[s].op == Op::kEnd) close(s, false, true);
+    }
+    const std::vector<State> at_end = take_closed();
+    return (!set.empty() && set.front() == 0) || (!at_end.empty() && at_end.front() == 0);
+  };
   close(match, true, false);
-  raw.start = visit(take_closed());
+  const std::vector<State> first = take_closed();
   close(match, true, true);
   const bool empty_matches = take_closed().front() == 0;
+  raw.start = visit(first);
+  // Behind a character the same set is another state where ^ decides what its end means.
+  if (may_end(first) != empty_matches) number.clear();
   raw.table.assign(raw.class_count, Language::kDead);
   raw.accepting.push_back(false);
   std::vector<std::vector<State>> targets(raw.class_count);
@@ -219,12 +230,7 @@ LanguagePtr Nfa::determinise(State match) {
       raw.table.push_back(visit(take_closed()));
       if (budget_.exhausted()) return nullptr;
     }
-    for (const State s : set) {
-      if (!matched && nodes_[s].op == Op::kEnd) close(s, n == 0, true);
-    }
-    const std::vector<State> at_end = take_closed();
-    raw.accepting.push_back(matched || (!at_end.empty() && at_end.front() == 0) ||
-                            (n == 0 && empty_matches));
+    raw.accepting.push_back(n == 0 ? empty_matches : may_end(set));
   }
   return Language::create(std::move(raw), budget_);
 }
