@@ -29,7 +29,7 @@ constexpr std::size_t kMaxCutBytes = 100;  // every place to cut at is tried: qu
 struct How {
   bool reasoning, tools, plain, stops, truncated, calls_fit;
   explicit How(unsigned bits)
-      : reasoning((bits & 1) != 0),
+      : reasoning((bits & 5) == 1),  // plain text has none
         tools((bits & 2) != 0),
         plain((bits & 4) != 0),
         stops((bits & 8) != 0),
@@ -228,7 +228,7 @@ void check_whole(const Summary& summary, const How& how, bool stopped) {
 
 // Where no tag and no stop string means anything, content is the output.
 void check_nothing_lost(const Output& output, const How& how, const Summary& summary) {
-  if (how.stops || (how.reasoning && !how.plain) || (how.tools && !how.plain)) return;
+  if (how.stops || how.reasoning || (how.tools && !how.plain)) return;
   std::string text;
   for (const Piece& piece : output.pieces()) {
     if (piece.added && (!how.plain || piece.bytes.starts_with("<|im_"))) return;

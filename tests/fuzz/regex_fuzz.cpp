@@ -76,8 +76,8 @@ class Witness {
   std::unique_ptr<pcre2_match_context, FreeContext> limits_;
 };
 
-// Both read the pattern alike: no escape that means something in PCRE2 alone, no POSIX class, and no
-// empty class, whose repeats PCRE2 ignores.
+// Both read the pattern alike: no escape that means something in PCRE2 alone, no POSIX class, and
+// no empty class, whose repeats PCRE2 ignores.
 bool is_common(std::string_view pattern) {
   for (const std::string_view begin : {"[:", "[.", "[=", "[]"}) {
     if (pattern.find(begin) != std::string_view::npos) return false;
