@@ -25,6 +25,8 @@ ApiError to_api_error(const chat::Refusal& refusal) {
         return ErrorId::kContextLengthExceeded;
       case chat::RefusalCode::kInvalidRequest:
         return ErrorId::kInvalidValue;
+      case chat::RefusalCode::kUnsupportedValue:
+        return ErrorId::kUnsupportedValue;
       case chat::RefusalCode::kUnsupportedSchema:
         return ErrorId::kUnsupportedSchema;
       case chat::RefusalCode::kInvalidSchema:

@@ -42,6 +42,8 @@ Parsed<void> read_cache_options(const json::Value& value, const Field& field, Co
 Parsed<chat::ToolChoice> parse_tool_choice(const json::Value& value,
                                            const std::vector<json::Value>& tools);
 bool is_custom(const json::Value& tool);
+// Custom tools to the functions that the model sees, once all else that names them is read.
+void map_custom_tools(chat::ChatRequest& request);
 // functions and function_call to the tools and the choice that they mean, when all has been read.
 Parsed<void> map_functions(Context& context);
 

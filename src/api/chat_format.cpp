@@ -42,6 +42,15 @@ std::string logprob_entries(const std::vector<chat::ContentLogprob>& entries) {
   return out;
 }
 
+// What a call is, and where it has its text.
+std::string_view kind_of(bool custom) {
+  return custom ? "custom" : "function";
+}
+
+std::string_view text_member(bool custom) {
+  return custom ? "input" : "arguments";
+}
+
 std::string logprobs_object(std::string entries) {
   if (!entries.empty()) entries.pop_back();
   return fmt::format(R"({{"content":[{}],"refusal":null}})", entries);
@@ -82,27 +91,30 @@ std::string ChatFormat::frame(const chat::ChatEvent& event) {
                  shape_.logprobs ? logprobs_object(logprob_entries(delta->logprobs)) : "null");
   }
   if (const auto* start = std::get_if<chat::ToolCallStart>(&event)) {
-    const std::string identity = fmt::format(R"("id":{},"type":"function",)", quoted(start->id));
     return chunk(start->choice,
-                 call_delta(start->index, identity,
-                            fmt::format(R"({{"name":{},"arguments":""}})", quoted(start->name))));
+                 call_delta(start->index, start->custom, start->id,
+                            fmt::format(R"({{"name":{},"{}":""}})", quoted(start->name),
+                                        text_member(start->custom))));
   }
   // Later deltas of a call leave out id, type and name: SDKs take a repeated one for a changed one.
   if (const auto* piece = std::get_if<chat::ToolCallArguments>(&event)) {
-    return chunk(
-        piece->choice,
-        call_delta(piece->index, "", fmt::format(R"({{"arguments":{}}})", quoted(piece->text))));
+    return chunk(piece->choice, call_delta(piece->index, piece->custom, "",
+                                           fmt::format(R"({{"{}":{}}})", text_member(piece->custom),
+                                                       quoted(piece->text))));
   }
   if (const auto* finish = std::get_if<chat::ChoiceFinished>(&event))
     return chunk(finish->choice, "{}", "null", quoted(to_reason(finish->reason)));
   return {};
 }
 
-std::string ChatFormat::call_delta(std::int32_t index, std::string_view identity,
-                                   std::string_view function) const {
-  if (shape_.function_calls) return fmt::format(R"({{"function_call":{}}})", function);
-  return fmt::format(R"({{"tool_calls":[{{"index":{},{}"function":{}}}]}})", index, identity,
-                     function);
+std::string ChatFormat::call_delta(std::int32_t index, bool custom, std::string_view id,
+                                   std::string_view inner) const {
+  if (shape_.function_calls) return fmt::format(R"({{"function_call":{}}})", inner);
+  const std::string_view kind = kind_of(custom);
+  std::string identity;
+  if (!id.empty()) identity = fmt::format(R"("id":{},"type":"{}",)", quoted(id), kind);
+  return fmt::format(R"({{"tool_calls":[{{"index":{},{}"{}":{}}}]}})", index, identity, kind,
+                     inner);
 }
 
 std::string_view ChatFormat::to_reason(chat::FinishReason reason) const {
@@ -123,7 +135,7 @@ void ChatFormat::collect(const chat::ChatEvent& event) {
     if (shape_.logprobs) at(delta->choice).logprobs += logprob_entries(delta->logprobs);
   }
   if (const auto* start = std::get_if<chat::ToolCallStart>(&event))
-    at(start->choice).calls.push_back({start->id, start->name, ""});
+    at(start->choice).calls.push_back({start->id, start->name, "", start->custom});
   if (const auto* piece = std::get_if<chat::ToolCallArguments>(&event))
     at(piece->choice).calls[static_cast<std::size_t>(piece->index)].arguments += piece->text;
   if (const auto* finish = std::get_if<chat::ChoiceFinished>(&event))
@@ -144,8 +156,9 @@ std::string ChatFormat::message(const Choice& choice) const {
     char before = '[';
     for (const Call& call : choice.calls) {
       out += std::exchange(before, ',');
-      out += fmt::format(R"({{"id":{},"type":"function","function":{{"name":{},"arguments":{}}}}})",
-                         quoted(call.id), quoted(call.name), quoted(call.arguments));
+      out += fmt::format(R"({{"id":{},"type":"{}","{}":{{"name":{},"{}":{}}}}})", quoted(call.id),
+                         kind_of(call.custom), kind_of(call.custom), quoted(call.name),
+                         text_member(call.custom), quoted(call.arguments));
     }
     out += ']';
   }

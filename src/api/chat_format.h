@@ -36,7 +36,8 @@ class ChatFormat final : public AnswerFormat {
   struct Call {
     std::string id;
     std::string name;
-    std::string arguments;
+    std::string arguments;  // or the input
+    bool custom = false;
   };
   struct Choice {
     std::string reasoning;
@@ -50,8 +51,8 @@ class ChatFormat final : public AnswerFormat {
                     std::string_view finish_reason = "null") const;
   std::string reasoning_fields(std::string_view text) const;
   std::string message(const Choice& choice) const;
-  std::string call_delta(std::int32_t index, std::string_view identity,
-                         std::string_view function) const;
+  std::string call_delta(std::int32_t index, bool custom, std::string_view id,
+                         std::string_view inner) const;
   std::string_view to_reason(chat::FinishReason reason) const;
   Choice& at(std::int32_t choice) { return collected_[static_cast<std::size_t>(choice)]; }
 

@@ -43,21 +43,6 @@ Parsed<void> check_continued_message(const Context& context) {
       "continue_final_message");
 }
 
-// A custom tool's input is free text, which the model's form of a call cannot carry unharmed.
-Parsed<void> refuse_custom_tools(const Context& context) {
-  const std::vector<json::Value>& tools = context.chat->chat.prompt.tools;
-  for (std::size_t i = 0; i < tools.size(); ++i) {
-    if (!is_custom(tools[i])) continue;
-    const std::string path = join(join("tools", i), "type");
-    return refuse(ErrorId::kUnsupportedValue,
-                  fmt::format("Unsupported value in '{}': there are no custom tools here; a "
-                              "function with one string parameter does the same.",
-                              path),
-                  path);
-  }
-  return {};
-}
-
 // Its beginning is the client's: the form could not be promised of the whole.
 Parsed<void> check_continued_form(const Context& context) {
   const chat::ChatRequest& request = context.chat->chat;
@@ -83,8 +68,8 @@ Parsed<void> finish(const json::Object& body, Context& context) {
   TRY(settle(check_tool_choice(context), context));
   TRY(settle(check_continued_message(context), context));
   TRY(settle(check_continued_form(context), context));
-  if (context.options.reading.as_template) return {};
-  return settle(refuse_custom_tools(context), context);
+  if (!context.options.reading.as_template) map_custom_tools(request);
+  return {};
 }
 
 Parsed<ChatCompletionRequest> read_chat(std::string_view body, const ParseOptions& options,

@@ -9,6 +9,7 @@
 
 #include "api/chat_fields.h"
 #include "api/request_context.h"
+#include "chat/custom_tool.h"
 
 namespace tessera::api {
 namespace {
@@ -100,6 +101,20 @@ Parsed<std::string> read_content(const json::Value& value, const std::string& pa
   return joined;
 }
 
+Parsed<void> read_custom_call(const json::Object& object, const std::string& path,
+                              chat::ToolCall& call) {
+  static const Field& kCustom = chat_field("messages[].tool_calls[].custom");
+  static const Field& kName = chat_field("messages[].tool_calls[].custom.name");
+  static const Field& kInput = chat_field("messages[].tool_calls[].custom.input");
+  TRY_ASSIGN(const json::Value* custom, read_member(object, path, kCustom, true));
+  const std::string custom_path = join(path, "custom");
+  TRY_ASSIGN(const std::string* name, read_text(*custom->if_object(), custom_path, kName, true));
+  TRY_ASSIGN(const std::string* input, read_text(*custom->if_object(), custom_path, kInput, true));
+  call.name = *name;
+  call.arguments = chat::as_arguments(*input);
+  return {};
+}
+
 Parsed<chat::ToolCall> read_tool_call(const json::Value& value, const std::string& path,
                                       const Rules& rules) {
   static const Field& kCall = chat_field("messages[].tool_calls[]");
@@ -110,17 +125,14 @@ Parsed<chat::ToolCall> read_tool_call(const json::Value& value, const std::strin
   static const Field& kArguments = chat_field("messages[].tool_calls[].function.arguments");
   TRY(check_field(kCall, value, path));
   const json::Object& object = *value.if_object();
-  if (is_custom(value)) {
-    return refuse(ErrorId::kUnsupportedValue,
-                  fmt::format("Unsupported '{}.type': calls of custom tools are not supported by "
-                              "this version.",
-                              path),
-                  join(path, "type"));
-  }
   chat::ToolCall call;
   TRY_ASSIGN(const std::string* id, read_text(object, path, kId, !rules.as_template));
   if (id != nullptr) call.id = *id;
   TRY(read_member(object, path, kType));
+  if (is_custom(value)) {
+    TRY(read_custom_call(object, path, call));
+    return call;
+  }
   const bool wrapped = !rules.as_template || object.contains("function");
   const std::string function_path = wrapped ? join(path, "function") : path;
   const json::Object* function = &object;

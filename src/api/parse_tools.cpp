@@ -5,6 +5,7 @@
 
 #include "api/chat_fields.h"
 #include "api/request_context.h"
+#include "chat/custom_tool.h"
 
 namespace tessera::api {
 namespace {
@@ -120,6 +121,15 @@ Parsed<void> need_tools(const std::vector<json::Value>& tools) {
       "tool_choice");
 }
 
+chat::CustomFormat format_of(const json::Object& custom) {
+  using Syntax = chat::CustomFormat::Syntax;
+  const json::Value* format = optional_member(custom, "format");
+  const json::Value* grammar = format == nullptr ? nullptr : format->find("grammar");
+  if (grammar == nullptr || *format->find("type")->if_string() == "text") return {};
+  const bool regex = *grammar->find("syntax")->if_string() == "regex";
+  return {regex ? Syntax::kRegex : Syntax::kLark, *grammar->find("definition")->if_string()};
+}
+
 }  // namespace
 
 bool is_custom(const json::Value& tool) {
@@ -142,6 +152,17 @@ Parsed<void> read_tools(const json::Value& value, const Field&, Context& context
   }
   context.chat->chat.prompt.tools = array;
   return {};
+}
+
+void map_custom_tools(chat::ChatRequest& request) {
+  for (json::Value& tool : request.prompt.tools) {
+    if (!is_custom(tool)) continue;
+    const json::Object& custom = *tool.find("custom")->if_object();
+    chat::CustomFormat format = format_of(custom);
+    json::Value function = chat::as_function(custom, format);
+    request.custom_tools.emplace(*custom.find("name")->if_string(), std::move(format));
+    tool = std::move(function);
+  }
 }
 
 Parsed<chat::ToolChoice> parse_tool_choice(const json::Value& value,

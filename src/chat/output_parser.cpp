@@ -307,12 +307,12 @@ void OutputParser::write_call_pieces(Events& out) {
       case CallPiece::Kind::kStart:
         if (!rehearsing_) end_content_segment(out);
         spoken_ = true;
-        target.push_back(
-            ToolCallStart{options_.choice, next_index_++, options_.make_call_id(), piece.text});
+        target.push_back(ToolCallStart{options_.choice, next_index_++, options_.make_call_id(),
+                                       piece.text, piece.custom});
         break;
       case CallPiece::Kind::kArguments:
-        target.push_back(
-            ToolCallArguments{options_.choice, next_index_ - 1, std::move(piece.text)});
+        target.push_back(ToolCallArguments{options_.choice, next_index_ - 1, std::move(piece.text),
+                                           piece.custom});
         break;
       case CallPiece::Kind::kEnd:
         ++complete_calls_;

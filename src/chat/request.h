@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -65,6 +66,14 @@ struct ToolChoice {
   std::vector<std::string> names;  // the only tools that may be called; empty: all
 };
 
+// What a custom tool's input must be.
+struct CustomFormat {
+  enum class Syntax : std::uint8_t { kText, kRegex, kLark };
+  Syntax syntax = Syntax::kText;
+  std::string definition;  // of its grammar
+};
+using CustomTools = std::map<std::string, CustomFormat>;  // by the tool's name
+
 // What the answer's content must be.
 struct ResponseFormat {
   enum class Kind : std::uint8_t { kText, kJsonObject, kJsonSchema };
@@ -78,6 +87,8 @@ struct ChatRequest {
   PromptInput prompt;
   Sampling sampling;
   ToolChoice tool_choice;
+  CustomTools custom_tools =
+      {};  // those of the prompt's tools that are custom (chat/custom_tool.h)
   ResponseFormat response_format;
   std::optional<std::int32_t> max_tokens;  // absent: what is left of the context
   std::vector<std::string> stop;           // not applied inside reasoning or tool calls

@@ -50,11 +50,13 @@ struct ToolCallStart {
   std::int32_t index = 0;  // of the call in its choice
   std::string id;
   std::string name;
+  bool custom = false;  // a custom tool's
 };
 struct ToolCallArguments {
   std::int32_t choice = 0;
   std::int32_t index = 0;
-  std::string text;  // a piece of the arguments' JSON text
+  std::string text;     // a piece of the arguments' JSON text, or of the input
+  bool custom = false;  // as of the call
 };
 struct ChoiceFinished {
   std::int32_t choice = 0;
@@ -98,6 +100,7 @@ class ChatStream {
 enum class RefusalCode : std::uint8_t {
   kContextLengthExceeded,
   kInvalidRequest,
+  kUnsupportedValue,
   kUnsupportedSchema,  // what a form asks for and nobody can hold an answer to
   kInvalidSchema,
   kInvalidRegex,

@@ -179,7 +179,7 @@ bool ToolCallParser::parse_function() {
     state_ = State::kNotACall;
     return false;
   }
-  pieces_.push_back({CallPiece::Kind::kStart, std::string(name)});
+  push(CallPiece::Kind::kStart, std::string(name));
   started_ = true;
   at_ += kFunctionOpen.size() + name.size() + 1;
   state_ = State::kBetween;
@@ -265,13 +265,15 @@ void ToolCallParser::stream_value(std::size_t threshold) {
   if (end <= begin + threshold) return;
   std::string piece = streamed_end_ == 0 ? open_argument() : std::string();
   const std::string_view known = std::string_view(buffer_).substr(begin, end - begin);
-  if (text) {
+  if (tool_->is_custom()) {
+    piece += known;
+  } else if (text) {
     if (streamed_end_ == 0) piece += '"';
     append_escaped(known, piece);
   } else {
     append_compact(known, piece);
   }
-  pieces_.push_back({CallPiece::Kind::kArguments, std::move(piece)});
+  push(CallPiece::Kind::kArguments, std::move(piece));
   streamed_end_ = end;
 }
 
@@ -284,9 +286,13 @@ void ToolCallParser::append_compact(std::string_view text, std::string& out) {
   }
 }
 
+void ToolCallParser::push(CallPiece::Kind kind, std::string text) {
+  pieces_.push_back({kind, std::move(text), tool_->is_custom()});
+}
+
 std::string ToolCallParser::open_argument() {
   const bool first = keys_.empty();
-  if (!keys_.insert(key_).second) return {};
+  if (!keys_.insert(key_).second || tool_->is_custom()) return {};  // input has nothing around it
   std::string json(1, first ? '{' : ',');
   json::append_string(key_, json);
   json += ':';
@@ -350,6 +356,9 @@ void ToolCallParser::end_value(std::size_t end) {
   if (stream_ == Stream::kJson) {
     if (streamed_end_ == 0) piece = open_argument();
     append_compact(value, piece);
+  } else if (tool_->is_custom()) {
+    if (streamed_end_ == 0 && !keys_.insert(key_).second) return;
+    piece += value;
   } else if (streamed_end_ > 0) {
     append_escaped(value, piece);
     piece += '"';
@@ -358,12 +367,12 @@ void ToolCallParser::end_value(std::size_t end) {
     if (piece.empty()) return;  // a key twice would be no valid object: the first counts
     piece += tool_->argument_json(key_, value);
   }
-  pieces_.push_back({CallPiece::Kind::kArguments, std::move(piece)});
+  push(CallPiece::Kind::kArguments, std::move(piece));
 }
 
 void ToolCallParser::end_call() {
-  pieces_.push_back({CallPiece::Kind::kArguments, keys_.empty() ? "{}" : "}"});
-  pieces_.push_back({CallPiece::Kind::kEnd, {}});
+  if (!tool_->is_custom()) push(CallPiece::Kind::kArguments, keys_.empty() ? "{}" : "}");
+  push(CallPiece::Kind::kEnd, {});
   keys_.clear();
   tool_ = nullptr;
   unparsed_begin_ = at_;

@@ -28,7 +28,10 @@ namespace tessera::chat {
 struct CallPiece {
   enum class Kind : std::uint8_t { kStart, kArguments, kEnd };
   Kind kind = Kind::kStart;
-  std::string text;  // kStart: the tool's name; kArguments: a piece of the arguments' JSON
+  // kStart: the tool's name; kArguments: a piece of the arguments' JSON, or of a custom tool's
+  // input
+  std::string text;
+  bool custom = false;
 };
 
 class ToolCallParser {
@@ -87,6 +90,7 @@ class ToolCallParser {
   // The JSON that comes before an argument: "{" or ",", and the key. Empty when the key was there
   // before.
   std::string open_argument();
+  void push(CallPiece::Kind kind, std::string text);
   void end_call();
   bool at_line_start() const;
 

@@ -143,13 +143,15 @@ std::string ToolSet::Tool::argument_json(std::string_view name, std::string_view
   return json_string(raw);
 }
 
-ToolSet::ToolSet(std::vector<json::Value> tools) : tools_(std::move(tools)) {
+ToolSet::ToolSet(std::vector<json::Value> tools, const CustomTools& custom)
+    : tools_(std::move(tools)) {
   for (const json::Value& tool : tools_) {
     const json::Value* function = tool.find("function");
     if (function == nullptr) continue;
     const json::Value* name = function->find("name");
     if (name == nullptr || name->if_string() == nullptr) continue;
-    by_name_.emplace(*name->if_string(), Tool(function->find("parameters")));
+    by_name_.emplace(*name->if_string(),
+                     Tool(function->find("parameters"), custom.contains(*name->if_string())));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "chat/request.h"
 
 namespace tessera::chat {
 
@@ -16,7 +17,9 @@ class ToolSet {
  public:
   class Tool {
    public:
-    explicit Tool(const json::Value* parameters) : parameters_(parameters) {}
+    Tool(const json::Value* parameters, bool custom) : parameters_(parameters), custom_(custom) {}
+    // Its calls have an input, the text of its one parameter, instead of arguments.
+    bool is_custom() const { return custom_; }
     bool declares_parameters() const;
     bool has_parameter(std::string_view name) const;
     // Whether argument_json() is the text as a string, whatever the text is.
@@ -33,10 +36,11 @@ class ToolSet {
     std::vector<std::string_view> types_of(std::string_view name) const;
 
     const json::Value* parameters_;  // JSON Schema; null when the tool has none
+    bool custom_;
   };
 
-  // Whole tool objects ({"type": "function", "function": {…}}).
-  explicit ToolSet(std::vector<json::Value> tools);
+  // Whole tool objects ({"type": "function", "function": {…}}); `custom`: which are custom.
+  explicit ToolSet(std::vector<json::Value> tools, const CustomTools& custom = {});
   ToolSet(const ToolSet&) = delete;
   ToolSet& operator=(const ToolSet&) = delete;
 

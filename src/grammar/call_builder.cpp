@@ -189,10 +189,35 @@ Result<void, GrammarError> CallBuilder::add(const std::string& name, const json:
   if (group.empty()) {
     return fail(GrammarErrorCode::kInvalidSchema, "no object satisfies the parameters");
   }
+  add_name(name, std::move(group));
+  return {};
+}
+
+Result<void, GrammarError> CallBuilder::add_text(const std::string& name,
+                                                 std::string_view parameter,
+                                                 const Language& language) {
+  const LanguagePtr raw = raw_language({});
+  LanguagePtr text = raw == nullptr ? nullptr : Language::intersection(language, *raw, budget_);
+  if (text == nullptr) return too_complex();
+  if (text->empty()) {
+    return fail(GrammarErrorCode::kInvalidGrammar,
+                "no text of the grammar can be written in a call");
+  }
+  CallAlt call;
+  call.parameters.emplace_back().raw = {static_cast<std::uint32_t>(grammar_.strings.size())};
+  grammar_.strings.push_back({std::move(text), 0, kUnbounded});
+  call.trie.add(bytes_of("<parameter=" + std::string(parameter) + ">\n"), 0, false);
+  call.trie.add(bytes_of("</function>\n"), 1, false);
+  call.last_from = {0, 1};
+  grammar_.calls.push_back(std::move(call));
+  add_name(name, {static_cast<std::uint32_t>(grammar_.calls.size() - 1)});
+  return {};
+}
+
+void CallBuilder::add_name(const std::string& name, std::vector<std::uint32_t> group) {
   grammar_.call_names.add(bytes_of(name + ">\n"), static_cast<std::uint32_t>(grammar_.tools.size()),
                           false);
   grammar_.tools.push_back(std::move(group));
-  return {};
 }
 
 }  // namespace tessera::grammar

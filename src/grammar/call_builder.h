@@ -28,8 +28,12 @@ class CallBuilder {
   // A function whose parameters are `root`, after prune(). `schema` may be null. Errors have no
   // path.
   Result<void, GrammarError> add(const std::string& name, const json::Value* schema, NodeId root);
+  // One that has a single parameter, a text of this language.
+  Result<void, GrammarError> add_text(const std::string& name, std::string_view parameter,
+                                      const Language& language);
 
  private:
+  void add_name(const std::string& name, std::vector<std::uint32_t> group);
   Result<CallAlt, GrammarError> build(const json::Value* schema, const ObjectAlt& object);
   Result<CallAlt::Parameter, GrammarError> parameter(const std::vector<std::string_view>& types,
                                                      NodeId node);

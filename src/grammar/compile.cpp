@@ -78,6 +78,12 @@ const json::Value& any_object() {
   return schema;
 }
 
+Result<void, GrammarError> add_input(CallBuilder& calls, const std::string& name,
+                                     const ToolRules::Input& input, Budget& budget) {
+  TRY_ASSIGN(const LanguagePtr language, compile_text(input.form, budget));
+  return calls.add_text(name, input.parameter, *language);
+}
+
 }  // namespace
 
 Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
@@ -93,6 +99,10 @@ Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
   }
   std::vector<NodeId> roots;
   for (std::size_t i = 0; i < rules.functions.size(); ++i) {
+    if (rules.inputs.contains(i)) {
+      roots.push_back(kNone);
+      continue;
+    }
     const json::Value* parameters = rules.functions[i]->find("parameters");
     const bool none = parameters == nullptr || parameters->is_null();
     auto root = build_schema(*grammar, none ? any_object() : *parameters, budget);
@@ -112,6 +122,12 @@ Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
     const json::Value* name = rules.functions[i]->find("name");
     const json::Value* parameters = rules.functions[i]->find("parameters");
     CHECK(name != nullptr && name->if_string() != nullptr);
+    if (const auto input = rules.inputs.find(i); input != rules.inputs.end()) {
+      auto added = add_input(calls, *name->if_string(), input->second, budget);
+      if (!added)
+        return Unexpected{at("/tools/" + std::to_string(i) + "/input", std::move(added).error())};
+      continue;
+    }
     auto added = calls.add(*name->if_string(), parameters, roots[i]);
     if (!added) {
       return Unexpected{

@@ -3,11 +3,15 @@
 // some milliseconds.
 #pragma once
 
+#include <cstddef>
+#include <map>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
 #include "grammar/error.h"
 #include "grammar/grammar.h"
+#include "grammar/text_form.h"
 
 namespace tessera::grammar {
 
@@ -16,6 +20,13 @@ struct ToolRules {
   std::vector<const json::Value*> functions;  // {"name": …, "parameters": …} as the API has them
   bool required = false;  // there is a call; otherwise free text, or the JSON text, will do
   bool parallel = true;   // several calls may follow each other
+  // Some of them, by index, have one parameter of this name and form, whatever their "parameters"
+  // say.
+  struct Input {
+    std::string_view parameter;
+    TextForm form;
+  };
+  std::map<std::size_t, Input> inputs = {};
 };
 
 // One JSON text, and nothing around it.
@@ -24,8 +35,8 @@ Result<GrammarPtr, GrammarError> compile_schema(const json::Value& schema, bool 
 // Any JSON object.
 Result<GrammarPtr, GrammarError> compile_json_object(bool thinking = false);
 // Free text with calls, or calls alone; with `json_schema`, calls or one JSON text instead of free
-// text. The error's path begins with "/tools/INDEX" (the index into `functions`) or
-// "/response_format".
+// text. The error's path begins with "/tools/INDEX" (the index into `functions`), behind which
+// "/input" means its form's definition, or with "/response_format".
 Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
                                                const json::Value* json_schema = nullptr,
                                                bool thinking = false,

@@ -13,6 +13,8 @@ enum class GrammarErrorCode : std::uint8_t {
   kUnsupportedSchema,  // well formed, but not something that we can enforce
   kInvalidSchema,      // malformed, or nothing can satisfy it
   kInvalidRegex,
+  kUnsupportedGrammar,  // of a custom tool's input: as of schemas
+  kInvalidGrammar,
   kSchemaTooComplex,  // over the limits of CompileLimits
 };
 

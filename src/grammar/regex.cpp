@@ -263,10 +263,8 @@ Result<LanguagePtr, GrammarError> compile_tree(const RegexNode& root, Budget& bu
   return language;
 }
 
-}  // namespace
-
-Result<LanguagePtr, GrammarError> compile_regex(std::string_view pattern, Budget& budget) {
-  TRY_ASSIGN(RegexNode root, parse_regex(pattern, budget));
+// A tree, and the look-aheads at its beginning.
+Result<LanguagePtr, GrammarError> compile_with_looks(RegexNode root, Budget& budget) {
   std::vector<RegexNode> looks = take_look_aheads(root);
   TRY_ASSIGN(LanguagePtr language, compile_tree(root, budget));
   for (RegexNode& look : looks) {
@@ -283,6 +281,35 @@ Result<LanguagePtr, GrammarError> compile_regex(std::string_view pattern, Budget
     }
   }
   return language;
+}
+
+}  // namespace
+
+Result<LanguagePtr, GrammarError> compile_regex(std::string_view pattern, Budget& budget) {
+  TRY_ASSIGN(RegexNode root, parse_regex(pattern, budget));
+  return compile_with_looks(std::move(root), budget);
+}
+
+Result<LanguagePtr, GrammarError> compile_whole_regex(std::string_view pattern, Budget& budget) {
+  TRY_ASSIGN(RegexNode root, parse_regex(pattern, budget));
+  return compile_whole_regex(std::move(root), budget);
+}
+
+Result<LanguagePtr, GrammarError> compile_whole_regex(RegexNode root, Budget& budget) {
+  RegexNode whole;
+  whole.kind = Kind::kSequence;
+  whole.children.resize(1);
+  whole.children[0].kind = Kind::kBegin;
+  if (root.kind == Kind::kSequence) {
+    for (RegexNode& child : root.children) {
+      const bool again = child.kind == Kind::kBegin && whole.children.size() == 1;
+      if (!again) whole.children.push_back(std::move(child));
+    }
+  } else {
+    whole.children.push_back(std::move(root));
+  }
+  whole.children.emplace_back().kind = Kind::kEnd;
+  return compile_with_looks(std::move(whole), budget);
 }
 
 }  // namespace tessera::grammar

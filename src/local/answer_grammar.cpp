@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "chat/custom_tool.h"
 #include "grammar/compile.h"
 
 namespace tessera::local {
@@ -78,6 +80,13 @@ Refusal to_refusal(const grammar::GrammarError& error, std::string path) {
     case Code::kInvalidRegex:
       return {RefusalCode::kInvalidRegex,
               fmt::format("Invalid pattern at '{}': {}.", path, error.message), std::move(path), 0};
+    case Code::kUnsupportedGrammar:
+      return {RefusalCode::kUnsupportedValue,
+              fmt::format("Unsupported value in '{}': {}.", path, error.message), std::move(path),
+              0};
+    case Code::kInvalidGrammar:
+      return {RefusalCode::kInvalidRequest,
+              fmt::format("Invalid grammar in '{}': {}.", path, error.message), std::move(path), 0};
     case Code::kSchemaTooComplex:
       return {RefusalCode::kSchemaTooComplex,
               fmt::format("The schema at '{}' costs more than this server spends on one: {}. "
@@ -121,9 +130,28 @@ Refusal refuse_tools(const grammar::GrammarError& error, const Callable& tools,
     return to_refusal(error, path_of(std::string(kSchemaPath), schema, pointer));
   const std::size_t index = take_index(pointer);
   CHECK(index < tools.functions.size());
-  take_step(pointer);  // function
+  if (take_step(pointer) == "input") {
+    return to_refusal(
+        error, fmt::format("tools[{}].custom.format.grammar.definition", tools.places[index]));
+  }
   return to_refusal(error, path_of(fmt::format("tools[{}].function", tools.places[index]),
                                    tools.functions[index], pointer));
+}
+
+std::map<std::size_t, grammar::ToolRules::Input> inputs_of(const Callable& tools,
+                                                           const chat::CustomTools& custom) {
+  using Syntax = grammar::TextForm::Syntax;
+  std::map<std::size_t, grammar::ToolRules::Input> inputs;
+  for (std::size_t i = 0; i < tools.functions.size(); ++i) {
+    const auto found = custom.find(*tools.functions[i]->find("name")->if_string());
+    if (found == custom.end()) continue;
+    const chat::CustomFormat& format = found->second;
+    const Syntax syntax = format.syntax == chat::CustomFormat::Syntax::kText    ? Syntax::kAny
+                          : format.syntax == chat::CustomFormat::Syntax::kRegex ? Syntax::kRegex
+                                                                                : Syntax::kLark;
+    inputs[i] = {chat::kCustomInput, {syntax, format.definition}};
+  }
+  return inputs;
 }
 
 json::Value any_object() {
@@ -145,11 +173,16 @@ struct Form {
   std::string key() const {
     std::string text = fmt::format("{:d}{:d}{:d}", in_reasoning, rules.required, rules.parallel);
     if (schema != nullptr) text += json::to_text(*schema);
-    for (const json::Value* function : rules.functions) {
+    for (std::size_t i = 0; i < rules.functions.size(); ++i) {
       for (const std::string_view member : {"name", "parameters"}) {
         text += '\n';  // which no JSON text of ours has
-        if (const json::Value* value = function->find(member)) text += json::to_text(*value);
+        const json::Value* value = rules.functions[i]->find(member);
+        if (value != nullptr) text += json::to_text(*value);
       }
+      const auto input = rules.inputs.find(i);
+      if (input == rules.inputs.end()) continue;
+      text += fmt::format("\n{:d}", static_cast<int>(input->second.form.syntax));
+      json::append_string(input->second.form.definition, text);
     }
     return text;
   }
@@ -169,6 +202,7 @@ Result<grammar::GrammarPtr, Refusal> AnswerGrammars::compile(const chat::ChatReq
   if (format.kind == ResponseFormat::Kind::kJsonObject) form.schema = &object;
   if (format.kind == ResponseFormat::Kind::kJsonSchema) form.schema = &format.schema;
   form.rules.functions = tools.functions;
+  form.rules.inputs = inputs_of(tools, request.custom_tools);
   form.rules.required = mode == Mode::kRequired || mode == Mode::kNamed;
   form.rules.parallel = request.parallel_tool_calls && mode != Mode::kNamed;
   form.in_reasoning = in_reasoning;

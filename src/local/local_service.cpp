@@ -238,7 +238,8 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   output.calls_fit = calls_fit;
   output.stop = std::move(request.stop);
   if (!request.prompt.tools.empty())
-    output.tools = std::make_shared<const chat::ToolSet>(std::move(request.prompt.tools));
+    output.tools = std::make_shared<const chat::ToolSet>(std::move(request.prompt.tools),
+                                                         request.custom_tools);
   return submit(std::move(engine_request), std::move(output), std::move(on_ready));
 }
 

@@ -41,6 +41,7 @@ class Raw(float):
 FUNCTION = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": False}}
 CUSTOM = {"type": "custom", "custom": {"name": "c", "format": {"type": "grammar", "grammar": {"definition": "x", "syntax": "regex"}}}}
 CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CUSTOM_CALL = {"id": "a", "type": "custom", "custom": {"name": "c", "input": "x"}}
 ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]}}
 SCHEMA = {"name": "s", "schema": {"type": "object"}, "strict": True}
 
@@ -49,6 +50,7 @@ CHAT_SETTINGS = [
     ("messages[].content[].refusal", {"messages": [{"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}]}),
     ("messages[].content[]", {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}),
     ("messages[].tool_call_id", {"messages": [{"role": "tool", "content": "x", "tool_call_id": "a"}], "_before": {"role": "assistant", "tool_calls": [CALL]}}),
+    ("messages[].tool_calls[].custom", {"messages": [{"role": "assistant", "tool_calls": [CUSTOM_CALL]}]}),
     ("messages[].tool_calls", {"messages": [{"role": "assistant", "tool_calls": [CALL]}]}),
     ("messages[].re", {"messages": [{"role": "assistant", "content": "x"}]}),
     ("messages[].function_call.", {"messages": [{"role": "assistant", "function_call": {"name": "f"}}]}),
@@ -310,7 +312,10 @@ EXAMPLES = {
     "tool_choice.allowed_tools": [ALLOWED["allowed_tools"]], "tool_choice.allowed_tools.tools": [ALLOWED["allowed_tools"]["tools"]],
     "tool_choice.allowed_tools.tools[]": ALLOWED["allowed_tools"]["tools"], "tool_choice.allowed_tools.tools[].function": [{"name": "f"}],
     "tool_choice.allowed_tools.tools[].function.name": ["f"], "continue_final_message": [False],
-    "prediction": [{"type": "content", "content": ""}], "modalities": [["text"]], "prompt[]": [[1]], "suffix": [""], "best_of": [1],
+    "messages[].tool_calls[].custom": [CUSTOM_CALL["custom"]], "tools[].custom": [CUSTOM["custom"]], "tools[].custom.format": [CUSTOM["custom"]["format"]],
+    "tools[].custom.format.grammar": [CUSTOM["custom"]["format"]["grammar"]], "tools[].custom.format.grammar.definition": ["x"],
+    "tool_choice.custom": [{"name": "c"}], "tool_choice.custom.name": ["c"], "tool_choice.allowed_tools.tools[].custom": [{"name": "c"}],
+    "tool_choice.allowed_tools.tools[].custom.name": ["c"], "prediction": [{"type": "content", "content": ""}], "modalities": [["text"]], "prompt[]": [[1]], "suffix": [""], "best_of": [1],
 }
 
 

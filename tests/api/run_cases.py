@@ -207,11 +207,14 @@ def from_stream(events):
                     message["message"][key] = (message["message"].get(key) or "") + delta[key]
             for call in delta.get("tool_calls", []):
                 calls = message["message"].setdefault("tool_calls", [])
+                kind = "custom" if "custom" in call else "function"
                 if "id" in call:
-                    expect(call["index"] == len(calls) and call["type"] == "function", "a call out of order")
-                    calls.append({"function": dict(call["function"])})
+                    expect(call["index"] == len(calls) and call["type"] == kind, "a call out of order")
+                    calls.append({"id": call["id"], "type": kind, kind: dict(call[kind])})
                 else:
-                    calls[call["index"]]["function"]["arguments"] += call["function"]["arguments"]
+                    member = "input" if kind == "custom" else "arguments"
+                    expect(list(call) == ["index", kind] and list(call[kind]) == [member], f"a piece of a call: {call}")
+                    calls[call["index"]][kind][member] += call[kind][member]
     expect(all(c["finish_reason"] for c in choices.values()), "a choice without finish_reason")
     expect(wants_usage == (usage is not None), "no usage at the end")
     return {"choices": [choices[i] for i in sorted(choices)], "usage": usage, "events": events}
@@ -331,6 +334,11 @@ def check_choice(verb, text, choice, calls):
         name, _, arguments = text.partition(" ")
         got = message["tool_calls"][calls]["function"]
         expect(got["name"] == name and got["arguments"] == arguments, f"call {got}")
+        return 1
+    elif verb == "input":
+        name, _, text = text.partition(" ")
+        call = message["tool_calls"][calls]
+        expect(call["type"] == "custom" and call["custom"] == {"name": name, "input": text}, f"call {call}")
         return 1
     else:
         raise Mismatch(f"unknown verb '{verb}'")
