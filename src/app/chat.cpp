@@ -85,7 +85,7 @@ Result<void> converse(const ChatOptions& options) {
   TRY_ASSIGN(const Checkpoint checkpoint, load_checkpoint(options.model.path));
   TRY_ASSIGN(const auto tokenizer, load_tokenizer(*checkpoint.tensors.file));
   TRY_ASSIGN(const std::int32_t context, choose_context(options.model, checkpoint.tensors.config));
-  TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context, 1));
+  TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context));
   const auto engine = engine::Engine::create(std::move(backend), {});
   local::LocalOptions local_options;
   local_options.model = describe_model(checkpoint, context);

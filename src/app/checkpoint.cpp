@@ -10,6 +10,8 @@
 #include <limits>
 
 #include "app/embedded_model.h"
+#include "app/machine_memory.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/sha256.h"
 #include "cpu/cpu_backend.h"
@@ -101,6 +103,21 @@ Result<std::unique_ptr<model::Backend>> make_fake(const ModelOptions& options) {
   return std::unique_ptr<model::Backend>(std::make_unique<engine::FakeBackend>(std::move(fake)));
 }
 
+// The weights are the file's pages, which stay in memory as long as nobody else wants it: what is
+// left beside them is shared half and half with everybody else on the machine.
+Result<std::size_t> choose_memory(const ModelOptions& options, const Checkpoint& checkpoint) {
+  const MachineMemory machine = machine_memory();
+  if (options.memory > machine.total) {
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("--memory {} is more than there is: {}", human_bytes(options.memory),
+                            human_bytes(machine.total)));
+  }
+  if (options.memory > 0) return options.memory;
+  const std::size_t weights = checkpoint.tensors.file->file_bytes();
+  if (weights >= machine.available) return machine.available;  // too little, as the backend tells
+  return weights + (machine.available - weights) / 2;
+}
+
 Result<cpu::Isa> find_isa(const std::string& name) {
   if (name == "auto") return cpu::Isa::kAuto;
   if (name == "avx512") return cpu::Isa::kAvx512;
@@ -173,8 +190,10 @@ Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options
                                                      std::int32_t max_sequences) {
   if (options.backend == "fake") return make_fake(options);
   if (options.backend == "reference") {
-    return model::make_reference_backend(checkpoint.tensors,
-                                         {.max_context = context, .max_sequences = max_sequences});
+    model::ReferenceOptions reference;
+    reference.max_context = context;
+    if (max_sequences > 0) reference.max_sequences = max_sequences;
+    return model::make_reference_backend(checkpoint.tensors, reference);
   }
   if (options.backend != "cpu") {
     return fail(ErrorCode::kInvalidArgument,
@@ -185,6 +204,7 @@ Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options
   TRY_ASSIGN(cpu_options.isa, find_isa(options.isa));
   cpu_options.max_context = context;
   cpu_options.max_sequences = max_sequences;
+  TRY_ASSIGN(cpu_options.memory_bytes, choose_memory(options, checkpoint));
   return cpu::make_backend(checkpoint.tensors, cpu_options);
 }
 

@@ -28,10 +28,11 @@ Result<std::shared_ptr<const text::Tokenizer>> load_tokenizer(const weights::Ggu
 // backend takes any option.
 Result<std::int32_t> choose_context(const ModelOptions& options, const model::ModelConfig& config);
 
+// `max_sequences` 0: as many as options.memory has room for.
 Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options,
                                                      const Checkpoint& checkpoint,
                                                      std::int32_t context,
-                                                     std::int32_t max_sequences);
+                                                     std::int32_t max_sequences = 0);
 
 // Name, fingerprint and sampling defaults; the file's own general.sampling.* where it has them.
 chat::ModelInfo describe_model(const Checkpoint& checkpoint, std::int32_t context);

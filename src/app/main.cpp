@@ -74,6 +74,16 @@ void add_context_flag(CLI::App& command, ModelOptions& model) {
       ->type_name("N");
 }
 
+void add_memory_flag(CLI::App& command, ModelOptions& model) {
+  command
+      .add_option("--memory", model.memory,
+                  "bytes for weights, scratch, sequences and their cache together (20GiB); 0: the "
+                  "weights and half of what the machine has left (cpu backend)")
+      ->envname("TESSERA_MEMORY")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("BYTES");
+}
+
 void add_network_flags(CLI::App& command, NetworkOptions& network) {
   command.add_option("--host", network.host, "address to listen on; 0.0.0.0 for all of them")
       ->envname("TESSERA_HOST")
@@ -172,6 +182,7 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
       *app.add_subcommand("serve", "serve POST /v1/chat/completions (OpenAI v1 compatible)");
   add_model_flags(command, options.model);
   add_context_flag(command, options.model);
+  add_memory_flag(command, options.model);
   add_network_flags(command, options.network);
   command
       .add_option(
@@ -231,6 +242,7 @@ void add_chat(CLI::App& app, ChatOptions& options, std::function<int()>& run) {
   CLI::App& command = *app.add_subcommand("chat", "talk to the model in this terminal");
   add_model_flags(command, options.model);
   add_context_flag(command, options.model);
+  add_memory_flag(command, options.model);
   command.add_option("--system", options.system, "system message");
   command.add_flag("--thinking", options.thinking, "let the model think first");
   command.add_option("--temperature", options.temperature, "0: always the likeliest token")

@@ -17,6 +17,7 @@
 #include "app/commands.h"
 #include "app/serve_keys.h"
 #include "app/warm_up.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
@@ -25,10 +26,6 @@
 
 namespace tessera::app {
 namespace {
-
-// Sequences that the backend holds at once: n choices of the running requests, four each on
-// average.
-constexpr std::int32_t kMinSequences = 16;
 
 std::string base_url(const NetworkOptions& network, std::uint16_t port) {
   const bool any = network.host == "0.0.0.0" || network.host == "::";
@@ -63,6 +60,19 @@ Result<http::ServerOptions> http_options(const NetworkOptions& network, std::siz
   return options;
 }
 
+void print_memory(const model::Backend& backend) {
+  const model::BackendLimits limits = backend.limits();
+  const model::MemoryUse use = backend.memory();
+  if (use.weight_bytes == 0) return;  // a script
+  fmt::print(
+      "  memory    {}: weights {}, scratch {}, sequences and their cache {}\n"
+      "            ({} blocks of {} tokens beside one state; up to {} sequences at once)\n",
+      human_bytes(use.weight_bytes + use.scratch_bytes + limits.sequence_memory_bytes),
+      human_bytes(use.weight_bytes), human_bytes(use.scratch_bytes),
+      human_bytes(limits.sequence_memory_bytes), limits.kv_blocks, limits.kv_block_tokens,
+      limits.max_sequences);
+}
+
 void print_start(const ServeOptions& options, const chat::ModelInfo& info,
                  const model::Backend& backend, bool embedded, const ServeKeys& keys,
                  std::uint16_t port) {
@@ -83,6 +93,7 @@ void print_start(const ServeOptions& options, const chat::ModelInfo& info,
       "sequence\n",
       info.max_context, static_cast<double>(limits.kv_bytes_per_token) / 1024,
       static_cast<double>(limits.state_bytes_per_sequence) / 1048576);
+  print_memory(backend);
   fmt::print("  key       {}\n  url       {}\n\n", keys.origin, url);
   fmt::print(
       "Try:\n  curl {}/chat/completions \\\n    -H \"Authorization: Bearer {}\" -H \"Content-Type: "
@@ -189,8 +200,7 @@ Result<void> serve(ServeOptions options) {
   TRY_ASSIGN(const Checkpoint checkpoint, load_checkpoint(options.model.path));
   TRY_ASSIGN(const auto tokenizer, load_tokenizer(*checkpoint.tensors.file));
   TRY_ASSIGN(const std::int32_t context, choose_context(options.model, checkpoint.tensors.config));
-  const std::int32_t sequences = std::max(kMinSequences, 4 * options.max_running);
-  TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context, sequences));
+  TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context));
   const model::Backend& backend_view = *backend;
 
   engine::EngineOptions engine_options;
@@ -208,7 +218,8 @@ Result<void> serve(ServeOptions options) {
              local::LocalChatService::create(*engine, tokenizer, local_options));
 
   TRY(api::check_origins(options.api.cors_origins));
-  const api::HandlerOptions handler_options = describe_api(options, sequences);
+  const api::HandlerOptions handler_options =
+      describe_api(options, backend_view.limits().max_sequences);
   const auto handler = std::make_shared<api::ApiHandler>(handler_options, *service, *gate);
   TRY_ASSIGN(const http::ServerOptions listen_options,
              http_options(options.network, api::kRequestLimits.body_bytes));

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/bounded_queue.h"
+#include "base/bytes.h"
 #include "base/result.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
@@ -63,6 +64,14 @@ TEST(Utf8, EveryCodePointGoesThereAndBack) {
               static_cast<std::uint32_t>(code_point));
     ASSERT_EQ(offset, text.size());
   }
+}
+
+TEST(HumanBytes, AreInTheUnitThatFits) {
+  EXPECT_EQ(human_bytes(0), "0 B");
+  EXPECT_EQ(human_bytes(1023), "1023 B");
+  EXPECT_EQ(human_bytes(1024), "1.00 KiB");
+  EXPECT_EQ(human_bytes(21'160'000'000), "19.71 GiB");
+  EXPECT_EQ(human_bytes(std::uint64_t{5} << 50), "5120.00 TiB");
 }
 
 Result<int> half(int value) {

@@ -46,7 +46,10 @@ class Compute {
 
   const Kernels& kernels() const { return kernels_; }
   int threads() const { return team_.threads(); }
-  std::size_t scratch_bytes() const { return panels_.bytes(); }
+  // Of a Compute that is to be made.
+  static std::size_t scratch_bytes_for(int threads, std::size_t max_columns) {
+    return static_cast<std::size_t>(threads) * kPanelRows * max_columns * sizeof(float);
+  }
 
   // All products, their rows shared among the threads. They must not depend on one another.
   void multiply(std::span<const Product> products);

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "cpu/forward.h"
+#include "cpu/memory_plan.h"
 #include "fmt/format.h"
 
 namespace tessera::cpu {
@@ -22,17 +23,12 @@ using model::LogitsWanted;
 // What a thread copies at a time.
 constexpr std::size_t kCopyBytes = 1 << 20;
 
-model::SequenceLedger::Sizes ledger_sizes(const CpuOptions& options, const StateLayout& layout) {
+model::SequenceLedger::Sizes ledger_sizes(const MemoryPlan& plan, const StateLayout& layout) {
   model::SequenceLedger::Sizes sizes;
+  sizes.budget_bytes = plan.sequence_bytes;
   sizes.block_tokens = static_cast<std::int32_t>(kKeysPerBlock);
   sizes.block_bytes = layout.block_floats() * sizeof(float);
   sizes.state_bytes = layout.recurrent_floats() * sizeof(float);
-  const std::size_t blocks =
-      (static_cast<std::size_t>(options.max_context) + kKeysPerBlock - 1) / kKeysPerBlock;
-  sizes.budget_bytes = options.sequence_memory_bytes > 0
-                           ? options.sequence_memory_bytes
-                           : static_cast<std::size_t>(options.max_sequences) *
-                                 (blocks * sizes.block_bytes + sizes.state_bytes);
   return sizes;
 }
 
@@ -56,11 +52,12 @@ class CpuBackend final : public model::Backend {
   void synchronise() override {}
 
  private:
-  CpuBackend(model::TensorTable table, const CpuOptions& options)
+  CpuBackend(model::TensorTable table, const CpuOptions& options, const MemoryPlan& plan)
       : table_(std::move(table)),
         options_(options),
+        plan_(plan),
         layout_(table_.config),
-        ledger_(ledger_sizes(options_, layout_)) {}
+        ledger_(ledger_sizes(plan_, layout_)) {}
 
   Result<void> allocate(const Kernels& kernels);
   void prepare_tables();
@@ -75,6 +72,7 @@ class CpuBackend final : public model::Backend {
 
   const model::TensorTable table_;
   const CpuOptions options_;
+  const MemoryPlan plan_;
   const StateLayout layout_;
   std::string name_;
   std::unique_ptr<Compute> compute_;
@@ -93,7 +91,9 @@ class CpuBackend final : public model::Backend {
 Result<std::unique_ptr<model::Backend>> CpuBackend::make(model::TensorTable table,
                                                          CpuOptions options,
                                                          const Kernels& kernels) {
-  std::unique_ptr<CpuBackend> backend(new CpuBackend(std::move(table), options));
+  TRY_ASSIGN(const MemoryPlan plan, plan_memory(table, options, StateLayout(table.config)));
+  options.max_sequences = plan.max_sequences;
+  std::unique_ptr<CpuBackend> backend(new CpuBackend(std::move(table), options, plan));
   TRY(backend->allocate(kernels));
   backend->prepare_tables();
   return std::unique_ptr<model::Backend>(std::move(backend));
@@ -102,12 +102,7 @@ Result<std::unique_ptr<model::Backend>> CpuBackend::make(model::TensorTable tabl
 Result<void> CpuBackend::allocate(const Kernels& kernels) {
   const model::ModelConfig& c = table_.config;
   name_ = fmt::format("cpu/{}", isa_name(kernels.isa));
-  std::size_t max_columns = 0;
-  for (const weights::TensorView& tensor : table_.file->tensors()) {
-    if (tensor.dims.size() > 1)
-      max_columns = std::max(max_columns, static_cast<std::size_t>(tensor.dims[0]));
-  }
-  TRY_ASSIGN(compute_, Compute::create(kernels, options_.threads, max_columns,
+  TRY_ASSIGN(compute_, Compute::create(kernels, options_.threads, longest_row(table_),
                                        static_cast<std::size_t>(c.experts) + 4));
   TRY_ASSIGN(scratch_,
              Scratch::allocate(c, static_cast<std::size_t>(options_.max_batch_tokens),
@@ -159,7 +154,7 @@ model::BackendLimits CpuBackend::limits() const {
 
 model::MemoryUse CpuBackend::memory() const {
   model::MemoryUse use;
-  for (const weights::TensorView& tensor : table_.file->tensors()) use.weight_bytes += tensor.bytes;
+  use.weight_bytes = plan_.weight_bytes;
   const model::SequenceLedger::Counts counts = ledger_.counts();
   use.state_bytes = counts.taken_bytes;
   use.kv_blocks_free = counts.free;
@@ -168,9 +163,7 @@ model::MemoryUse CpuBackend::memory() const {
   use.kv_blocks_cached = counts.cached;
   use.states_running = counts.sequences;
   use.states_cached = counts.checkpoints;
-  use.scratch_bytes = scratch_.bytes() + compute_->scratch_bytes() + logits_.bytes();
-  for (const std::vector<float>& weights : conv_weights_)
-    use.scratch_bytes += weights.size() * sizeof(float);
+  use.scratch_bytes = plan_.scratch_bytes;
   return use;
 }
 
@@ -423,7 +416,8 @@ Result<CpuOptions> complete(CpuOptions options, const model::ModelConfig& config
     return fail(ErrorCode::kOutOfRange,
                 fmt::format("{} threads; 1 to {} are possible", options.threads, kMaxThreads));
   }
-  if (options.max_context < 1 || options.max_sequences < 1 || options.max_batch_tokens < 1) {
+  if (options.max_context < 1 || options.max_sequences < (options.memory_bytes > 0 ? 0 : 1) ||
+      options.max_batch_tokens < 1) {
     return fail(
         ErrorCode::kInvalidArgument,
         fmt::format(

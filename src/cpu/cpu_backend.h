@@ -20,15 +20,17 @@ namespace tessera::cpu {
 struct CpuOptions {
   int threads = 0;  // 0: all cores
   Isa isa = Isa::kAuto;
-  std::int32_t max_context = 0;  // tokens of one sequence; 0: what the checkpoint was made for
-  std::int32_t max_sequences = 4;
+  std::int32_t max_context = 0;    // tokens of one sequence; 0: what the checkpoint was made for
+  std::int32_t max_sequences = 4;  // 0, with memory_bytes: as many as the memory has room for
   std::int32_t max_batch_tokens = 512;
-  // For the KV blocks and recurrent states of all sequences and checkpoints together; 0:
-  // max_sequences of max_context. Address space is taken at once, memory as it is written.
-  std::size_t sequence_memory_bytes = 0;
+  // For all that the backend uses, the mapped weights in full (memory_plan.h); 0: weights, scratch
+  // and max_sequences of max_context, whatever that is. Address space is taken at once, memory as
+  // it is written.
+  std::size_t memory_bytes = 0;
 };
 
-// kUnsupported, naming the number, where the kernels lack a shape or type that the checkpoint has.
+// kUnsupported, naming the number, where the kernels lack a shape or type that the checkpoint has;
+// kResourceExhausted, with all numbers, where model and context do not fit the memory.
 Result<std::unique_ptr<model::Backend>> make_backend(model::TensorTable table,
                                                      const CpuOptions& options);
 

@@ -10,11 +10,14 @@ std::size_t size(std::int32_t n) {
   return static_cast<std::size_t>(n);
 }
 
-}  // namespace
+// Rows of a scratch, and how many of which length.
+struct ScratchRows {
+  Rows Scratch::* rows;
+  std::size_t count, columns;
+};
 
-Result<Scratch> Scratch::allocate(const model::ModelConfig& config, std::size_t max_tokens,
-                                  std::size_t max_context, int threads) {
-  Scratch s;
+std::vector<ScratchRows> scratch_rows(const model::ModelConfig& config, std::size_t max_tokens,
+                                      std::size_t max_context, int threads) {
   const std::size_t query_width = size(config.heads) * size(config.head_dim);
   const std::size_t kv_width = size(config.kv_heads) * size(config.head_dim);
   const std::size_t value_width = size(config.gdn_value_width());
@@ -23,36 +26,41 @@ Result<Scratch> Scratch::allocate(const model::ModelConfig& config, std::size_t 
   const std::size_t group = size(config.heads) / size(config.kv_heads);
   const std::size_t partial = group * attention_partial_floats(size(config.head_dim));
   const std::size_t spans = (max_context + kKeysPerSpan - 1) / kKeysPerSpan;
-  const struct {
-    Rows* rows;
-    std::size_t count, columns;
-  } wanted[] = {
-      {&s.x, max_tokens, size(config.hidden)},
-      {&s.normed, max_tokens, size(config.hidden)},
-      {&s.update, max_tokens, size(config.hidden)},
-      {&s.projected, max_tokens, std::max(size(config.conv_channels()), 2 * query_width)},
-      {&s.side, max_tokens, mixed_width},
-      {&s.mixed, max_tokens, mixed_width},
-      {&s.beta, max_tokens, size(config.gdn_v_heads)},
-      {&s.alpha, max_tokens, size(config.gdn_v_heads)},
-      {&s.keys, max_tokens, kv_width},
-      {&s.values, max_tokens, kv_width},
-      {&s.cosines, max_tokens, size(config.rope_dims / 2)},
-      {&s.sines, max_tokens, size(config.rope_dims / 2)},
-      {&s.partials, std::max<std::size_t>(spans, 16) * size(config.kv_heads), partial},
-      {&s.member_partials, 2 * size(threads), partial},
-      {&s.router, max_tokens, size(config.experts)},
-      {&s.shared_gate, max_tokens, 1},
-      {&s.expert_gate, pairs, size(config.expert_ffn)},
-      {&s.expert_up, pairs, size(config.expert_ffn)},
-      {&s.expert_out, pairs, size(config.hidden)},
-      {&s.shared_ffn, max_tokens, size(config.shared_ffn)},
-      {&s.shared_up, max_tokens, size(config.shared_ffn)},
-      {&s.shared_out, max_tokens, size(config.hidden)},
+  return {
+      {&Scratch::x, max_tokens, size(config.hidden)},
+      {&Scratch::normed, max_tokens, size(config.hidden)},
+      {&Scratch::update, max_tokens, size(config.hidden)},
+      {&Scratch::projected, max_tokens, std::max(size(config.conv_channels()), 2 * query_width)},
+      {&Scratch::side, max_tokens, mixed_width},
+      {&Scratch::mixed, max_tokens, mixed_width},
+      {&Scratch::beta, max_tokens, size(config.gdn_v_heads)},
+      {&Scratch::alpha, max_tokens, size(config.gdn_v_heads)},
+      {&Scratch::keys, max_tokens, kv_width},
+      {&Scratch::values, max_tokens, kv_width},
+      {&Scratch::cosines, max_tokens, size(config.rope_dims / 2)},
+      {&Scratch::sines, max_tokens, size(config.rope_dims / 2)},
+      {&Scratch::partials, std::max<std::size_t>(spans, 16) * size(config.kv_heads), partial},
+      {&Scratch::member_partials, 2 * size(threads), partial},
+      {&Scratch::router, max_tokens, size(config.experts)},
+      {&Scratch::shared_gate, max_tokens, 1},
+      {&Scratch::expert_gate, pairs, size(config.expert_ffn)},
+      {&Scratch::expert_up, pairs, size(config.expert_ffn)},
+      {&Scratch::expert_out, pairs, size(config.hidden)},
+      {&Scratch::shared_ffn, max_tokens, size(config.shared_ffn)},
+      {&Scratch::shared_up, max_tokens, size(config.shared_ffn)},
+      {&Scratch::shared_out, max_tokens, size(config.hidden)},
   };
-  for (const auto& w : wanted) {
-    TRY_ASSIGN(*w.rows, Rows::allocate(w.count, w.columns, "scratch"));
+}
+
+}  // namespace
+
+Result<Scratch> Scratch::allocate(const model::ModelConfig& config, std::size_t max_tokens,
+                                  std::size_t max_context, int threads) {
+  Scratch s;
+  for (const ScratchRows& w : scratch_rows(config, max_tokens, max_context, threads)) {
+    TRY_ASSIGN(s.*w.rows, Rows::allocate(w.count, w.columns, "scratch"));
   }
+  const std::size_t pairs = max_tokens * size(config.experts_used);
   s.span_ends.resize(max_tokens);
   s.chosen.resize(pairs);
   s.expert_begin.resize(size(config.experts) + 1);
@@ -64,14 +72,11 @@ Result<Scratch> Scratch::allocate(const model::ModelConfig& config, std::size_t 
   return s;
 }
 
-std::size_t Scratch::bytes() const {
+std::size_t Scratch::bytes_for(const model::ModelConfig& config, std::size_t max_tokens,
+                               std::size_t max_context, int threads) {
   std::size_t sum = 0;
-  for (const Rows* rows :
-       {&x,          &normed,          &update,    &projected,   &side,        &mixed,
-        &beta,       &alpha,           &keys,      &values,      &cosines,     &sines,
-        &partials,   &member_partials, &router,    &shared_gate, &expert_gate, &expert_up,
-        &expert_out, &shared_ffn,      &shared_up, &shared_out}) {
-    sum += rows->bytes();
+  for (const ScratchRows& w : scratch_rows(config, max_tokens, max_context, threads)) {
+    sum += w.count * w.columns * sizeof(float);
   }
   return sum;
 }

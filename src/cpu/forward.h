@@ -50,7 +50,9 @@ struct ChosenExpert {
 struct Scratch {
   static Result<Scratch> allocate(const model::ModelConfig& config, std::size_t max_tokens,
                                   std::size_t max_context, int threads);
-  std::size_t bytes() const;
+  // What allocate() takes, without taking it.
+  static std::size_t bytes_for(const model::ModelConfig& config, std::size_t max_tokens,
+                               std::size_t max_context, int threads);
 
   Rows x;          // [hidden]: the residual stream
   Rows normed;     // [hidden]: what mixers and experts read

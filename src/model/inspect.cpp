@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "base/bytes.h"
 #include "weights/printable.h"
 
 namespace tessera::model {
@@ -23,18 +24,6 @@ template <class... Args>
 void line(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
   fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
   out += '\n';
-}
-
-// "19.72 GiB", "640 B"
-std::string human(std::uint64_t bytes) {
-  constexpr std::string_view kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.2f} {}", value, kUnits[unit]);
 }
 
 std::string type_name(weights::TensorType type) {
@@ -110,7 +99,7 @@ void list_tensors(std::string& out, const GgufFile& file) {
          sum.elements, sum.bytes);
   }
   line(out, "  {:<6} {:>6} tensors  {:>16} elements  {:>16} B ({})", "all", total.tensors,
-       total.elements, total.bytes, human(total.bytes));
+       total.elements, total.bytes, human_bytes(total.bytes));
 }
 
 // Adds a tensor of which a token touches `part` of `whole` (experts); 0 of 1: none of it.
@@ -197,15 +186,16 @@ std::string describe(const TensorTable& table, std::int64_t context) {
        sum.parameters, static_cast<double>(sum.parameters) * 1e-9, sum.active_parameters,
        static_cast<double>(sum.active_parameters) * 1e-9);
   line(out, "  weights           {} B ({}), of which a token reads {} B ({})", sum.weight_bytes,
-       human(sum.weight_bytes), sum.active_weight_bytes, human(sum.active_weight_bytes));
+       human_bytes(sum.weight_bytes), sum.active_weight_bytes,
+       human_bytes(sum.active_weight_bytes));
   line(out, "  KV a token        {} numbers: {} in 16 bits, {} in 32", sum.kv_values_per_token,
-       human(2 * sum.kv_values_per_token), human(4 * sum.kv_values_per_token));
+       human_bytes(2 * sum.kv_values_per_token), human_bytes(4 * sum.kv_values_per_token));
   line(out, "  state a sequence  {} B ({}), whatever its length", sum.state_bytes_per_sequence,
-       human(sum.state_bytes_per_sequence));
+       human_bytes(sum.state_bytes_per_sequence));
   const std::uint64_t fixed = sum.weight_bytes + sum.state_bytes_per_sequence;
   const std::uint64_t kv = sum.kv_values_per_token * static_cast<std::uint64_t>(context);
   line(out, "  memory for one sequence of {} tokens: {} with KV in 16 bits, {} in 32, and scratch",
-       context, human(fixed + 2 * kv), human(fixed + 4 * kv));
+       context, human_bytes(fixed + 2 * kv), human_bytes(fixed + 4 * kv));
   if (!table.unused_tensors.empty()) {
     line(out, "\nNot used: {}", fmt::join(table.unused_tensors, ", "));
   }
@@ -215,7 +205,7 @@ std::string describe(const TensorTable& table, std::int64_t context) {
 std::string inspect(const std::shared_ptr<const GgufFile>& file, std::int64_t context) {
   std::string out;
   line(out, "{}: {} B ({})", printable(file->name(), 4096), file->file_bytes(),
-       human(file->file_bytes()));
+       human_bytes(file->file_bytes()));
   list_metadata(out, *file);
   list_tensors(out, *file);
   const auto table = load_tensor_table(file);

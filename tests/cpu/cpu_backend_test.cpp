@@ -177,7 +177,9 @@ TEST(CpuBackend, MemoryComesBackAndLimitsHold) {
   EXPECT_EQ(limits.kv_bytes_per_token, 2 * 32 * sizeof(float));
   EXPECT_TRUE(limits.batch_invariant);
   const std::size_t state = limits.state_bytes_per_sequence;
-  options.sequence_memory_bytes = limits.kv_bytes_per_token * 64 * 5 + 2 * state;  // five blocks
+  const model::MemoryUse roomy_use = make(m.table, options)->memory();
+  options.memory_bytes = roomy_use.weight_bytes + roomy_use.scratch_bytes +
+                         limits.kv_bytes_per_token * 64 * 5 + 2 * state;  // five blocks
   const auto backend = make(m.table, options);
   const auto refused = [&](std::int32_t n, const char* why) {
     const auto result = backend->create_sequence(n);
@@ -190,7 +192,7 @@ TEST(CpuBackend, MemoryComesBackAndLimitsHold) {
   EXPECT_EQ(backend->memory().state_bytes, state);
   refused(65, "2 blocks");
   const SequenceId b = *backend->create_sequence(64);
-  refused(1, "recurrent state");
+  refused(1, "all 2 sequences");  // as many as the memory has room for
   Floats logits;
   append_tokens(*backend, a, 0, random_tokens(65, 96, 1), 65, logits);
   EXPECT_EQ(backend->memory().state_bytes, 2 * state + 2 * 64 * limits.kv_bytes_per_token);
@@ -198,12 +200,34 @@ TEST(CpuBackend, MemoryComesBackAndLimitsHold) {
   backend->free_sequence(b);
   EXPECT_EQ(backend->memory().state_bytes, 0U);
   EXPECT_TRUE(backend->create_sequence(200).has_value());
-  options.sequence_memory_bytes = 0;  // three whole sequences
+  options.memory_bytes = 0;  // three whole sequences
   const auto roomy = make(m.table, options);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(roomy->create_sequence(200).has_value());
   const auto fourth = roomy->create_sequence(1);
   ASSERT_FALSE(fourth.has_value());
   EXPECT_THAT(fourth.error().message, testing::HasSubstr("all 3 sequences"));
+}
+
+TEST(CpuBackend, MemoryIsPlannedBeforeItIsTaken) {
+  const RandomModel m = make_random_model({});
+  CpuOptions options = with(2);
+  options.max_sequences = 1;
+  const auto alone = make(m.table, options);
+  const std::size_t exact = alone->memory().weight_bytes + alone->memory().scratch_bytes +
+                            alone->limits().sequence_memory_bytes;
+  options.max_sequences = 0;
+  options.memory_bytes = exact;
+  const auto fits = make(m.table, options);
+  EXPECT_EQ(fits->limits().max_sequences, 1);
+  EXPECT_EQ(fits->limits().sequence_memory_bytes, alone->limits().sequence_memory_bytes);
+  EXPECT_TRUE(fits->create_sequence(fits->limits().max_context).has_value());
+  options.memory_bytes = exact - 1;
+  const auto refused = cpu::make_backend(m.table, options);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("one sequence of 256 tokens"));
+  options.memory_bytes = exact + (std::size_t{1} << 30);
+  EXPECT_EQ(make(m.table, options)->limits().max_sequences, 128);
 }
 
 // A new sequence must not see what an earlier one left in the same memory.
