@@ -60,7 +60,9 @@ struct ServeOptions {
   bool new_key = false;
   std::vector<std::string> served_names;
   std::int32_t max_queue = 256;
-  std::int32_t max_running = 0;  // 0: the engine's choice
+  std::int32_t max_running = 0;       // 0: as many as the backend has sequences
+  std::int32_t max_batch_tokens = 0;  // 0: what the backend takes
+  std::int32_t prefill_chunk = 256;
   int drain_timeout_s = 30;
   bool log_json = false;
 };

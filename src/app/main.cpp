@@ -177,6 +177,33 @@ void add_api_flags(CLI::App& command, ApiOptions& options) {
       ->capture_default_str();
 }
 
+void add_engine_flags(CLI::App& command, ServeOptions& options) {
+  command
+      .add_option("--max-queue", options.max_queue,
+                  "requests that may wait; over it clients get 503")
+      ->envname("TESSERA_MAX_QUEUE")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option("--max-running", options.max_running,
+                  "requests that are computed together; 0: as many as there is memory for")
+      ->envname("TESSERA_MAX_RUNNING")
+      ->check(CLI::Range(0, 1 << 16))
+      ->capture_default_str();
+  command
+      .add_option("--max-batch-tokens", options.max_batch_tokens,
+                  "tokens computed in one step, answers and prompts; 0: what the backend takes")
+      ->envname("TESSERA_MAX_BATCH_TOKENS")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option("--prefill-chunk", options.prefill_chunk,
+                  "tokens of prompts in one step; beside answers fewer, as long as these take")
+      ->envname("TESSERA_PREFILL_CHUNK")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+}
+
 void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) {
   CLI::App& command =
       *app.add_subcommand("serve", "serve POST /v1/chat/completions (OpenAI v1 compatible)");
@@ -212,18 +239,7 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
       ->envname("TESSERA_SERVED_MODEL_NAME")
       ->type_name("NAME")
       ->default_str("Qwen/Qwen3.6-35B-A3B");
-  command
-      .add_option("--max-queue", options.max_queue,
-                  "requests that may wait; over it clients get 503")
-      ->envname("TESSERA_MAX_QUEUE")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  command
-      .add_option("--max-running", options.max_running,
-                  "requests that are computed together; 0: 4, for a CPU's sake")
-      ->envname("TESSERA_MAX_RUNNING")
-      ->check(CLI::Range(0, 1 << 16))
-      ->capture_default_str();
+  add_engine_flags(command, options);
   command
       .add_option("--drain-timeout", options.drain_timeout_s,
                   "seconds that running answers get after SIGTERM")

@@ -210,6 +210,8 @@ Result<void> serve(ServeOptions options) {
   engine_options.request_timeout_ms =
       static_cast<std::int32_t>(std::lround(options.network.request_timeout * 1000));
   engine_options.max_running_requests = options.max_running;
+  engine_options.max_batch_tokens = options.max_batch_tokens;
+  engine_options.prefill_chunk = options.prefill_chunk;
   const auto engine = engine::Engine::create(std::move(backend), engine_options);
   local::LocalOptions local_options;
   local_options.model = describe_model(checkpoint, context);

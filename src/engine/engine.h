@@ -21,8 +21,9 @@ namespace tessera::engine {
 
 struct EngineOptions {
   std::int32_t max_queue = 256;  // waiting requests, once the running ones have their places
-  std::int32_t max_running_requests = 0;  // in one batch; 0: 4, or the backend's sequences if fewer
-  std::int32_t prefill_chunk = 256;       // tokens of a prompt in one step
+  std::int32_t max_running_requests = 0;  // 0: as many as the backend has sequences
+  std::int32_t max_batch_tokens = 0;      // of one step; 0: what the backend takes
+  std::int32_t prefill_chunk = 256;       // of prompts in one step; fewer beside decodes
   std::int32_t event_channel_capacity = 256;
   // Threads that find what constraints allow while the model computes. 0: the engine thread, behind
   // the model.

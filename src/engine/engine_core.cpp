@@ -15,7 +15,6 @@
 namespace tessera::engine {
 namespace {
 
-constexpr std::int32_t kDefaultRunningRequests = 4;
 // The most tokens that a choice has unread.
 constexpr std::size_t kMaxUnread = 32;
 
@@ -75,8 +74,12 @@ EngineOptions resolve_options(EngineOptions options, const model::BackendLimits&
   CHECK(options.max_queue >= 0 && options.max_running_requests >= 0 && options.prefill_chunk > 0);
   CHECK(options.event_channel_capacity > 0 && options.stall_timeout_ms >= 0);
   CHECK(options.request_timeout_ms >= 0 && options.constraint_threads >= 0);
-  if (options.max_running_requests == 0) options.max_running_requests = kDefaultRunningRequests;
-  options.max_running_requests = std::min(options.max_running_requests, limits.max_sequences);
+  CHECK(options.max_batch_tokens >= 0);
+  const auto at_most = [](std::int32_t& value, std::int32_t limit) {
+    value = value == 0 ? limit : std::min(value, limit);
+  };
+  at_most(options.max_running_requests, limits.max_sequences);
+  at_most(options.max_batch_tokens, limits.max_batch_tokens);
   return options;
 }
 
@@ -89,7 +92,6 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       ledger_(ledger),
       counters_(counters),
       sequences_(backend, counters.sequences),
-      scheduler_(options.prefill_chunk, limits_.max_batch_tokens),
       scratch_(limits_.vocabulary),
       side_jobs_(options.constraint_threads) {}
 
@@ -125,25 +127,34 @@ bool EngineCore::step() {
   if (options_.request_timeout_ms > 0) end_overdue();
   look_after_readers();
   admit();
-  scheduler_.plan(running_, plan_);
+  scheduler_.plan(running_,
+                  {.batch = options_.max_batch_tokens,
+                   .prompts = options_.prefill_chunk,
+                   .beside_decodes = pace_.prompt_tokens_beside_decodes(options_.prefill_chunk)},
+                  plan_);
   if (plan_.items.empty()) return false;
-  for (const StepPart& part : plan_.parts) part.request->events->note_started();
-
-  counters_.steps.fetch_add(1, std::memory_order_relaxed);
-  begin_constraints();
-  const Result<model::LogitsView> logits = forward_or_error(backend_, model::Batch{plan_.items});
-  side_jobs_.finish();
-  if (logits) {
-    publish(*logits);
-  } else {
-    log_error("step failed, {} sequences with it: {}", plan_.items.size(), logits.error().message);
-    for (const StepPart& part : plan_.parts) part.request->failure = logits.error();
-  }
+  compute();
   finish_ended();
 #ifdef TESSERA_DCHECK
   check_integrity();
 #endif
   return true;
+}
+
+void EngineCore::compute() {
+  for (const StepPart& part : plan_.parts) part.request->events->note_started();
+  counters_.steps.fetch_add(1, std::memory_order_relaxed);
+  begin_constraints();
+  const Clock::Instant start = clock_.now();
+  const Result<model::LogitsView> logits = forward_or_error(backend_, model::Batch{plan_.items});
+  side_jobs_.finish();
+  if (logits) {
+    publish(*logits);
+    pace_.note(plan_.decodes, plan_.prompt_tokens, clock_.now() - start);
+  } else {
+    log_error("step failed, {} sequences with it: {}", plan_.items.size(), logits.error().message);
+    for (const StepPart& part : plan_.parts) part.request->failure = logits.error();
+  }
 }
 
 // Also what still waits: past its deadline nobody wants the prompt computed.

@@ -22,6 +22,7 @@
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "engine/sequence_pool.h"
+#include "engine/step_pace.h"
 #include "model/backend.h"
 
 namespace tessera::engine {
@@ -55,6 +56,7 @@ class EngineCore {
   // What the constraints of the choices in this step say, found while the model computes.
   void begin_constraints();
   void find_next(Choice& choice);
+  void compute();
   void publish(const model::LogitsView& logits);
   Result<void> finish_prompt(LiveRequest& request, std::span<const float> logits);
   Result<void> sample_choice(LiveRequest& request, Choice& choice, std::span<const float> logits);
@@ -74,6 +76,7 @@ class EngineCore {
 
   SequencePool sequences_;
   Scheduler scheduler_;
+  StepPace pace_;
   SamplerScratch scratch_;
   SideJobs side_jobs_;
   std::vector<Choice*> constrained_;                   // those with a row in this step

@@ -156,17 +156,19 @@ TEST(EngineCore, RequestsStartInOrder) {
 }
 
 TEST(EngineCore, RunsAsManyAsItMay) {
-  Simulation four(with_script(script_never_ends(5)));
+  Simulation all(with_script(script_never_ends(5)));
+  EngineOptions options;
+  options.max_running_requests = 3;
+  Simulation three(with_script(script_never_ends(5)), options);
   FakeOptions small = with_script(script_never_ends(5));
   small.limits.max_sequences = 2;
-  Simulation two(std::move(small));
-  for (int i = 0; i < 6; ++i) {
-    four.submit(make_test_request({1}, 50));
-    two.submit(make_test_request({1}, 50));
+  Simulation two(std::move(small), options);
+  for (int i = 0; i < 10; ++i) {
+    for (Simulation* sim : {&all, &three, &two}) sim->submit(make_test_request({1}, 50));
   }
-  four.step();
-  two.step();
-  EXPECT_EQ(four.ledger().running(), 4);
+  for (Simulation* sim : {&all, &three, &two}) sim->step();
+  EXPECT_EQ(all.ledger().running(), 8);  // the backend's sequences
+  EXPECT_EQ(three.ledger().running(), 3);
   EXPECT_EQ(two.ledger().running(), 2);
 }
 

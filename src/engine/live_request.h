@@ -53,16 +53,20 @@ struct LiveRequest {
   const EngineRequest request;
   const std::shared_ptr<EventChannel> events;
 
-  std::vector<Choice> choices;  // filled at admission; never resized after
-  std::int32_t prefilled = 0;   // prompt tokens in the sequence
-  bool has_room = true;         // its reader keeps up; only then it takes part in a step
-  bool took_part = true;        // in a step since its reader was last looked after
+  std::vector<Choice> choices;   // filled at admission; never resized after
+  std::int32_t prefilled = 0;    // prompt tokens in the sequence
+  bool has_room = true;          // its reader keeps up; only then it takes part in a step
+  bool took_part = true;         // in a step since its reader was last looked after
+  double rank = 0;               // the lower, the more its account is owed: its prompt goes first
+  std::int32_t passed_over = 0;  // steps since its prompt last advanced
   std::optional<Clock::Instant> stalled_since;
   Clock::Instant deadline = Clock::Instant::max();
   std::optional<Error> failure;  // of this step; ends the request at the step's end
 
   std::int32_t prompt_tokens() const { return static_cast<std::int32_t>(request.prompt.size()); }
   bool in_prefill() const { return prefilled < prompt_tokens(); }
+  // Where the chunk that comes next has to end at the latest.
+  std::int32_t next_stop() const { return prompt_tokens(); }
   std::int32_t live_choices() const {
     std::int32_t live = 0;
     for (const Choice& choice : choices) live += choice.ended ? 0 : 1;

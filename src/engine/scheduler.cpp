@@ -1,30 +1,54 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"
 
 namespace tessera::engine {
+namespace {
 
-Scheduler::Scheduler(std::int32_t prefill_chunk, std::int32_t max_batch_tokens)
-    : prefill_chunk_(prefill_chunk), max_batch_tokens_(max_batch_tokens) {
-  CHECK(prefill_chunk >= 1 && max_batch_tokens >= 1);
+// Of the step's tokens for prompts, for the one that was passed over longest: one of so many.
+constexpr std::int32_t kPassedOverShare = 4;
+
+std::int32_t left_of(const LiveRequest& request) {
+  return request.prompt_tokens() - request.prefilled;
 }
 
-void Scheduler::plan(std::span<const std::unique_ptr<LiveRequest>> running, StepPlan& plan) {
+void add_chunk(LiveRequest& request, std::int32_t chunk, StepPlan& plan) {
+  const bool last = chunk == left_of(request);
+  plan.parts.push_back({&request, nullptr, chunk, last});
+  plan.items.push_back(
+      {request.choices.front().sequence.id(), request.prefilled,
+       std::span(request.request.prompt)
+           .subspan(static_cast<std::size_t>(request.prefilled), static_cast<std::size_t>(chunk)),
+       last ? model::LogitsWanted::kLast : model::LogitsWanted::kNone});
+  plan.prompt_tokens += chunk;
+  request.passed_over = 0;
+}
+
+}  // namespace
+
+void Scheduler::plan(std::span<const std::unique_ptr<LiveRequest>> running,
+                     const StepLimits& limits, StepPlan& plan) {
+  DCHECK(limits.batch >= 1 && limits.prompts >= 1 && limits.beside_decodes >= 1);
   plan.parts.clear();
   plan.items.clear();
-  const bool any_prefill = std::any_of(running.begin(), running.end(), [](const auto& request) {
-    return request->has_room && request->in_prefill();
-  });
-  const std::int32_t kept_for_prefill = any_prefill ? std::max(1, max_batch_tokens_ / 4) : 0;
-  const std::int32_t decodes = plan_decodes(running, max_batch_tokens_ - kept_for_prefill, plan);
-  plan_prefills(running, max_batch_tokens_ - decodes, plan);
+  plan.decodes = 0;
+  plan.prompt_tokens = 0;
+  prompts_.clear();
+  for (const auto& request : running)
+    if (request->has_room && request->in_prefill()) prompts_.push_back({request.get(), 0});
+  const std::int32_t kept_for_prompts = prompts_.empty() ? 0 : std::max(1, limits.batch / 4);
+  plan_decodes(running, limits.batch - kept_for_prompts, plan);
+  if (prompts_.empty()) return;
+  const std::int32_t most = plan.decodes > 0 ? limits.beside_decodes : limits.prompts;
+  plan_prompts(std::min(limits.batch - plan.decodes, most), plan);
 }
 
-std::int32_t Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running,
-                                     std::int32_t budget, StepPlan& plan) {
+void Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running,
+                             std::int32_t budget, StepPlan& plan) {
   decodable_.clear();
   std::size_t wanted = 0;
   for (const auto& request : running) {
@@ -54,24 +78,48 @@ std::int32_t Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest
          std::span(choice.unread).first(static_cast<std::size_t>(part.tokens)),
          part.wants_logits ? model::LogitsWanted::kLast : model::LogitsWanted::kNone});
   }
-  return budget - left;
+  plan.decodes = budget - left;
 }
 
-void Scheduler::plan_prefills(std::span<const std::unique_ptr<LiveRequest>> running,
-                              std::int32_t budget, StepPlan& plan) const {
-  for (const auto& request : running) {
+void Scheduler::plan_prompts(std::int32_t budget, StepPlan& plan) {
+  std::sort(prompts_.begin(), prompts_.end(), [](const Prompt& one, const Prompt& other) {
+    const LiveRequest& a = *one.request;
+    const LiveRequest& b = *other.request;
+    return std::tuple(a.rank, left_of(a), a.id) < std::tuple(b.rank, left_of(b), b.id);
+  });
+  for (const Prompt& prompt : prompts_) ++prompt.request->passed_over;
+  share_out(budget);
+  std::sort(prompts_.begin(), prompts_.end(), [](const Prompt& a, const Prompt& b) {
+    return a.request->id < b.request->id;  // in order of arrival, which is easier to follow
+  });
+  for (const Prompt& prompt : prompts_)
+    if (prompt.chunk > 0) add_chunk(*prompt.request, prompt.chunk, plan);
+}
+
+void Scheduler::share_out(std::int32_t budget) {
+  const auto give = [&](Prompt& prompt, std::int32_t most) {
+    prompt.chunk = std::min(most, prompt.request->next_stop() - prompt.request->prefilled);
+    budget -= prompt.chunk;
+  };
+  const std::span others = std::span(prompts_).subspan(1);
+  std::int32_t share = 0;
+  if (!others.empty()) {
+    // Among equals the last in order, which needs it most.
+    Prompt& longest =
+        *std::max_element(others.rbegin(), others.rend(), [](const Prompt& a, const Prompt& b) {
+          return a.request->passed_over < b.request->passed_over;
+        });
+    // Of a step with so few tokens that a quarter is none it gets every fourth.
+    share = budget / kPassedOverShare;
+    if (share == 0 && (budget > 1 || longest.request->passed_over >= kPassedOverShare)) share = 1;
+    give(longest, share);
+  }
+  for (Prompt& prompt : prompts_) {
     if (budget == 0) return;
-    if (!request->has_room || !request->in_prefill()) continue;
-    const std::int32_t rest = request->prompt_tokens() - request->prefilled;
-    const std::int32_t chunk = std::min({rest, prefill_chunk_, budget});
-    const bool last = chunk == rest;
-    plan.parts.push_back({request.get(), nullptr, chunk, last});
-    plan.items.push_back({request->choices.front().sequence.id(), request->prefilled,
-                          std::span(request->request.prompt)
-                              .subspan(static_cast<std::size_t>(request->prefilled),
-                                       static_cast<std::size_t>(chunk)),
-                          last ? model::LogitsWanted::kLast : model::LogitsWanted::kNone});
-    budget -= chunk;
+    if (prompt.chunk > 0) continue;
+    const bool completes = left_of(*prompt.request) <= budget;
+    const bool first = prompt.request == prompts_.front().request;
+    give(prompt, first || completes ? budget : std::min(budget, share));
   }
 }
 

@@ -1,10 +1,15 @@
-// Decides what one step computes: the decode tokens of all running choices and, of each prompt that
-// is not done, one chunk, within the backend's tokens of a step. No policy beyond that: prompts in
-// order of arrival, choices in turn.
+// Decides what one step computes: the decode tokens of all running choices first, then chunks of
+// prompts, within the tokens of a step.
 //
-// When both compete, decodes take at most three quarters of a step, so that a prompt always
-// advances; and when not all choices fit, the next step begins with those left out. The engine
-// thread.
+// Prompts: the one whose account is owed most (LiveRequest::rank), among equals the one with least
+// left, gets what the step has for prompts; so a short one is not stuck behind a long one. Beside
+// it the one that was passed over longest gets a quarter, so that every prompt advances, however
+// many shorter ones come: of two or more at least two are in each step. What is left completes
+// others; only a prompt that is alone may use up the step without completing, for everybody waits
+// for the step's end.
+//
+// Decodes and prompts: when both compete, decodes take at most three quarters of a step; and when
+// not all choices fit, the next step begins with those left out. The engine thread.
 #pragma once
 
 #include <cstddef>
@@ -29,26 +34,37 @@ struct StepPart {
 struct StepPlan {
   std::vector<StepPart> parts;
   std::vector<model::BatchItem> items;  // items[i] computes parts[i]
+  std::int32_t decodes = 0;
+  std::int32_t prompt_tokens = 0;
+};
+
+// Tokens of one step; each at least 1.
+struct StepLimits {
+  std::int32_t batch = 1;           // all together
+  std::int32_t prompts = 1;         // of prompts
+  std::int32_t beside_decodes = 1;  // of prompts, when the step decodes, too
 };
 
 class Scheduler {
  public:
-  // `prefill_chunk` and `max_batch_tokens` are at least 1.
-  Scheduler(std::int32_t prefill_chunk, std::int32_t max_batch_tokens);
-
   // Fills `plan`, whose spans point into the requests. Requests without room take no part.
-  void plan(std::span<const std::unique_ptr<LiveRequest>> running, StepPlan& plan);
+  void plan(std::span<const std::unique_ptr<LiveRequest>> running, const StepLimits& limits,
+            StepPlan& plan);
 
  private:
-  std::int32_t plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running,
-                            std::int32_t budget, StepPlan& plan);
-  void plan_prefills(std::span<const std::unique_ptr<LiveRequest>> running, std::int32_t budget,
-                     StepPlan& plan) const;
+  struct Prompt {
+    LiveRequest* request = nullptr;
+    std::int32_t chunk = 0;
+  };
 
-  const std::int32_t prefill_chunk_;
-  const std::int32_t max_batch_tokens_;
+  void plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running, std::int32_t budget,
+                    StepPlan& plan);
+  void plan_prompts(std::int32_t budget, StepPlan& plan);
+  void share_out(std::int32_t budget);
+
   std::size_t first_decode_ = 0;     // where the turn begins among the choices that can decode
   std::vector<StepPart> decodable_;  // scratch
+  std::vector<Prompt> prompts_;      // in progress; scratch
 };
 
 }  // namespace tessera::engine

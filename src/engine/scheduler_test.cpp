@@ -1,0 +1,174 @@
+// Who gets how much of a step.
+#include "engine/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <numeric>
+
+#include "engine/fake_backend.h"
+#include "engine/step_pace.h"
+#include "engine/test_simulation.h"
+
+namespace tessera::engine {
+namespace {
+
+// Requests whose sequences live in a fake backend; nothing is computed.
+class SchedulerTest : public testing::Test {
+ protected:
+  SchedulerTest() : backend_(many_sequences()), pool_(backend_, live_) {}
+  ~SchedulerTest() override { running_.clear(); }
+
+  LiveRequest& add(std::int32_t prompt_tokens, std::int32_t choices = 1) {
+    EngineRequest request =
+        make_test_request(std::vector<TokenId>(static_cast<std::size_t>(prompt_tokens), 1), 100);
+    request.choices = choices;
+    running_.push_back(std::make_unique<LiveRequest>(RequestId{running_.size() + 1}, request,
+                                                     std::make_shared<EventChannel>(16, nullptr)));
+    LiveRequest& live = *running_.back();
+    for (std::int32_t number = 0; number < choices; ++number)
+      live.choices.emplace_back(live.request, number).sequence = *pool_.create(100);
+    return live;
+  }
+  // One that decodes.
+  LiveRequest& add_decoding(std::int32_t choices = 1) {
+    LiveRequest& request = add(1, choices);
+    request.prefilled = 1;
+    for (Choice& choice : request.choices) {
+      choice.generated = 1;
+      choice.unread = {1};
+    }
+    return request;
+  }
+
+  // What the step has of each request; prompts advance, and take no more part once they are done.
+  std::vector<std::int32_t> plan(const StepLimits& limits) {
+    scheduler_.plan(running_, limits, plan_);
+    std::vector<std::int32_t> tokens(running_.size());
+    std::int32_t decodes = 0;
+    std::int32_t prompt_tokens = 0;
+    for (const StepPart& part : plan_.parts) {
+      tokens[part.request->id.value - 1] += part.tokens;
+      (part.choice == nullptr ? prompt_tokens : decodes) += part.tokens;
+      if (part.choice == nullptr) part.request->prefilled += part.tokens;
+      if (part.choice == nullptr && part.wants_logits) part.request->has_room = false;
+    }
+    EXPECT_EQ(plan_.decodes, decodes);
+    EXPECT_EQ(plan_.prompt_tokens, prompt_tokens);
+    EXPECT_LE(decodes + prompt_tokens, limits.batch);
+    EXPECT_LE(prompt_tokens, decodes > 0 ? limits.beside_decodes : limits.prompts);
+    return tokens;
+  }
+
+  StepPlan plan_;
+
+ private:
+  static FakeOptions many_sequences() {
+    FakeOptions options = with_script(script_never_ends(1));
+    options.limits.max_sequences = 10'000;
+    return options;
+  }
+
+  std::atomic<std::int32_t> live_{0};
+  FakeBackend backend_;
+  SequencePool pool_;
+  std::vector<std::unique_ptr<LiveRequest>> running_;
+  Scheduler scheduler_;
+};
+
+using Tokens = std::vector<std::int32_t>;
+
+TEST_F(SchedulerTest, APromptAloneHasTheStep) {
+  add(100);
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), Tokens{40});
+  EXPECT_FALSE(plan_.parts[0].wants_logits);
+  EXPECT_EQ(plan({.batch = 32, .prompts = 40, .beside_decodes = 8}), Tokens{32});
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), Tokens{28});
+  EXPECT_TRUE(plan_.parts[0].wants_logits);
+}
+
+TEST_F(SchedulerTest, BesideDecodesAPromptHasLess) {
+  add(100);
+  add_decoding(3);
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{8, 3}));
+}
+
+// The short one is through in one step, the long one has its quarter and no more: its tokens would
+// be time that the short one waits.
+TEST_F(SchedulerTest, AShortPromptPassesALongOne) {
+  add(1000);
+  add(50);
+  EXPECT_EQ(plan({.batch = 256, .prompts = 256, .beside_decodes = 16}), (Tokens{64, 50}));
+  EXPECT_EQ(plan({.batch = 256, .prompts = 256, .beside_decodes = 16}), (Tokens{256, 0}));
+}
+
+TEST_F(SchedulerTest, ShortPromptsFillTheStepThatTheLongOneLeaves) {
+  add(1000);
+  for (int i = 0; i < 5; ++i) add(20);
+  EXPECT_EQ(plan({.batch = 100, .prompts = 100, .beside_decodes = 16}),
+            (Tokens{25, 20, 20, 20, 15, 0}));
+}
+
+// However many short ones come, the long one has its share of the steps, and so has each that is
+// neither the shortest nor the longest.
+TEST_F(SchedulerTest, NoPromptStarves) {
+  for (const std::int32_t budget : {1, 2, 3, 7, 64}) {
+    SCOPED_TRACE(budget);
+    LiveRequest& longest = add(100'000);
+    LiveRequest& middle = add(50'000);
+    const std::int32_t steps = 400;
+    for (int step = 0; step < steps; ++step) {
+      LiveRequest& shortest = add(budget);
+      const Tokens tokens = plan({.batch = 64, .prompts = budget, .beside_decodes = budget});
+      EXPECT_EQ(std::accumulate(tokens.begin(), tokens.end(), 0), budget);
+      shortest.has_room = false;  // or gone
+    }
+    const std::int32_t least = steps * std::max(budget / 4, 1) / (budget == 1 ? 4 : 1);
+    for (const LiveRequest* request : {&longest, &middle}) {
+      EXPECT_GE(request->prefilled, least / 2 - budget);
+      EXPECT_LE(request->prefilled, steps * budget / 2);
+    }
+    longest.has_room = middle.has_room = false;
+  }
+}
+
+TEST_F(SchedulerTest, ThePromptOfTheAccountThatIsOwedMostGoesFirst) {
+  add(100).rank = 7;
+  add(500).rank = 3;
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{10, 30}));
+}
+
+TEST_F(SchedulerTest, APromptWithoutRoomIsLeftOut) {
+  add(100).has_room = false;
+  add(100);
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{0, 40}));
+}
+
+TEST(StepPace, PromptsTakeAsLongAsTheDecodesBesideThem) {
+  using std::chrono::milliseconds;
+  StepPace pace;
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 256);
+  EXPECT_EQ(pace.tokens_per_second(), 0);
+  pace.note(4, 0, milliseconds(100));  // decodes alone
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 256);
+  EXPECT_DOUBLE_EQ(pace.tokens_per_second(), 40);
+  pace.note(0, 200, milliseconds(400));  // 2 ms a token
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 50);
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(20), 20);
+  pace.note(4, 50, milliseconds(200));  // as said
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 50);
+  for (int i = 0; i < 100; ++i) pace.note(4, 50, milliseconds(1100));  // 20 ms a token
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), StepPace::kLeastBeside);
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(3), 3);
+}
+
+TEST(StepPace, AClockThatStandsStillTeachesNothing) {
+  StepPace pace;
+  pace.note(4, 0, Clock::Duration(0));
+  pace.note(0, 9, Clock::Duration(0));
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 256);
+  EXPECT_EQ(pace.tokens_per_second(), 0);
+}
+
+}  // namespace
+}  // namespace tessera::engine
