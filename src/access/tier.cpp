@@ -8,8 +8,8 @@ constexpr std::int32_t k256k = 262'144;
 
 }  // namespace
 
-// Requests a minute, bursts and contexts are the product's; concurrency, choices and the thinking
-// quotas are ours (docs/decisions.md).
+// Requests a minute, bursts and contexts are the product's; concurrency, choices, weights and
+// the thinking quotas are ours (docs/decisions.md).
 std::vector<Tier> default_tiers() {
   std::vector<Tier> tiers(5);
   Tier& async = tiers[0];
@@ -20,6 +20,7 @@ std::vector<Tier> default_tiers() {
 
   Tier& lite = tiers[1];
   lite.name = "lite";
+  lite.weight = 2;
   lite.requests_per_minute = 50;
   lite.burst_requests_per_minute = 100;
   lite.concurrent_requests = 8;
@@ -28,6 +29,7 @@ std::vector<Tier> default_tiers() {
 
   Tier& pro = tiers[2];
   pro.name = "pro";
+  pro.weight = 4;
   pro.requests_per_minute = 200;
   pro.burst_requests_per_minute = 400;
   pro.concurrent_requests = 32;
@@ -36,6 +38,7 @@ std::vector<Tier> default_tiers() {
 
   Tier& scale = tiers[3];
   scale.name = "scale";
+  scale.weight = 8;
   scale.requests_per_minute = 500;
   scale.burst_requests_per_minute = 700;
   scale.concurrent_requests = 64;
@@ -45,6 +48,7 @@ std::vector<Tier> default_tiers() {
 
   Tier& enterprise = tiers[4];
   enterprise.name = "enterprise";
+  enterprise.weight = 16;
   enterprise.requests_per_minute = 5'000;
   enterprise.burst_requests_per_minute = 5'000;
   enterprise.concurrent_requests = 256;

@@ -25,6 +25,7 @@ struct Tier {
   std::int32_t context_tokens = 32'768;      // prompt and answer, unless the account says otherwise
   std::int32_t max_context_tokens = 32'768;  // what an account may be given at most
   std::int32_t max_choices = 8;              // n
+  std::int32_t weight = 1;                   // of its tokens of service beside other accounts'
   std::optional<std::int32_t> thinking_budget_tokens;   // reasoning of one choice
   std::optional<std::int64_t> thinking_tokens_per_day;  // reasoning of the account, rolling 24 h
 

@@ -48,6 +48,7 @@ constexpr Cell kCells[] = {
     {"context_tokens", 1, kMaxContext, false, set_number<&Tier::context_tokens>},
     {"max_context_tokens", 1, kMaxContext, false, set_number<&Tier::max_context_tokens>},
     {"max_choices", 1, 128, false, set_number<&Tier::max_choices>},
+    {"weight", 1, 1000, false, set_number<&Tier::weight>},
     {"thinking_budget_tokens", 0, kMaxInt32, true, set_limit<&Tier::thinking_budget_tokens>},
     {"thinking_tokens_per_day", 0, kMaxInt64, true,
      [](Tier& tier, std::optional<std::int64_t> value) { tier.thinking_tokens_per_day = value; }},

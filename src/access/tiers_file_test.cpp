@@ -106,6 +106,9 @@ TEST_F(TiersFile, RefusesWithThePlace) {
 
 TEST_F(TiersFile, LimitsOfNumbers) {
   EXPECT_EQ(refused("[tier.pro]\nmax_choices = 128"), "accepted");
+  EXPECT_EQ(refused("[tier.pro]\nweight = 1000"), "accepted");
+  EXPECT_THAT(refused("[tier.pro]\nweight = 1001"), HasSubstr("an integer from 1 to 1000"));
+  EXPECT_NE(refused("[tier.pro]\nweight = 0"), "accepted");
   EXPECT_NE(refused("[tier.pro]\nmax_choices = 129"), "accepted");
   EXPECT_EQ(refused("[tier.pro]\nburst_minutes_per_hour = 0"), "accepted");
   EXPECT_EQ(refused("[tier.pro]\nburst_minutes_per_hour = 60"), "accepted");

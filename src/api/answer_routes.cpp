@@ -34,6 +34,7 @@ ApiError ApiHandler::explain(const chat::Refusal& refusal, const access::Caller&
 // What the caller's tier allows less of than was asked for.
 void ApiHandler::limit_to_tier(chat::ChatRequest& request, const access::Caller& caller) const {
   request.account = caller.account;
+  request.weight = caller.tier->weight;
   request.max_context = caller.context_tokens;
   if (const auto cap = caller.tier->thinking_budget_tokens)
     request.thinking_budget = std::min(request.thinking_budget.value_or(*cap), *cap);
@@ -124,6 +125,7 @@ void ApiHandler::completions(const Call& call) {
                         "echo"});
   }
   text.account = call.caller().account;
+  text.weight = call.caller().tier->weight;
   text.max_context = call.caller().context_tokens;
 
   TextShape shape;

@@ -185,6 +185,20 @@ void add_engine_flags(CLI::App& command, ServeOptions& options) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   command
+      .add_option("--queue-timeout", options.queue_timeout,
+                  "that a request may wait before it is begun, then 503; 0: any time")
+      ->envname("TESSERA_QUEUE_TIMEOUT")
+      ->check(between(0, 86400.0))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  command
+      .add_option("--account-share", options.account_share,
+                  "part of the queue and of the memory for sequences that one account alone may "
+                  "hold; 1: all")
+      ->envname("TESSERA_ACCOUNT_SHARE")
+      ->check(between(0.01, 1))
+      ->capture_default_str();
+  command
       .add_option("--max-running", options.max_running,
                   "requests that are computed together; 0: as many as there is memory for")
       ->envname("TESSERA_MAX_RUNNING")

@@ -209,6 +209,8 @@ Result<void> serve(ServeOptions options) {
       static_cast<std::int32_t>(std::lround(options.network.write_timeout * 1000));
   engine_options.request_timeout_ms =
       static_cast<std::int32_t>(std::lround(options.network.request_timeout * 1000));
+  engine_options.max_wait_ms = static_cast<std::int32_t>(std::lround(options.queue_timeout * 1000));
+  engine_options.account_share = options.account_share;
   engine_options.max_running_requests = options.max_running;
   engine_options.max_batch_tokens = options.max_batch_tokens;
   engine_options.prefill_chunk = options.prefill_chunk;

@@ -100,6 +100,7 @@ struct ChatRequest {
   std::optional<std::int32_t> top_logprobs;  // absent: no logprobs; 0: of the chosen tokens alone
   std::int32_t max_context = 0;  // the caller's cap on prompt and answer; 0: the service's own
   AccountId account;             // whose request it is
+  std::int32_t weight = 1;       // of the account beside others, when both wait
 };
 
 // Plain text to be continued: POST /v1/completions.
@@ -113,6 +114,7 @@ struct TextRequest {
   std::optional<std::int32_t> top_logprobs;
   std::int32_t max_context = 0;
   AccountId account;
+  std::int32_t weight = 1;  // of the account beside others, when both wait
 };
 
 }  // namespace tessera::chat

@@ -46,6 +46,7 @@ Result<void> check_request(const EngineRequest& request, const model::BackendLim
   CHECK(!request.prompt.empty());
   CHECK(request.max_tokens >= 1);
   CHECK(request.choices >= 1);
+  CHECK(request.weight > 0 && std::isfinite(request.weight));
   for (const TokenId token : request.prompt) CHECK(token >= 0 && token < limits.vocabulary);
   CHECK(request.top_logprobs.value_or(0) >= 0);
   CHECK(std::is_sorted(request.unlisted.begin(), request.unlisted.end()));
@@ -74,7 +75,7 @@ class ThreadedEngine final : public Engine {
         options_(resolve_options(options, limits_)),
         max_live_(options_.max_queue + options_.max_running_requests),
         clock_(clock),
-        ledger_(max_live_),
+        ledger_(max_live_, options_.account_share),
         submissions_(static_cast<std::size_t>(max_live_)),
         doorbell_(std::make_shared<Doorbell>()),
         thread_([this] { run(); }) {}
@@ -90,7 +91,7 @@ class ThreadedEngine final : public Engine {
 
   Result<Submitted> submit(EngineRequest request, std::function<void()> on_ready) override {
     TRY(check_request(request, limits_));
-    TRY_ASSIGN(const RequestId id, ledger_.accept());
+    TRY_ASSIGN(const RequestId id, ledger_.accept(request.account));
     auto events = std::make_shared<EventChannel>(
         static_cast<std::size_t>(options_.event_channel_capacity), std::move(on_ready), doorbell_);
     // The queue holds as many as the ledger accepts, and what is in the queue is in the ledger.
@@ -117,12 +118,16 @@ class ThreadedEngine final : public Engine {
   }
 
   EngineStats stats() const override {
+    const std::int64_t backlog = counters_.backlog_tokens.load(std::memory_order_relaxed);
+    const double rate = counters_.tokens_per_second.load(std::memory_order_relaxed);
     return {.running = ledger_.running(),
             .waiting = ledger_.waiting(),
             .sequences = counters_.sequences.load(std::memory_order_relaxed),
             .steps = counters_.steps.load(std::memory_order_relaxed),
             .prompt_tokens = counters_.prompt_tokens.load(std::memory_order_relaxed),
-            .generated_tokens = counters_.generated_tokens.load(std::memory_order_relaxed)};
+            .generated_tokens = counters_.generated_tokens.load(std::memory_order_relaxed),
+            .backlog_tokens = backlog,
+            .backlog_s = rate > 0 ? static_cast<double>(backlog) / rate : 0};
   }
 
  private:

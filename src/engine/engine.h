@@ -21,6 +21,8 @@ namespace tessera::engine {
 
 struct EngineOptions {
   std::int32_t max_queue = 256;  // waiting requests, once the running ones have their places
+  std::int32_t max_wait_ms = 0;  // that a request may wait to be admitted; 0: any time
+  double account_share = 1;      // of queue and memory, that one account alone may hold; 1: all
   std::int32_t max_running_requests = 0;  // 0: as many as the backend has sequences
   std::int32_t max_batch_tokens = 0;      // of one step; 0: what the backend takes
   std::int32_t prefill_chunk = 256;       // of prompts in one step; fewer beside decodes
@@ -41,6 +43,8 @@ struct EngineStats {
   std::int64_t steps = 0;
   std::int64_t prompt_tokens = 0;
   std::int64_t generated_tokens = 0;
+  std::int64_t backlog_tokens = 0;  // that requests in are expected to need yet
+  double backlog_s = 0;             // the time for them, at the rate of late; 0: not known
 };
 
 class Engine {
@@ -61,7 +65,8 @@ class Engine {
   // not empty, the last time with the terminal event; it shares ownership of what it touches, for
   // it may still run when the reader has gone. It may submit and cancel, but neither block nor
   // drain. A reader that drops `events` cancels its request.
-  // kResourceExhausted: max_queue + max_running_requests are in. kUnavailable: draining.
+  // kResourceExhausted: max_queue + max_running_requests are in, or too many of the account; see
+  // stats().backlog_s. kUnavailable: draining.
   // kOutOfRange: prompt + max_tokens over the context, or more choices than the backend has
   // sequences.
   virtual Result<Submitted> submit(EngineRequest request, std::function<void()> on_ready) = 0;

@@ -66,6 +66,14 @@ std::int32_t events_of_step(const LiveRequest& request) {
   return static_cast<std::int32_t>(events);
 }
 
+// That sequences can hold together; no more than they could use.
+std::int64_t kv_tokens(const model::BackendLimits& limits) {
+  const std::int64_t usable = std::int64_t{limits.max_context} * limits.max_sequences;
+  if (limits.kv_block_tokens == 0 || limits.kv_blocks > usable / limits.kv_block_tokens)
+    return usable;
+  return limits.kv_blocks * limits.kv_block_tokens;
+}
+
 }  // namespace
 
 EngineOptions resolve_options(EngineOptions options, const model::BackendLimits& limits) {
@@ -75,6 +83,7 @@ EngineOptions resolve_options(EngineOptions options, const model::BackendLimits&
   CHECK(options.event_channel_capacity > 0 && options.stall_timeout_ms >= 0);
   CHECK(options.request_timeout_ms >= 0 && options.constraint_threads >= 0);
   CHECK(options.max_batch_tokens >= 0);
+  CHECK(options.max_wait_ms >= 0 && options.account_share > 0 && options.account_share <= 1);
   const auto at_most = [](std::int32_t& value, std::int32_t limit) {
     value = value == 0 ? limit : std::min(value, limit);
   };
@@ -93,7 +102,9 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       counters_(counters),
       sequences_(backend, counters.sequences),
       scratch_(limits_.vocabulary),
-      side_jobs_(options.constraint_threads) {}
+      side_jobs_(options.constraint_threads),
+      queue_({options.max_running_requests, limits_.max_sequences, kv_tokens(limits_)},
+             options.account_share, counters.backlog_tokens) {}
 
 EngineCore::~EngineCore() {
   CHECK(is_idle());
@@ -102,31 +113,34 @@ EngineCore::~EngineCore() {
 void EngineCore::add(std::unique_ptr<LiveRequest> request) {
   if (options_.request_timeout_ms > 0)
     request->deadline = clock_.now() + std::chrono::milliseconds(options_.request_timeout_ms);
-  waiting_.push_back(std::move(request));
+  if (options_.max_wait_ms > 0)
+    request->start_deadline = clock_.now() + std::chrono::milliseconds(options_.max_wait_ms);
+  queue_.push(std::move(request));
 }
 
 void EngineCore::fail_request(RequestId id, const Error& error) {
-  const auto has_id = [id](const auto& request) { return request->id == id; };
-  const auto take = [&](auto& list) {
-    const auto found = std::find_if(list.begin(), list.end(), has_id);
-    if (found == list.end()) return false;
+  const auto found = std::find_if(running_.begin(), running_.end(),
+                                  [id](const auto& request) { return request->id == id; });
+  if (found != running_.end()) {
     std::unique_ptr<LiveRequest> request = std::move(*found);
-    list.erase(found);
+    running_.erase(found);
+    queue_.release(*request);
     end(std::move(request), RequestFailed{error});
-    return true;
-  };
-  if (!take(running_)) take(waiting_);
+  } else if (std::unique_ptr<LiveRequest> waiting = queue_.remove(id)) {
+    end(std::move(waiting), RequestFailed{error});
+  }
 }
 
 void EngineCore::fail_all(const Error& error) {
   while (!running_.empty()) fail_request(running_.front()->id, error);
-  while (!waiting_.empty()) fail_request(waiting_.front()->id, error);
+  for (const LiveRequest* request : queue_.all()) fail_request(request->id, error);
 }
 
 bool EngineCore::step() {
-  if (options_.request_timeout_ms > 0) end_overdue();
+  if (options_.request_timeout_ms > 0 || options_.max_wait_ms > 0) end_overdue();
   look_after_readers();
   admit();
+  for (const auto& request : running_) request->rank = request->book->rank();
   scheduler_.plan(running_,
                   {.batch = options_.max_batch_tokens,
                    .prompts = options_.prefill_chunk,
@@ -151,6 +165,7 @@ void EngineCore::compute() {
   if (logits) {
     publish(*logits);
     pace_.note(plan_.decodes, plan_.prompt_tokens, clock_.now() - start);
+    counters_.tokens_per_second = pace_.tokens_per_second();
   } else {
     log_error("step failed, {} sequences with it: {}", plan_.items.size(), logits.error().message);
     for (const StepPart& part : plan_.parts) part.request->failure = logits.error();
@@ -163,11 +178,21 @@ void EngineCore::end_overdue() {
   std::vector<RequestId> overdue;
   for (const auto& request : running_)
     if (request->deadline <= now) overdue.push_back(request->id);
-  for (const auto& request : waiting_)
-    if (request->deadline <= now) overdue.push_back(request->id);
+  std::vector<RequestId> waited;
+  for (const LiveRequest* request : queue_.all()) {
+    if (request->deadline <= now) {
+      overdue.push_back(request->id);
+    } else if (request->start_deadline <= now) {
+      waited.push_back(request->id);
+    }
+  }
   for (const RequestId id : overdue) {
     fail_request(id, {ErrorCode::kTimedOut,
                       fmt::format("no whole answer within {} ms", options_.request_timeout_ms)});
+  }
+  for (const RequestId id : waited) {
+    fail_request(id, {ErrorCode::kResourceExhausted,
+                      fmt::format("not begun within {} ms", options_.max_wait_ms)});
   }
 }
 
@@ -179,7 +204,7 @@ void EngineCore::look_after_readers() {
   const Clock::Duration timeout = std::chrono::milliseconds(options_.stall_timeout_ms);
   std::vector<RequestId> gone;
   std::vector<RequestId> stalled;
-  for (const auto& request : waiting_)
+  for (const LiveRequest* request : queue_.all())
     if (request->is_abandoned()) gone.push_back(request->id);
   for (const auto& request : running_) {
     if (request->has_room && !request->took_part) continue;
@@ -206,25 +231,25 @@ void EngineCore::look_after_readers() {
   }
 }
 
-// Strictly in order: a big request at the head waits for memory, and nobody overtakes it.
+// In the queue's order: a big request at its head waits for memory, and nobody overtakes it.
 void EngineCore::admit() {
-  while (!waiting_.empty() && std::cmp_less(running_.size(), options_.max_running_requests)) {
-    LiveRequest& request = *waiting_.front();
-    const Blocked attempt{request.id, sequences_.live()};
-    if (blocked_ == attempt) return;
+  while (std::cmp_less(running_.size(), options_.max_running_requests)) {
+    LiveRequest* const head = queue_.head();
+    if (head == nullptr) return;
+    LiveRequest& request = *head;
+    if (blocked_ == Blocked{request.id, sequences_.releases()}) return;
     if (const Result<void> reserved = reserve_sequences(request); !reserved) {
       request.choices.clear();  // gives back what was reserved
       const bool may_fit_later =
           reserved.error().code == ErrorCode::kResourceExhausted && !running_.empty();
       if (may_fit_later) {
-        blocked_ = attempt;
+        blocked_ = {request.id, sequences_.releases()};
         return;
       }
       fail_request(request.id, reserved.error());
       continue;
     }
-    running_.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+    running_.push_back(queue_.admit(request));
     ledger_.admitted(running_.back()->id);
   }
 }
@@ -280,6 +305,7 @@ void EngineCore::publish(const model::LogitsView& logits) {
       std::vector<TokenId>& unread = part.choice->unread;
       unread.erase(unread.begin(), unread.begin() + part.tokens);
     }
+    queue_.charge(request, part.tokens);
     if (!part.wants_logits) continue;
     CHECK(row < logits.rows);
     const std::span<const float> values = logits.row(row++);
@@ -387,6 +413,7 @@ void EngineCore::finish_ended() {
     EngineEvent terminal = RequestDone{};
     if (std::optional<Error> failure = std::move(request->failure); failure)
       terminal = RequestFailed{*std::move(failure)};
+    queue_.release(*request);
     end(std::move(request), std::move(terminal));
   }
 }
@@ -411,7 +438,7 @@ void EngineCore::check_integrity() const {
       owned += choice.sequence.holds() ? 1 : 0;
     }
   }
-  for (const auto& request : waiting_) CHECK(request->choices.empty());
+  queue_.check_integrity(running_);
   CHECK(owned == sequences_.live());
   CHECK(owned <= limits_.max_sequences);
   CHECK(std::cmp_equal(running_.size(), ledger_.running()));

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +16,7 @@
 #include "base/result.h"
 #include "base/side_jobs.h"
 #include "engine/engine.h"
+#include "engine/fair_queue.h"
 #include "engine/live_request.h"
 #include "engine/request_ledger.h"
 #include "engine/sampler.h"
@@ -35,7 +35,7 @@ class EngineCore {
   // Every request must have ended: see fail_all().
   ~EngineCore();
 
-  // A request that the ledger has accepted; it waits behind those that are in.
+  // A request that the ledger has accepted; it waits for its turn.
   void add(std::unique_ptr<LiveRequest> request);
   // Ends the request with `error`; nothing when it has ended.
   void fail_request(RequestId id, const Error& error);
@@ -45,7 +45,7 @@ class EngineCore {
   // its events. False: there was nothing to compute (idle, or every reader is behind).
   bool step();
 
-  bool is_idle() const { return waiting_.empty() && running_.empty(); }
+  bool is_idle() const { return queue_.empty() && running_.empty(); }
   void check_integrity() const;
 
  private:
@@ -79,16 +79,16 @@ class EngineCore {
   StepPace pace_;
   SamplerScratch scratch_;
   SideJobs side_jobs_;
-  std::vector<Choice*> constrained_;                   // those with a row in this step
-  std::deque<std::unique_ptr<LiveRequest>> waiting_;   // in order of arrival
-  std::vector<std::unique_ptr<LiveRequest>> running_;  // in order of arrival
+  std::vector<Choice*> constrained_;  // those with a row in this step
+  FairQueue queue_;
+  std::vector<std::unique_ptr<LiveRequest>> running_;  // in order of admission
   StepPlan plan_;
 
-  // The head of the queue did not fit while so many sequences were alive: no use in trying again
-  // before one goes.
+  // The head of the queue did not fit when so much had been given back: no use in trying again
+  // before more is.
   struct Blocked {
     RequestId head;
-    std::int32_t sequences;
+    std::int64_t releases;
     bool operator==(const Blocked&) const = default;
   };
   std::optional<Blocked> blocked_;

@@ -172,6 +172,23 @@ TEST(EngineCore, RunsAsManyAsItMay) {
   EXPECT_EQ(two.ledger().running(), 2);
 }
 
+// A ledger with eight places and three quarters for one account alone.
+TEST(RequestLedger, OneAccountLeavesPlacesForOthers) {
+  RequestLedger ledger(8, 0.75);
+  std::vector<RequestId> first;
+  for (int i = 0; i < 6; ++i) first.push_back(*ledger.accept(AccountId{1}));
+  EXPECT_EQ(ledger.accept(AccountId{1}).error().code, ErrorCode::kResourceExhausted);
+  EXPECT_TRUE(ledger.accept(AccountId{2}));
+  EXPECT_EQ(ledger.accept(AccountId{2}).error().code, ErrorCode::kResourceExhausted);
+  EXPECT_TRUE(ledger.accept(AccountId{3}));
+  EXPECT_EQ(ledger.accept(AccountId{4}).error().code, ErrorCode::kResourceExhausted);  // full
+  for (const RequestId id : first) {
+    ledger.finished(id);
+    ledger.delivered();
+  }
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(ledger.accept(AccountId{1})) << i;
+}
+
 // The big one at the head waits for memory; the small one behind it would fit and waits too.
 TEST(EngineCore, NobodyOvertakesAHeadThatWaitsForMemory) {
   FakeOptions backend = with_script(script_count(10, 3, 0));
@@ -303,6 +320,25 @@ TEST(EngineCore, WhatIsPastItsDeadlineEndsWaitingOrRunning) {
   EXPECT_EQ(sim[0].tokens().size(), 4U);  // what it had
   EXPECT_FALSE(sim[2].error());           // its own time had not come
   EXPECT_EQ(sim[2].tokens().size(), 4U);
+}
+
+TEST(EngineCore, WhatWaitsTooLongIsRefusedAndWhatRunsGoesOn) {
+  EngineOptions options;
+  options.max_running_requests = 1;
+  options.max_wait_ms = 1000;
+  Simulation sim(with_script(script_never_ends(5)), options);
+  sim.submit(make_test_request({1}, 8));
+  sim.submit(make_test_request({2}, 8));
+  sim.step();
+  sim.clock().advance(std::chrono::milliseconds(999));
+  sim.step();
+  sim.read_all();
+  EXPECT_FALSE(sim[1].is_over());
+  sim.clock().advance(std::chrono::milliseconds(1));
+  sim.run();
+  EXPECT_TRUE(sim[0].is_done());
+  ASSERT_TRUE(sim[1].error());
+  EXPECT_EQ(sim[1].error()->code, ErrorCode::kResourceExhausted);
 }
 
 TEST(EngineCore, AReaderThatStopsStallsItselfAlone) {

@@ -20,6 +20,8 @@
 
 namespace tessera::engine {
 
+struct AccountBook;
+
 // One answer to the prompt.
 struct Choice {
   Choice(const EngineRequest& request, std::int32_t number)
@@ -57,10 +59,13 @@ struct LiveRequest {
   std::int32_t prefilled = 0;    // prompt tokens in the sequence
   bool has_room = true;          // its reader keeps up; only then it takes part in a step
   bool took_part = true;         // in a step since its reader was last looked after
+  AccountBook* book = nullptr;   // the queue's, of its account
+  std::int64_t expected = 0;     // tokens that it may need yet, for the queue's account of it
   double rank = 0;               // the lower, the more its account is owed: its prompt goes first
   std::int32_t passed_over = 0;  // steps since its prompt last advanced
   std::optional<Clock::Instant> stalled_since;
   Clock::Instant deadline = Clock::Instant::max();
+  Clock::Instant start_deadline = Clock::Instant::max();  // while it waits
   std::optional<Error> failure;  // of this step; ends the request at the step's end
 
   std::int32_t prompt_tokens() const { return static_cast<std::int32_t>(request.prompt.size()); }

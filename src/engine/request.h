@@ -32,6 +32,7 @@ struct SamplingParams {
 // business.
 struct EngineRequest {
   AccountId account;
+  double weight = 1;            // of the account's tier: what it is owed beside others; over 0
   std::vector<TokenId> prompt;  // at least one token
   std::vector<std::int32_t>
       boundaries;                   // prompt lengths at which a state is worth keeping, ascending

@@ -8,7 +8,7 @@
 
 namespace tessera::engine {
 
-Result<RequestId> RequestLedger::accept() {
+Result<RequestId> RequestLedger::accept(AccountId account) {
   std::lock_guard lock(mutex_);
   if (draining_)
     return fail(ErrorCode::kUnavailable, "the server is shutting down and takes no more requests");
@@ -17,8 +17,17 @@ Result<RequestId> RequestLedger::accept() {
         ErrorCode::kResourceExhausted,
         fmt::format("the queue is full: {} requests run or wait; try again later", live_.size()));
   }
+  std::int32_t& own = of_account_[account];
+  const double left = static_cast<double>(max_live_) - static_cast<double>(live_.size()) - 1;
+  if (own > 0 && account_share_ < 1 && own + 1 > account_share_ / (1 - account_share_) * left) {
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("{} requests of this account run or wait, its share of the queue; try "
+                            "again later",
+                            own));
+  }
+  ++own;
   const RequestId id{++last_id_};
-  live_.emplace(id, Entry{});
+  live_.emplace(id, Entry{account});
   return id;
 }
 
@@ -69,6 +78,8 @@ void RequestLedger::finished(RequestId id) {
   const auto entry = live_.find(id);
   CHECK(entry != live_.end());
   if (entry->second.running) --running_;
+  const auto own = of_account_.find(entry->second.account);
+  if (--own->second == 0) of_account_.erase(own);
   live_.erase(entry);
   ++undelivered_;
 }

@@ -21,10 +21,14 @@ namespace tessera::engine {
 
 class RequestLedger {
  public:
-  explicit RequestLedger(std::int32_t max_live) : max_live_(max_live) {}
+  // Beyond its first request an account is let in only while it has at most share / (1 - share)
+  // times as many as there are places left; 1: all.
+  explicit RequestLedger(std::int32_t max_live, double account_share = 1)
+      : max_live_(max_live), account_share_(account_share) {}
 
-  // A new request. kUnavailable: draining. kResourceExhausted: `max_live` are in.
-  Result<RequestId> accept();
+  // A new request. kUnavailable: draining. kResourceExhausted: `max_live` are in, or too many of
+  // this account.
+  Result<RequestId> accept(AccountId account = {});
   // True when the request is in and this is its first cancellation: it is then in the next
   // take_cancelled().
   bool cancel(RequestId id);
@@ -47,15 +51,18 @@ class RequestLedger {
 
  private:
   struct Entry {
+    AccountId account;
     bool running = false;
     bool cancelled = false;
   };
 
   const std::int32_t max_live_;
+  const double account_share_;
   mutable std::mutex mutex_;
   std::condition_variable empty_;
   std::unordered_map<RequestId, Entry> live_;
-  std::vector<RequestId> cancelled_;  // each id that is in at most once
+  std::unordered_map<AccountId, std::int32_t> of_account_;  // requests in
+  std::vector<RequestId> cancelled_;                        // each id that is in at most once
   std::uint64_t last_id_ = 0;
   std::int32_t running_ = 0;
   std::int32_t undelivered_ = 0;  // finished, the terminal event not yet out
@@ -68,6 +75,8 @@ struct EngineCounters {
   std::atomic<std::int64_t> steps{0};
   std::atomic<std::int64_t> prompt_tokens{0};
   std::atomic<std::int64_t> generated_tokens{0};
+  std::atomic<std::int64_t> backlog_tokens{0};  // that requests in are expected to need yet
+  std::atomic<double> tokens_per_second{0};     // of late, while there was work; 0: not known
 };
 
 }  // namespace tessera::engine

@@ -77,6 +77,8 @@ class SequencePool {
   // Handles that hold a sequence now, or a checkpoint.
   std::int32_t live() const { return live_; }
   std::int32_t checkpoints() const { return checkpoints_; }
+  // How often memory was given back.
+  std::int64_t releases() const { return releases_; }
 
  private:
   template <class Id>
@@ -90,15 +92,18 @@ class SequencePool {
   void free(SequenceId id) {
     backend_.free_sequence(id);
     --live_;
+    ++releases_;
   }
   void free(CheckpointId id) {
     backend_.free_checkpoint(id);
     --checkpoints_;
+    ++releases_;
   }
 
   model::Backend& backend_;
   std::atomic<std::int32_t>& live_;
   std::int32_t checkpoints_ = 0;
+  std::int64_t releases_ = 0;
 };
 
 template <class Id>

@@ -18,7 +18,8 @@ void blend(double& mean, double value) {
 void StepPace::note(std::int32_t decodes, std::int32_t prompt_tokens, Clock::Duration elapsed) {
   const double seconds = std::chrono::duration<double>(elapsed).count();
   if (seconds <= 0 || decodes + prompt_tokens == 0) return;
-  blend(tokens_per_second_, (decodes + prompt_tokens) / seconds);
+  tokens_ = tokens_ * (1 - kNew) + decodes + prompt_tokens;
+  seconds_ = seconds_ * (1 - kNew) + seconds;
   if (prompt_tokens == 0) {
     blend(decode_step_s_, seconds);
   } else {

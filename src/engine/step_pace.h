@@ -19,14 +19,15 @@ class StepPace {
   // weights. `most` while nothing is known.
   std::int32_t prompt_tokens_beside_decodes(std::int32_t most) const;
   // Of prompts and answers together, while there was work; 0: nothing is known.
-  double tokens_per_second() const { return tokens_per_second_; }
+  double tokens_per_second() const { return seconds_ > 0 ? tokens_ / seconds_ : 0; }
 
   static constexpr std::int32_t kLeastBeside = 16;
 
  private:
   double decode_step_s_ = 0;   // of a step with decodes alone
   double prompt_token_s_ = 0;  // of one token of a prompt, in steps with and without decodes
-  double tokens_per_second_ = 0;
+  double tokens_ = 0;          // of the last steps, older ones less and less
+  double seconds_ = 0;         // of the same
 };
 
 }  // namespace tessera::engine

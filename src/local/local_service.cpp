@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/sha256.h"
@@ -198,6 +199,14 @@ Result<LocalChatService::Room, Refusal> LocalChatService::measure_room(
   return room;
 }
 
+// When what is in now is through, at the rate of late.
+std::int32_t LocalChatService::retry_after_s() const {
+  constexpr double kLongest = 600;
+  const double backlog_s = engine_.stats().backlog_s;
+  if (backlog_s <= 0) return options_.retry_after_s;
+  return static_cast<std::int32_t>(std::clamp(std::ceil(backlog_s), 1.0, kLongest));
+}
+
 Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::submit(
     engine::EngineRequest request, chat::OutputOptions output, std::function<void()> on_ready) {
   auto stream =
@@ -205,7 +214,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::submit(
                                         static_cast<std::int64_t>(request.prompt.size()));
   request.end_tokens = end_tokens_;
   auto submitted = engine_.submit(std::move(request), std::move(on_ready));
-  if (!submitted) return Unexpected{to_refusal(submitted.error(), options_.retry_after_s)};
+  if (!submitted) return Unexpected{to_refusal(submitted.error(), retry_after_s())};
   stream->attach(*std::move(submitted));
   return std::unique_ptr<chat::ChatStream>(std::move(stream));
 }
@@ -219,6 +228,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   TRY_ASSIGN(grammar::GrammarPtr grammar, grammars_.compile(request, prompt.ends_in_reasoning));
   engine::EngineRequest engine_request;
   engine_request.account = request.account;
+  engine_request.weight = request.weight;
   engine_request.prompt = std::move(tokens.ids);
   engine_request.boundaries = std::move(tokens.boundaries);
   engine_request.max_tokens = room.answer;
@@ -271,6 +281,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start_text(
   TRY_ASSIGN(const Room room, measure_room(engine_request.prompt.size(), request.max_context,
                                            request.max_tokens, request.choices, "prompt"));
   engine_request.account = request.account;
+  engine_request.weight = request.weight;
   engine_request.max_tokens = room.answer;
   engine_request.choices = request.choices;
   engine_request.sampling = resolve_sampling(request.sampling, options_.model.default_direct);

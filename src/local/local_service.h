@@ -29,7 +29,8 @@ namespace tessera::local {
 struct LocalOptions {
   chat::ModelInfo model;  // max_context is what one request may use, prompt and answer together
   std::function<bool()> healthy = [] { return true; };  // false: nothing can be answered any more
-  std::int32_t retry_after_s = 5;  // what an overloaded server tells its clients
+  // What an overloaded server tells its clients while it does not know how long its backlog takes.
+  std::int32_t retry_after_s = 5;
 };
 
 class LocalChatService final : public chat::ChatService {
@@ -55,6 +56,8 @@ class LocalChatService final : public chat::ChatService {
                    LocalOptions options);
 
   struct Room;  // for prompt and answer
+
+  std::int32_t retry_after_s() const;
 
   engine::SamplingParams resolve_sampling(const chat::Sampling& given,
                                           const chat::Sampling& standard) const;

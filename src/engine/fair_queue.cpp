@@ -1,0 +1,158 @@
+#include "engine/fair_queue.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+
+namespace tessera::engine {
+namespace {
+
+constexpr std::size_t kIdleBooks = 1024;
+
+bool is_active(const AccountBook& book) {
+  return !book.waiting.empty() || book.holds.requests > 0;
+}
+
+std::int64_t expected_tokens(const LiveRequest& request) {
+  const std::int64_t answer = std::min(request.request.max_tokens, FairQueue::kExpectedAnswer);
+  return request.prompt_tokens() - request.prefilled + answer * request.request.choices;
+}
+
+Holdings needs(const LiveRequest& request) {
+  const std::int64_t choices = request.request.choices;
+  return {1, choices, choices * (request.prompt_tokens() + request.request.max_tokens)};
+}
+
+void add(Holdings& to, const Holdings& what, std::int64_t sign) {
+  to.requests += sign * what.requests;
+  to.sequences += sign * what.sequences;
+  to.kv_tokens += sign * what.kv_tokens;
+}
+
+}  // namespace
+
+void FairQueue::push(std::unique_ptr<LiveRequest> request) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& [id, book] : books_)
+    if (is_active(book)) least = std::min(least, book.counter);
+  AccountBook& book = books_[request->request.account];
+  if (!is_active(book) && std::isfinite(least)) book.counter = std::max(book.counter, least);
+  request->book = &book;
+  request->expected = expected_tokens(*request);
+  backlog_tokens_ += request->expected;
+  book.waiting.push_back(std::move(request));
+  ++waiting_;
+}
+
+LiveRequest* FairQueue::head() const {
+  LiveRequest* head = nullptr;
+  for (const auto& [id, book] : books_) {
+    if (book.waiting.empty()) continue;
+    LiveRequest& first = *book.waiting.front();
+    if (is_held_back(book, first)) continue;
+    const bool before = head == nullptr || book.rank() < head->book->rank() ||
+                        (book.rank() == head->book->rank() && first.id < head->id);
+    if (before) head = &first;
+  }
+  return head;
+}
+
+bool FairQueue::is_held_back(const AccountBook& book, const LiveRequest& request) const {
+  if (share_ >= 1 || book.holds.requests == 0) return false;
+  const Holdings more = needs(request);
+  const double of_free = share_ / (1 - share_);
+  const auto over = [&](std::int64_t Holdings::* what) {
+    const std::int64_t free = capacity_.*what - held_.*what - more.*what;
+    return static_cast<double>(book.holds.*what + more.*what) > of_free * static_cast<double>(free);
+  };
+  return over(&Holdings::requests) || over(&Holdings::sequences) || over(&Holdings::kv_tokens);
+}
+
+std::unique_ptr<LiveRequest> FairQueue::admit(LiveRequest& head) {
+  AccountBook& book = *head.book;
+  CHECK(!book.waiting.empty() && book.waiting.front().get() == &head);
+  std::unique_ptr<LiveRequest> request = std::move(book.waiting.front());
+  book.waiting.pop_front();
+  --waiting_;
+  backlog_tokens_ -= std::exchange(head.expected, expected_tokens(head));
+  backlog_tokens_ += head.expected;
+  book.admitted += static_cast<double>(head.expected) / head.request.weight;
+  add(book.holds, needs(head), 1);
+  add(held_, needs(head), 1);
+  return request;
+}
+
+std::unique_ptr<LiveRequest> FairQueue::remove(RequestId id) {
+  for (auto& [account, book] : books_) {
+    const auto found = std::find_if(book.waiting.begin(), book.waiting.end(),
+                                    [id](const auto& request) { return request->id == id; });
+    if (found == book.waiting.end()) continue;
+    std::unique_ptr<LiveRequest> request = std::move(*found);
+    book.waiting.erase(found);
+    --waiting_;
+    backlog_tokens_ -= request->expected;
+    forget_the_idle();
+    return request;
+  }
+  return nullptr;
+}
+
+void FairQueue::charge(LiveRequest& request, std::int64_t tokens) {
+  AccountBook& book = *request.book;
+  const std::int64_t expected = std::min(tokens, request.expected);
+  request.expected -= expected;
+  backlog_tokens_ -= expected;
+  book.admitted -= static_cast<double>(expected) / request.request.weight;
+  book.counter += static_cast<double>(tokens) / request.request.weight;
+}
+
+void FairQueue::release(LiveRequest& request) {
+  AccountBook& book = *request.book;
+  book.admitted -= static_cast<double>(request.expected) / request.request.weight;
+  backlog_tokens_ -= std::exchange(request.expected, 0);
+  add(book.holds, needs(request), -1);
+  add(held_, needs(request), -1);
+  if (book.holds.requests == 0) book.admitted = 0;  // what rounding left
+  forget_the_idle();
+}
+
+// When nobody is in, nobody is owed anything. Until then an idle account's counter is kept, for one
+// that comes and goes must not lose what it has had; but not for ever.
+void FairQueue::forget_the_idle() {
+  if (waiting_ == 0 && held_.requests == 0) {
+    books_.clear();
+  } else if (books_.size() > kIdleBooks) {
+    std::erase_if(books_, [](const auto& entry) { return !is_active(entry.second); });
+  }
+}
+
+std::vector<const LiveRequest*> FairQueue::all() const {
+  std::vector<const LiveRequest*> all;
+  for (const auto& [id, book] : books_)
+    for (const auto& request : book.waiting) all.push_back(request.get());
+  return all;
+}
+
+void FairQueue::check_integrity(const std::vector<std::unique_ptr<LiveRequest>>& running) const {
+  Holdings held;
+  std::int64_t backlog = 0;
+  std::int32_t waiting = 0;
+  for (const auto& request : running) {
+    add(held, needs(*request), 1);
+    backlog += request->expected;
+  }
+  for (const LiveRequest* request : all()) {
+    CHECK(request->choices.empty() && request->prefilled == 0);
+    backlog += request->expected;
+    ++waiting;
+  }
+  CHECK(waiting == waiting_ && backlog == backlog_tokens_);
+  CHECK(held.requests == held_.requests && held.sequences == held_.sequences &&
+        held.kv_tokens == held_.kv_tokens);
+  for (const auto& [id, book] : books_) CHECK(book.counter >= 0 && book.admitted > -1e-3);
+}
+
+}  // namespace tessera::engine
