@@ -1,5 +1,5 @@
 // JSON numbers without floating point: compared as decimals, and bounds and multiples as integers
-// in units of 10^-18. Any thread.
+// in units of 10^-17. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ __extension__ using Int128 = __int128;
 
 // A constrained number has at most so many digits before and behind its point. Bounds beyond that
 // are as good as none.
-inline constexpr int kIntegerDigits = 18;
-inline constexpr int kFractionDigits = 18;
-// 10^exponent, 0 <= exponent <= 36.
+inline constexpr int kIntegerDigits = 20;
+inline constexpr int kFractionDigits = 17;
+// 10^exponent, 0 <= exponent <= 37.
 Int128 power_of_ten(int exponent);
 // One, and the bound that no constrained number reaches.
 inline Int128 scaled_one() {

@@ -50,6 +50,7 @@ class Budget {
     bytes_ -= static_cast<std::int64_t>(bytes);
     return !exhausted();
   }
+  void exhaust() { steps_ = -1; }
   bool exhausted() const { return steps_ < 0 || bytes_ < 0; }
 
  private:

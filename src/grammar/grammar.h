@@ -61,7 +61,7 @@ struct StringAlt {
 struct NumberAlt {
   bool integer = false;
   bool bounded = false;  // the rest holds; otherwise any number of any size
-  Int128 low = 0;        // in units of 10^-18, as the others
+  Int128 low = 0;        // in units of 10^-17, as the others
   Int128 high = 0;
   Int128 multiple = 1;
 };

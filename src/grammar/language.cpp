@@ -178,6 +178,12 @@ bool Language::can_step_within(State state, std::uint32_t low, std::uint32_t hig
   return false;
 }
 
+bool Language::accepts_all(State state) const {
+  const auto row = table_.begin() + static_cast<std::ptrdiff_t>(state * class_count_);
+  return accepting_[state] && std::all_of(row, row + static_cast<std::ptrdiff_t>(class_count_),
+                                          [&](State to) { return to == state; });
+}
+
 bool Language::matches(std::string_view text) const {
   State state = start_;
   for (std::size_t at = 0; at < text.size() && state != kDead;) {

@@ -72,6 +72,11 @@ class Language {
   // Whatever was read, infinitely many texts are left.
   bool is_endless() const { return endless_; }
   std::size_t state_count() const { return accepting_.size(); }
+  // Whatever comes is accepted, and nothing else can be seen from here.
+  bool accepts_all(State state) const;
+  // Where the classes of code points change, and to which.
+  const std::vector<std::uint32_t>& begins() const { return begins_; }
+  const std::vector<std::uint16_t>& classes() const { return classes_; }
   // Every accepted text, in no special order; only for languages with few (completions(start())).
   std::vector<std::string> texts() const;
   std::size_t bytes() const;

@@ -8,7 +8,7 @@
 namespace tessera::grammar {
 namespace {
 
-constexpr std::size_t kMaxPatterns = 6;          // of a patternProperties: 64 regions
+constexpr std::size_t kMaxRegions = 64;          // kinds of keys that patterns tell apart
 constexpr std::uint32_t kMaxFiniteNames = 1000;  // of a region with finitely many keys
 constexpr std::size_t kMaxTuple = 2000;
 constexpr std::size_t kMaxNumberText = 1000;    // of a number in enum or const
@@ -271,32 +271,45 @@ NodeBuilder::Step NodeBuilder::add_regions(const ObjectRule& rule, ObjectAlt& ob
       schemas.push_back({&schema, true});
     }
   }
-  if (patterns.size() > kMaxPatterns) return too_complex();
   LanguagePtr base = Language::any();
   if (!rule.names.empty()) {
     TRY_ASSIGN(base, shaper_.names_language(rule.names));
   }
-  for (std::size_t mask = 0; mask < std::size_t{1} << patterns.size(); ++mask) {
-    LanguagePtr language = base;
-    for (std::size_t i = 0; i < patterns.size() && language != nullptr && !language->empty(); ++i) {
-      LanguagePtr side = patterns[i];
-      if ((mask >> i & 1) == 0) side = Language::complement(*side, budget);
-      language = side == nullptr ? nullptr : Language::intersection(*language, *side, budget);
+  // Keys that match the same patterns. Each pattern splits what those before it left.
+  struct Kind {
+    LanguagePtr language;
+    std::vector<bool> matched;  // by pattern
+  };
+  std::vector<Kind> kinds{{base, {}}};
+  for (const LanguagePtr& pattern : patterns) {
+    const LanguagePtr others = Language::complement(*pattern, budget);
+    if (others == nullptr) return too_complex();
+    std::vector<Kind> split;
+    for (const Kind& kind : kinds) {
+      for (const bool matches : {false, true}) {
+        Kind part{Language::intersection(*kind.language, matches ? *pattern : *others, budget),
+                  kind.matched};
+        if (part.language == nullptr || split.size() > kMaxRegions) return too_complex();
+        if (part.language->empty()) continue;
+        part.matched.push_back(matches);
+        split.push_back(std::move(part));
+      }
     }
-    if (language == nullptr) return too_complex();
-    if (language->empty()) continue;
+    kinds = std::move(split);
+  }
+  for (Kind& kind : kinds) {
     std::vector<Term> terms;
     for (const json::Value* part : rule.parts) {
       bool matched = false;
       for (std::size_t i = 0; i < uses.size(); ++i) {
-        if (uses[i].first != part || (mask >> uses[i].second & 1) == 0) continue;
+        if (uses[i].first != part || !kind.matched[uses[i].second]) continue;
         terms.push_back(schemas[i]);
         matched = true;
       }
       const json::Value* additional = part->find("additionalProperties");
       if (!matched && additional != nullptr) terms.push_back({additional, true});
     }
-    TRY(add_region(std::move(language), terms, object, names));
+    TRY(add_region(std::move(kind.language), terms, object, names));
   }
   return {};
 }

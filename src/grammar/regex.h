@@ -1,8 +1,9 @@
 // ECMA-262 regular expressions, as JSON Schema uses them (with the u flag, search semantics), to
 // languages. The regular subset: alternation, groups (their captures mean nothing here), classes,
-// \d \w \s and their complements, counted and lazy repeats, anchors, and look-ahead at the very
-// start of a pattern. Back references, look-behind, word boundaries and other look-ahead are
-// refused. Any thread.
+// \d \w \s and their complements, \p{…} by general category, counted and lazy repeats, anchors,
+// word boundaries, look-ahead and look-behind. From other dialects: \A, \Z, \z, (?P<name>…) and a
+// leading (?i) or (?s). Back references and look-arounds within look-behinds are refused. Any
+// thread.
 #pragma once
 
 #include <string_view>

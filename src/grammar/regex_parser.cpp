@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "grammar/char_property.h"
 #include "grammar/language.h"
 
 namespace tessera::grammar {
@@ -29,12 +30,32 @@ class Parser {
   Parser(std::string_view pattern, Budget& budget) : text_(pattern), budget_(budget) {}
 
   Parsed parse() {
+    parse_flags();
+    const bool ascii = std::all_of(text_.begin(), text_.end(),
+                                   [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    if (fold_ && !(ascii && text_.find("\\p") == std::string_view::npos &&
+                   text_.find("\\P") == std::string_view::npos &&
+                   text_.find("\\u") == std::string_view::npos &&
+                   text_.find("\\x") == std::string_view::npos)) {
+      return unsupported("(?i) with characters beyond ASCII");
+    }
     TRY_ASSIGN(RegexNode node, parse_choice(0));
     if (at_ != text_.size()) return invalid("unmatched )");
     return node;
   }
 
  private:
+  // (?i) and (?s) in front of all: no ECMA-262, but what their authors mean is clear.
+  void parse_flags() {
+    const std::size_t end = text_.starts_with("(?") ? text_.find(')') : std::string_view::npos;
+    if (end == std::string_view::npos) return;
+    const std::string_view flags = text_.substr(2, end - 2);
+    if (flags.empty() || flags.find_first_not_of("is") != std::string_view::npos) return;
+    fold_ = flags.find('i') != std::string_view::npos;
+    dot_is_any_ = flags.find('s') != std::string_view::npos;
+    at_ = end + 1;
+  }
+
   static Unexpected<GrammarError> invalid(std::string message) {
     return fail(GrammarErrorCode::kInvalidRegex, "invalid pattern: " + message);
   }
@@ -80,7 +101,19 @@ class Parser {
       assertion = true;
     } else if (eat("(")) {
       TRY_ASSIGN(node, parse_group(depth));
-      assertion = node.kind == Kind::kLookAhead;
+      assertion = is_look(node);
+    } else if (eat("\\A")) {  // as most other dialects have them
+      node.kind = Kind::kBegin;
+      assertion = true;
+    } else if (eat("\\Z") || eat("\\z")) {
+      node.kind = Kind::kEnd;
+      assertion = true;
+    } else if (eat("\\b")) {
+      node = word_boundary(true);
+      assertion = true;
+    } else if (eat("\\B")) {
+      node = word_boundary(false);
+      assertion = true;
     } else {
       TRY_ASSIGN(node, parse_atom());
     }
@@ -95,9 +128,12 @@ class Parser {
     } else if (eat("?!")) {
       look.kind = Kind::kLookAhead;
       look.negative = true;
-    } else if (eat("?<=") || eat("?<!")) {
-      return unsupported("look-behind");
-    } else if (eat("?<")) {
+    } else if (eat("?<=")) {
+      look.kind = Kind::kLookBehind;
+    } else if (eat("?<!")) {
+      look.kind = Kind::kLookBehind;
+      look.negative = true;
+    } else if (eat("?<") || eat("?P<")) {
       const std::size_t end = text_.find('>', at_);
       if (end == std::string_view::npos || end == at_) return invalid("a group without a name");
       at_ = end + 1;
@@ -106,7 +142,7 @@ class Parser {
     }
     TRY_ASSIGN(RegexNode inner, parse_choice(depth + 1));
     if (!eat(")")) return invalid("missing )");
-    if (look.kind != Kind::kLookAhead) return inner;
+    if (!is_look(look)) return inner;
     look.children.push_back(std::move(inner));
     return look;
   }
@@ -115,7 +151,7 @@ class Parser {
     const char c = peek();
     if (c == '.') {
       ++at_;
-      return set_node(line_terminators().complement());
+      return set_node(dot_is_any_ ? CharSet{{0, kMaxCodePoint}} : line_terminators().complement());
     }
     if (c == '[') {
       ++at_;
@@ -123,16 +159,69 @@ class Parser {
     }
     if (c == '\\') {
       ++at_;
-      TRY_ASSIGN(CharSet set, parse_escape(false));
-      return set_node(std::move(set));
+      TRY_ASSIGN(CharSet set, parse_escape());
+      return set_node(folded(std::move(set)));
     }
     if (at_repeat()) return invalid("nothing to repeat");
     const std::uint32_t code_point = next_code_point(text_, at_);
-    return set_node(CharSet{{code_point, code_point}});
+    return set_node(folded(CharSet{{code_point, code_point}}));
+  }
+
+  static bool is_look(const RegexNode& node) {
+    return node.kind == Kind::kLookAhead || node.kind == Kind::kLookBehind;
+  }
+
+  // \b: a word character on one side alone; \B: on both, or on none.
+  static RegexNode word_boundary(bool boundary) {
+    const auto look = [](Kind kind, bool negative) {
+      RegexNode node;
+      node.kind = kind;
+      node.negative = negative;
+      node.children.push_back(set_node(word_characters()));
+      return node;
+    };
+    RegexNode choice;
+    choice.kind = Kind::kChoice;
+    for (const bool before : {true, false}) {
+      RegexNode sequence;
+      sequence.kind = Kind::kSequence;
+      sequence.children.push_back(look(Kind::kLookBehind, !before));
+      sequence.children.push_back(look(Kind::kLookAhead, before == boundary));
+      choice.children.push_back(std::move(sequence));
+    }
+    return choice;
+  }
+
+  // With both cases of each ASCII letter, and of the two other characters that fold to some.
+  CharSet folded(CharSet set) const {
+    if (!fold_) return set;
+    CharSet out = set;
+    for (const auto& [low, high] : set.intervals()) {
+      for (std::uint32_t c = 'a'; c <= 'z'; ++c) {
+        const std::uint32_t upper = c - 32;
+        const std::uint32_t third = c == 'k' ? 0x212A : c == 's' ? 0x17F : c;
+        const bool in = (c >= low && c <= high) || (upper >= low && upper <= high) ||
+                        (third >= low && third <= high);
+        if (!in) continue;
+        for (const std::uint32_t one : {c, upper, third}) out.add(one, one);
+      }
+    }
+    return out;
+  }
+
+  Result<CharSet, GrammarError> parse_property(bool complement) {
+    const std::size_t end = eat("{") ? text_.find('}', at_) : std::string_view::npos;
+    if (end == std::string_view::npos) return invalid("\\p without a property");
+    const std::string name(text_.substr(at_, end - at_));
+    auto set = property_set(name);
+    if (!set) return unsupported("\\p{" + name + "}");
+    at_ = end + 1;
+    budget_.spend(2000);
+    return complement ? set->complement() : *std::move(set);
   }
 
   // After the backslash. A set of one for characters.
-  Result<CharSet, GrammarError> parse_escape(bool in_class) {
+  Result<CharSet, GrammarError> parse_escape() {
     if (at_end()) return invalid("it ends in a backslash");
     const std::uint32_t c = next_code_point(text_, at_);
     const auto one = [](std::uint32_t x) { return CharSet{{x, x}}; };
@@ -174,12 +263,9 @@ class Parser {
       }
       case 'p':
       case 'P':
-        return unsupported("\\p{...}");
+        return parse_property(c == 'P');
       case 'b':
-        if (in_class) return one('\b');
-        return unsupported("\\b");
-      case 'B':
-        return unsupported("\\B");
+        return one('\b');  // in a class; elsewhere it is no character
       case 'k':
         return unsupported("a back reference");
       default:
@@ -187,8 +273,6 @@ class Parser {
     }
     if (c == '0') return one(0);
     if (c >= '1' && c <= '9') return unsupported("a back reference");
-    if (c == 'A' && !in_class) return unsupported("\\A");
-    if (c == 'Z' || c == 'z') return unsupported("\\Z");
     return one(c);
   }
 
@@ -267,11 +351,12 @@ class Parser {
       if (a[0].first > b[0].first) return invalid("a range out of order");
       set.add(a[0].first, b[0].first);
     }
+    set = folded(std::move(set));
     return set_node(negative ? set.complement() : std::move(set));
   }
 
   Result<CharSet, GrammarError> parse_class_atom() {
-    if (eat("\\")) return parse_escape(true);
+    if (eat("\\")) return parse_escape();
     if (at_end()) return invalid("missing ]");
     const std::uint32_t c = next_code_point(text_, at_);
     return CharSet{{c, c}};
@@ -325,7 +410,7 @@ class Parser {
     } else {
       return node;
     }
-    if (assertion) return invalid("an assertion cannot be repeated");
+    if (assertion && !is_look(node)) return invalid("an assertion cannot be repeated");
     eat("?");  // lazy: the same language
     if (at_repeat()) return invalid("nothing to repeat");
     repeat.children.push_back(std::move(node));
@@ -335,6 +420,8 @@ class Parser {
   std::string_view text_;
   Budget& budget_;
   std::size_t at_ = 0;
+  bool fold_ = false;        // upper and lower case are alike
+  bool dot_is_any_ = false;  // line terminators included
 };
 
 }  // namespace

@@ -16,10 +16,11 @@ struct RegexNode {
     kSet,
     kSequence,
     kChoice,
-    kRepeat,     // children[0], min to max times
-    kBegin,      // ^
-    kEnd,        // $
-    kLookAhead,  // children[0] follows (or not, when `negative`)
+    kRepeat,      // children[0], min to max times
+    kBegin,       // ^
+    kEnd,         // $
+    kLookAhead,   // children[0] follows (or not, when `negative`)
+    kLookBehind,  // children[0] stands before
   };
   Kind kind = Kind::kEmpty;
   bool negative = false;

@@ -36,7 +36,7 @@ enum TypeBit : std::uint8_t {
 struct NumberRule {
   bool integer = false;
   bool bounded = false;
-  Int128 low = -scaled_limit();  // in units of 10^-18
+  Int128 low = -scaled_limit();  // in units of 10^-17
   Int128 high = scaled_limit();
   Int128 multiple = 1;
 };

@@ -1,5 +1,7 @@
 // NodeBuilder: arrays whose items are all different. That is kept by their characters, so that only
 // strings and values that can be listed may be items.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -18,7 +20,7 @@ bool list_integers(const NumberAlt& number, std::vector<std::string>& texts) {
   if (first > number.high) return true;
   if ((number.high - first) / number.multiple >= kMaxListed) return false;
   for (Int128 value = first; value <= number.high; value += number.multiple) {
-    texts.push_back(std::to_string(static_cast<std::int64_t>(value / one)));
+    texts.push_back(fmt::format("{}", value / one));
   }
   return true;
 }
