@@ -113,6 +113,8 @@ std::string to_text(const std::vector<std::uint32_t>& characters) {
 }
 
 void compare(const Language& language, const Witness& witness, const std::string& text) {
+  // PCRE2 looks for no match that begins between these two.
+  if (text.find("\r\n") != std::string::npos) return;
   const std::optional<bool> found = witness.finds(text);
   CHECK(!found || *found == language.matches(text));
 }
