@@ -78,7 +78,8 @@ std::string with_dots_for_all(std::string_view pattern) {
 
 bool has_assertions(const RegexNode& node) {
   using Kind = RegexNode::Kind;
-  if (node.kind == Kind::kBegin || node.kind == Kind::kEnd || node.kind == Kind::kLookAhead)
+  if (node.kind == Kind::kBegin || node.kind == Kind::kEnd || node.kind == Kind::kLookAhead ||
+      node.kind == Kind::kLookBehind)
     return true;
   return std::any_of(node.children.begin(), node.children.end(), has_assertions);
 }

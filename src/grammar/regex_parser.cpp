@@ -200,8 +200,7 @@ class Parser {
       for (std::uint32_t c = 'a'; c <= 'z'; ++c) {
         const std::uint32_t upper = c - 32;
         const std::uint32_t third = c == 'k' ? 0x212A : c == 's' ? 0x17F : c;
-        const bool in = (c >= low && c <= high) || (upper >= low && upper <= high) ||
-                        (third >= low && third <= high);
+        const bool in = (c >= low && c <= high) || (upper >= low && upper <= high);
         if (!in) continue;
         for (const std::uint32_t one : {c, upper, third}) out.add(one, one);
       }
