@@ -1,6 +1,9 @@
 #include "base/schema_types.h"
 
 #include <algorithm>
+#include <charconv>
+#include <string>
+#include <system_error>
 
 namespace tessera {
 namespace {
@@ -10,6 +13,40 @@ namespace {
 constexpr int kMaxSchemaVisits = 500;
 constexpr std::size_t kMaxTypes = 16;
 
+int hex_value(char c) {
+  const char low = static_cast<char>(c | 32);
+  return c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+
+// A step of a JSON pointer in a URI's fragment: %25, then ~0 and ~1.
+std::string decode_step(std::string_view step) {
+  std::string bytes;
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    const bool escape = step[i] == '%' && i + 2 < step.size() && hex_value(step[i + 1]) >= 0 &&
+                        hex_value(step[i + 2]) >= 0;
+    bytes +=
+        escape ? static_cast<char>(hex_value(step[i + 1]) * 16 + hex_value(step[i + 2])) : step[i];
+    if (escape) i += 2;
+  }
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const char next = i + 1 < bytes.size() ? bytes[i + 1] : '\0';
+    const bool escape = bytes[i] == '~' && (next == '0' || next == '1');
+    out += escape ? (next == '0' ? '~' : '/') : bytes[i];
+    i += escape;
+  }
+  return out;
+}
+
+const json::Value* find_step(const json::Value& value, const std::string& step) {
+  const json::Array* array = value.if_array();
+  if (array == nullptr) return value.find(step);
+  std::size_t index = 0;
+  const auto read = std::from_chars(step.data(), step.data() + step.size(), index);
+  const bool whole = read.ec == std::errc() && read.ptr == step.data() + step.size();
+  return whole && index < array->size() ? &(*array)[index] : nullptr;
+}
+
 const json::Value* resolve_reference(std::string_view reference, const json::Value& root) {
   if (!reference.starts_with('#')) return nullptr;
   reference.remove_prefix(1);
@@ -17,10 +54,10 @@ const json::Value* resolve_reference(std::string_view reference, const json::Val
   while (value != nullptr && reference.starts_with('/')) {
     reference.remove_prefix(1);
     const std::size_t end = std::min(reference.find('/'), reference.size());
-    value = value->find(reference.substr(0, end));
+    value = find_step(*value, decode_step(reference.substr(0, end)));
     reference.remove_prefix(end);
   }
-  return value;
+  return reference.empty() ? value : nullptr;
 }
 
 std::string_view schema_type_of(const json::Value& value) {
@@ -97,18 +134,67 @@ class TypeCollector {
   int fuel_ = kMaxSchemaVisits;
 };
 
+// What a member of a schema's object has to fit: its schemas in `properties`, or in
+// `additionalProperties`, of the schema and of those that it is combined of.
+class MemberCollector {
+ public:
+  MemberCollector(const json::Value& root, std::string_view name) : root_(root), name_(name) {}
+
+  void visit(const json::Value& schema) {
+    if (fuel_ == 0 || schema.if_object() == nullptr) return;
+    --fuel_;
+    const json::Value* properties = schema.find("properties");
+    if (properties != nullptr) {
+      if (const json::Value* member = properties->find(name_)) named.push_back(member);
+    }
+    if (const json::Value* rest = schema.find("additionalProperties")) others.push_back(rest);
+    const json::Value* reference = schema.find("$ref");
+    if (reference != nullptr && reference->if_string()) {
+      const json::Value* target = resolve_reference(*reference->if_string(), root_);
+      if (target != nullptr) visit(*target);
+    }
+    for (const std::string_view keyword : {"allOf", "anyOf", "oneOf"}) {
+      const json::Value* list = schema.find(keyword);
+      if (list == nullptr || !list->if_array()) continue;
+      for (const json::Value& item : *list->if_array()) visit(item);
+    }
+    for (const std::string_view keyword : {"then", "else"}) {
+      if (const json::Value* branch = schema.find(keyword)) visit(*branch);
+    }
+    for (const std::string_view keyword : {"dependentSchemas", "dependencies"}) {
+      const json::Value* branches = schema.find(keyword);
+      if (branches == nullptr || !branches->if_object()) continue;
+      for (const auto& [key, branch] : *branches->if_object()) visit(branch);
+    }
+  }
+
+  std::vector<const json::Value*> named;
+  std::vector<const json::Value*> others;
+
+ private:
+  const json::Value& root_;
+  std::string_view name_;
+  int fuel_ = kMaxSchemaVisits;
+};
+
 }  // namespace
 
 std::vector<std::string_view> parameter_types(const json::Value* parameters,
                                               std::string_view name) {
   if (parameters == nullptr) return {};
-  const json::Value* properties = parameters->find("properties");
-  const json::Value* schema = properties == nullptr ? nullptr : properties->find(name);
-  if (schema == nullptr) schema = parameters->find("additionalProperties");
-  if (schema == nullptr) return {};
-  TypeCollector collector(*parameters);
-  collector.visit(*schema);
-  return collector.types();
+  MemberCollector members(*parameters, name);
+  members.visit(*parameters);
+  TypeCollector types(*parameters);
+  for (const json::Value* schema : members.named.empty() ? members.others : members.named)
+    types.visit(*schema);
+  return types.types();
+}
+
+bool has_parameter(const json::Value* parameters, std::string_view name) {
+  if (parameters == nullptr) return false;
+  MemberCollector members(*parameters, name);
+  members.visit(*parameters);
+  return !members.named.empty();
 }
 
 }  // namespace tessera

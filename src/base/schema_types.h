@@ -10,7 +10,11 @@
 
 namespace tessera {
 
-// `parameters` is the tool's schema, or null. Empty when it says nothing of this name.
+// `parameters` is the tool's schema, or null. Its members are looked for in `properties`, and else
+// in `additionalProperties`, of the schema and of those that it is combined of ($ref, allOf, anyOf,
+// oneOf, then, else, dependent schemas). Empty when it says nothing of this name.
 std::vector<std::string_view> parameter_types(const json::Value* parameters, std::string_view name);
+// Whether any `properties` name it.
+bool has_parameter(const json::Value* parameters, std::string_view name);
 
 }  // namespace tessera

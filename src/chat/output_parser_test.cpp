@@ -272,10 +272,14 @@ TEST(OutputParser, LongStringsAreStreamed) {
   EXPECT_THAT(
       harness.end().lines(),
       ElementsAre("call 0: get_weather {\"city\":\"" + line + "\\n" + line + "\"}", "tool_calls"));
-  // What may be null or a number is known at its end alone.
+  // What may be null is text as soon as it cannot be null any more.
   Harness nullable;
-  nullable.feed("<tool_call>\n<function=get_weather>\n<parameter=units>\n" + line + line);
+  nullable.feed("<tool_call>\n<function=get_weather>\n<parameter=units>\nnull" +
+                std::string(39, ' '));
   EXPECT_THAT(nullable.lines(), ElementsAre("call 0: get_weather "));
+  nullable.feed(line);
+  EXPECT_THAT(nullable.lines().back(),
+              testing::HasSubstr(R"({"units":"null)" + std::string(39, ' ') + "x"));
 }
 
 TEST(OutputParser, CallIds) {

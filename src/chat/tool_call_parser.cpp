@@ -69,6 +69,9 @@ void append_escaped(std::string_view text, std::string& out) {
   out.append(quoted, 1, quoted.size() - 2);
 }
 
+// What is looked at of a value of several types, to see whether it can only be text.
+constexpr std::size_t kMaxUnsure = 256;
+
 // A streamed string goes out in pieces of about so many bytes, not token by token: clients keep
 // every piece.
 constexpr std::size_t kStreamThreshold = 32;
@@ -251,6 +254,12 @@ bool ToolCallParser::parse_value() {
       return true;
     }
     ++at_;
+  }
+  // A union may turn out to be text long before its end.
+  const std::string_view known = std::string_view(buffer_).substr(value_begin_, at_ - value_begin_);
+  if (stream_ == Stream::kNone && known.size() <= kMaxUnsure && !keys_.contains(key_) &&
+      tool_->begins_text(key_, known)) {
+    stream_ = Stream::kText;
   }
   stream_value(kStreamThreshold);
   return false;

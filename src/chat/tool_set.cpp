@@ -10,8 +10,9 @@
 namespace tessera::chat {
 namespace {
 
+constexpr std::string_view kSpaces = " \t\r\n";
+
 std::string_view trim(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t\r\n";
   const std::size_t begin = text.find_first_not_of(kSpaces);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin);
@@ -82,10 +83,25 @@ std::string json_string(std::string_view text) {
   return out;
 }
 
+// Whether a text that begins with `begin` may fit `type`.
+bool may_become(std::string_view begin, std::string_view type) {
+  const std::size_t first = begin.find_first_not_of(kSpaces);
+  if (first == std::string_view::npos) return true;
+  const std::string_view text = begin.substr(first);
+  if (type == "array") return text[0] == '[';
+  if (type == "object") return text[0] == '{';
+  const std::string_view word = trim(text);
+  if (type == "integer" || type == "number")
+    return word.find_first_not_of("+-.0123456789eE") == std::string_view::npos;
+  const auto begins = [&](std::string_view whole) {
+    return word.size() <= whole.size() && equals_ignoring_case(word, whole.substr(0, word.size()));
+  };
+  return type == "null" ? begins("null") || begins("none") : begins("true") || begins("false");
+}
+
 // The JSON of `raw` as `type`; nothing when it does not fit.
 std::optional<std::string> convert(std::string_view raw, std::string_view type) {
   const std::string_view word = trim(raw);
-  if (type == "string") return json_string(raw);
   if (type == "null" && (word == "null" || word == "None")) return "null";
   if (type == "boolean" && equals_ignoring_case(word, "true")) return "true";
   if (type == "boolean" && equals_ignoring_case(word, "false")) return "false";
@@ -98,19 +114,13 @@ std::optional<std::string> convert(std::string_view raw, std::string_view type) 
 
 }  // namespace
 
-const json::Value* ToolSet::Tool::property(std::string_view name) const {
-  if (parameters_ == nullptr) return nullptr;
-  const json::Value* properties = parameters_->find("properties");
-  return properties == nullptr ? nullptr : properties->find(name);
-}
-
 bool ToolSet::Tool::declares_parameters() const {
   const json::Value* properties = parameters_ ? parameters_->find("properties") : nullptr;
   return properties != nullptr && properties->if_object() && !properties->if_object()->empty();
 }
 
 bool ToolSet::Tool::has_parameter(std::string_view name) const {
-  return property(name) != nullptr;
+  return tessera::has_parameter(parameters_, name);
 }
 
 std::vector<std::string_view> ToolSet::Tool::types_of(std::string_view name) const {
@@ -119,17 +129,21 @@ std::vector<std::string_view> ToolSet::Tool::types_of(std::string_view name) con
 
 bool ToolSet::Tool::is_text(std::string_view name) const {
   const std::vector<std::string_view> types = types_of(name);
-  const bool nullable = std::find(types.begin(), types.end(), "null") != types.end();
-  return types.empty() || (types.front() == "string" && !nullable);
+  return std::all_of(types.begin(), types.end(), [](auto type) { return type == "string"; });
+}
+
+bool ToolSet::Tool::begins_text(std::string_view name, std::string_view begin) const {
+  const std::vector<std::string_view> types = types_of(name);
+  return std::none_of(types.begin(), types.end(), [&](std::string_view type) {
+    return type != "string" && may_become(begin, type);
+  });
 }
 
 bool ToolSet::Tool::is_structure(std::string_view name, char first) const {
   if (first != '{' && first != '[') return false;
-  for (const std::string_view type : types_of(name)) {
-    if (type == "string") return false;
-    if (type == (first == '{' ? "object" : "array")) return true;
-  }
-  return false;
+  const std::vector<std::string_view> types = types_of(name);
+  const std::string_view wanted = first == '{' ? "object" : "array";
+  return std::find(types.begin(), types.end(), wanted) != types.end();
 }
 
 std::string ToolSet::Tool::argument_json(std::string_view name, std::string_view raw) const {
@@ -138,6 +152,7 @@ std::string ToolSet::Tool::argument_json(std::string_view name, std::string_view
     if (auto null = convert(raw, "null")) return *std::move(null);
   }
   for (const std::string_view type : types) {
+    if (type == "string") continue;
     if (auto converted = convert(raw, type)) return *std::move(converted);
   }
   return json_string(raw);

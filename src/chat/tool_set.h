@@ -24,14 +24,15 @@ class ToolSet {
     bool has_parameter(std::string_view name) const;
     // Whether argument_json() is the text as a string, whatever the text is.
     bool is_text(std::string_view name) const;
+    // The same for texts that begin with `begin`.
+    bool begins_text(std::string_view name, std::string_view begin) const;
     // Whether a value that begins with `first` is an array or an object, if it is right at all.
     bool is_structure(std::string_view name, char first) const;
-    // The JSON of parameter `name` whose text is `raw`: the first type of its schema that the text
-    // fits, null last named but first tried; a string when none does or the parameter is unknown.
+    // The JSON of parameter `name` whose text is `raw`: null, then the first type of its schema
+    // that the text fits, strings last; a string when none does or the parameter is unknown.
     std::string argument_json(std::string_view name, std::string_view raw) const;
 
    private:
-    const json::Value* property(std::string_view name) const;
     // The types that the parameter's schema allows, in its order; empty when it says nothing.
     std::vector<std::string_view> types_of(std::string_view name) const;
 

@@ -88,7 +88,8 @@ TEST(ToolSet, Unions) {
   EXPECT_EQ(as(union_schema, "[5]"), "[5]");
   EXPECT_EQ(as(union_schema, "null"), "null");
   EXPECT_EQ(as(union_schema, "x"), R"("x")");
-  EXPECT_EQ(as(R"({"oneOf":[{"type":"string"},{"type":"integer"}]})", "5"), R"("5")");
+  EXPECT_EQ(as(R"({"oneOf":[{"type":"string"},{"type":"integer"}]})", "5"), "5");
+  EXPECT_EQ(as(R"({"oneOf":[{"type":"string"},{"type":"integer"}]})", "5a"), R"("5a")");
   EXPECT_EQ(as(R"({"enum":[1,2,"three"]})", "2"), "2");
   EXPECT_EQ(as(R"({"enum":[1,2,"three"]})", "three"), R"("three")");
   EXPECT_EQ(as(R"({"const":true})", "True"), "true");

@@ -75,15 +75,47 @@ std::optional<std::uint32_t> CallBuilder::keep_literals(
   return copy(copy, root);
 }
 
+std::uint32_t CallBuilder::python_words(std::uint32_t root) {
+  const auto ends = [&](std::string_view text) {
+    std::uint32_t at = root;
+    for (const char c : text) {
+      const auto& edges = grammar_.literals[at].edges;
+      const auto found = std::find_if(edges.begin(), edges.end(), [&](const auto& edge) {
+        return edge.first == static_cast<std::uint8_t>(c);
+      });
+      if (found == edges.end()) return false;
+      at = found->second;
+    }
+    return grammar_.literals[at].end;
+  };
+  constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+      {"true", "True"}, {"false", "False"}, {"null", "None"}};
+  std::uint32_t tree = kNone;
+  for (const auto& [json, python] : kWords) {
+    if (!ends(json)) continue;
+    if (tree == kNone) tree = new_literal();
+    std::uint32_t at = tree;
+    for (const char c : python) {
+      const std::uint32_t next = new_literal();
+      grammar_.literals[at].edges.emplace_back(static_cast<std::uint8_t>(c), next);
+      at = next;
+    }
+    grammar_.literals[at].end = true;
+  }
+  return tree;
+}
+
+std::uint32_t CallBuilder::new_literal() {
+  budget_.take(sizeof(LiteralNode) + 16);
+  grammar_.literals.emplace_back();
+  return static_cast<std::uint32_t>(grammar_.literals.size() - 1);
+}
+
 Result<CallAlt::Parameter, GrammarError> CallBuilder::parameter(
     const std::vector<std::string_view>& types, NodeId id) {
   // The types that are tried on a text before it is taken for a string.
-  std::vector<std::string_view> read;
-  for (const std::string_view type : types) {
-    if (type == "string") break;
-    read.push_back(type);
-  }
-  if (has(types, "null") && !has(read, "null")) read.emplace_back("null");
+  std::vector<std::string_view> read = types;
+  std::erase(read, "string");
   CallAlt::Parameter out;
   Node json;
   const std::vector<AltId> alts = grammar_.nodes[id].alts;
@@ -115,8 +147,11 @@ Result<CallAlt::Parameter, GrammarError> CallBuilder::parameter(
         return number;
       });
       if (!kept) continue;
-      json.alts.push_back(static_cast<AltId>(grammar_.alts.size()));
-      grammar_.alts.push_back({Alt::Kind::kLiteral, *kept, 0});
+      for (const std::uint32_t tree : {*kept, python_words(*kept)}) {
+        if (tree == kNone) continue;
+        json.alts.push_back(static_cast<AltId>(grammar_.alts.size()));
+        grammar_.alts.push_back({Alt::Kind::kLiteral, tree, 0});
+      }
       json.height = 0;
       continue;
     }
@@ -177,16 +212,22 @@ Result<CallAlt, GrammarError> CallBuilder::build(const json::Value* schema,
 Result<void, GrammarError> CallBuilder::add(const std::string& name, const json::Value* schema,
                                             NodeId root) {
   std::vector<std::uint32_t> group;
+  std::optional<GrammarError> fault;  // of an object that cannot be written; another one may do
   const std::vector<AltId> alts = grammar_.nodes[root].alts;
   for (const AltId id : alts) {
     const Alt alt = grammar_.alts[id];
     if (alt.kind != Alt::Kind::kObject) continue;
     const ObjectAlt object = grammar_.objects[alt.index];
-    TRY_ASSIGN(CallAlt call, build(schema, object));
+    auto call = build(schema, object);
+    if (!call) {
+      fault = std::move(call).error();
+      continue;
+    }
     group.push_back(static_cast<std::uint32_t>(grammar_.calls.size()));
-    grammar_.calls.push_back(std::move(call));
+    grammar_.calls.push_back(*std::move(call));
   }
   if (group.empty()) {
+    if (fault) return Unexpected{*std::move(fault)};
     return fail(GrammarErrorCode::kInvalidSchema, "no object satisfies the parameters");
   }
   add_name(name, std::move(group));

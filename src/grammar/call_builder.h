@@ -40,6 +40,10 @@ class CallBuilder {
   // The literals below `root` whose text is to be kept; nothing when there are none.
   std::optional<std::uint32_t> keep_literals(std::uint32_t root,
                                              const std::function<bool(const std::string&)>& keep);
+  // True, False and None for those of true, false and null that are below `root`, as the model's
+  // template writes them; kNone: none of them is.
+  std::uint32_t python_words(std::uint32_t root);
+  std::uint32_t new_literal();
   // Texts that stand for themselves: no line of theirs begins like a tag, and they are not read as
   // one of these types.
   LanguagePtr raw_language(const std::vector<std::string_view>& types);

@@ -340,15 +340,73 @@ TEST(CompileTools, CallsAreWrittenInTheModelsForm) {
   EXPECT_FALSE(takes_calls(*compile_tools(rules), {call("fun", {}), call("fun", {})}));
 }
 
-TEST(CompileTools, LiteralsThatWouldBeReadAsTextAreNotWritten) {
-  // The reader takes "1" for a string here: string is the first of the types that it fits.
-  const json::Value f =
-      parse(R"({"name":"f","parameters":{"properties":{"e":{"enum":["a",1,null]}}}})");
+// Whether a call of a function with these parameters can be written with `value` as its "e".
+bool takes_value(std::string_view parameters, const std::string& value) {
+  const json::Value f = parse(R"({"name":"f","parameters":)" + std::string(parameters) + "}");
   const auto grammar = compile_tools(ToolRules{{&f}, true, false});
-  ASSERT_TRUE(grammar) << grammar.error().message;
-  EXPECT_TRUE(takes_calls(*grammar, {call("f", {{"e", "a"}})}));
-  EXPECT_TRUE(takes_calls(*grammar, {call("f", {{"e", "null"}})}));
-  EXPECT_FALSE(takes_calls(*grammar, {call("f", {{"e", "1"}})}));
+  EXPECT_TRUE(grammar) << parameters << ": " << grammar.error().message;
+  return grammar && takes_calls(*grammar, {call("f", {{"e", value}})});
+}
+
+TEST(CompileTools, TextsThatWouldBeReadAsOtherTypesAreNotWritten) {
+  // Text is what the reader takes for no other type that the schema has.
+  const auto takes = [](std::string_view schema, const std::string& value) {
+    return takes_value(R"({"properties":{"e":)" + std::string(schema) + "}}", value);
+  };
+  constexpr std::string_view kMixed = R"({"enum":["a","1","None",2,null,true]})";
+  for (const char* right : {"a", "2", "null", "None", "true", "True"})
+    EXPECT_TRUE(takes(kMixed, right)) << right;
+  for (const char* wrong : {"1", "false", "TRUE", "\"a\"", ""})
+    EXPECT_FALSE(takes(kMixed, wrong)) << wrong;
+  constexpr std::string_view kUnion =
+      R"({"anyOf":[{"type":"string","maxLength":9},{"type":"integer","minimum":5},{"type":"null"}]})";
+  for (const char* right : {"x", "", "5", "null", "None", "\n", "1a", "\"5\"", "{}", "[1]", "true"})
+    EXPECT_TRUE(takes(kUnion, right)) << right;
+  for (const char* wrong : {"4", " 4", "-7", " null", "0123456789"})
+    EXPECT_FALSE(takes(kUnion, wrong)) << wrong;
+  EXPECT_TRUE(takes(R"({"type":["string","object"]})", R"({"a": 1})"));
+  EXPECT_FALSE(takes(R"({"type":["string","object"]})", R"({"a": 1)"));
+  EXPECT_TRUE(takes(R"({"type":["boolean","null"]})", "False"));
+  EXPECT_FALSE(takes(R"({"const":true})", "False"));
+}
+
+TEST(CompileTools, TextsKeepToTheirSchema) {
+  const auto takes = [](std::string_view schema, const std::string& value) {
+    return takes_value(R"({"properties":{"e":)" + std::string(schema) + "}}", value);
+  };
+  EXPECT_TRUE(takes(R"({"type":"string","pattern":"^a\\nb$"})", "a\nb"));
+  EXPECT_FALSE(takes(R"({"type":"string","pattern":"^a\\nb$"})", "a b"));
+  EXPECT_TRUE(takes(R"({"type":"string","minLength":2,"maxLength":3})", "\n\n"));
+  EXPECT_FALSE(takes(R"({"type":"string","minLength":2,"maxLength":3})", "\n"));
+  EXPECT_TRUE(takes(R"({"type":"string","format":"date"})", "2024-02-29"));
+  EXPECT_FALSE(takes(R"({"type":"string","format":"date"})", "2024-2-29"));
+  EXPECT_TRUE(takes(R"({"type":"string"})", "x </parameter> </tool_call>"));
+  EXPECT_FALSE(takes(R"({"type":"string"})", "x\n<parameter=e>"));
+  EXPECT_FALSE(takes(R"({"type":"string"})", "</function>"));
+}
+
+TEST(CompileTools, ParametersOfCombinedSchemas) {
+  EXPECT_TRUE(takes_value(
+      R"({"$ref":"#/$defs/a~1b%20c","$defs":{"a/b c":{"type":"object","required":["e"],
+         "properties":{"e":{"type":"integer"}}}}})",
+      "5"));
+  EXPECT_TRUE(takes_value(
+      R"({"allOf":[{"properties":{"e":{"type":"number"}}},{"required":["e"]}]})", "5.5"));
+  constexpr std::string_view kEither =
+      R"({"type":"object","anyOf":[{"properties":{"e":{"type":"string","minLength":2}},"required":["e"]},
+         {"properties":{"e":{"type":"integer","maximum":7}},"required":["e"]}]})";
+  for (const char* right : {"ab", "7"}) EXPECT_TRUE(takes_value(kEither, right)) << right;
+  for (const char* wrong : {"a", "8", "12"}) EXPECT_FALSE(takes_value(kEither, wrong)) << wrong;
+  // An object that cannot be written is no fault as long as another one can.
+  EXPECT_TRUE(takes_value(
+      R"({"anyOf":[{"properties":{"e":{"const":"</function>"}},"required":["e"]},
+         {"properties":{"e":{"const":"x"}},"required":["e"]}]})",
+      "x"));
+  const json::Value f = parse(
+      R"({"name":"f","parameters":{"properties":{"e":{"const":"</function>"}},"required":["e"]}})");
+  const auto none = compile_tools(ToolRules{{&f}, true, false});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, GrammarErrorCode::kUnsupportedSchema);
 }
 
 TEST(CompileTools, FreeTextAndJsonAroundCalls) {
