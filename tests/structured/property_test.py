@@ -23,23 +23,23 @@ sys.path.insert(0, str(ROOT / "tests" / "api"))
 import run_cases  # noqa: E402
 from run_cases import KEY, MODEL, Mismatch, expect  # noqa: E402
 
-from random_forms import Forms  # noqa: E402
+from random_forms import Forms, GRAMMARS  # noqa: E402
 
 TIERS = ["[tier.enterprise]", 'requests_per_minute = "unlimited"', "concurrent_requests = 64"]
 
 
 class Server(run_cases.Server):
-    """The demo model, or with `seed` a model of random logits."""
+    """The demo model, or with `script` a fake one: random logits, or one token for ever."""
 
-    def __init__(self, binary, seed=None):
+    def __init__(self, binary, script=None):
         self.state = tempfile.TemporaryDirectory()
         self.log = tempfile.TemporaryFile()
         self.port = run_cases.free_port()
         flags = ["--threads", "2", "--max-running", "8"]
-        if seed is not None:
-            script = pathlib.Path(self.state.name) / "script.json"
-            script.write_text(json.dumps({"hash": seed, "vocabulary": run_cases.token_count(binary), "max_context": 1 << 15, "max_sequences": 16}))
-            flags = ["--backend", "fake", "--fake-script", str(script)]
+        if script is not None:
+            path = pathlib.Path(self.state.name) / "script.json"
+            path.write_text(json.dumps(dict(script, vocabulary=run_cases.token_count(binary), max_context=1 << 15, max_sequences=16)))
+            flags = ["--backend", "fake", "--fake-script", str(path)]
         self.process = subprocess.Popen(
             [binary, "serve", "--port", str(self.port), "--api-key", KEY, "--db", self.state.name + "/tessera.db"] + self.tier_flags(TIERS) + flags,
             stdout=subprocess.DEVNULL, stderr=self.log)
@@ -58,8 +58,9 @@ def make_request(seed):
         body["response_format"] = {"type": "json_object"}
     if form in ("tools", "both"):
         body["tools"] = forms.tools()
-        names = [tool["function"]["name"] for tool in body["tools"]]
-        reference = {"type": "function", "function": {"name": choose.choice(names)}}
+        kind = choose.choice(body["tools"])["type"]
+        names = [tool[kind]["name"] for tool in body["tools"] if tool["type"] == kind]
+        reference = {"type": kind, kind: {"name": choose.choice(names)}}
         allowed = {"mode": choose.choice(["auto", "required"]), "tools": [reference]}
         body["tool_choice"] = choose.choice(["auto", "required", "required", reference, {"type": "allowed_tools", "allowed_tools": allowed}])
         body["parallel_tool_calls"] = choose.random() < 0.5
@@ -96,32 +97,53 @@ def check_content(text, body):
         validate(parse(text), format_["json_schema"]["schema"])
 
 
+def name_of(reference):
+    return reference[reference["type"]]["name"]
+
+
 def check_calls(calls, body):
     choice = body["tool_choice"]
-    tools = {tool["function"]["name"]: tool["function"].get("parameters", {"type": "object"}) for tool in body["tools"]}
+    tools = {name_of(tool): tool[tool["type"]] for tool in body["tools"]}
     allowed = set(tools)
-    if isinstance(choice, dict):
-        allowed = {choice["function"]["name"]} if choice["type"] == "function" else {t["function"]["name"] for t in choice["allowed_tools"]["tools"]}
-    if not body["parallel_tool_calls"] or (isinstance(choice, dict) and choice["type"] == "function"):
-        expect(len(calls) == 1, f"{len(calls)} calls")
+    one = not body["parallel_tool_calls"]
+    if isinstance(choice, dict) and choice["type"] == "allowed_tools":
+        allowed = set(map(name_of, choice["allowed_tools"]["tools"]))
+    elif isinstance(choice, dict):
+        allowed, one = {name_of(choice)}, True
+    expect(len(calls) == 1 or not one, f"{len(calls)} calls")
     expect(len({call["id"] for call in calls}) == len(calls), "an id twice")
     for call in calls:
-        name = call["function"]["name"]
-        expect(name in allowed, f"a call of {name}")
-        arguments = parse(call["function"]["arguments"])
-        validate(arguments, tools[name])
-        order = list(tools[name].get("properties", {}))
-        places = [order.index(key) for key in arguments if key in order]
-        expect(places == sorted(places), f"arguments out of order: {list(arguments)}")
-        outside_strings = re.sub(r'"(\\.|[^"\\])*"', '""', call["function"]["arguments"])
-        expect(not re.search(r"\s", outside_strings), "arguments with white space")
+        expect(name_of(call) in allowed, f"a call of {name_of(call)}")
+        if call["type"] == "custom":
+            check_input(call["custom"]["input"], tools[name_of(call)].get("format", {"type": "text"}))
+        else:
+            check_arguments(call["function"]["arguments"], tools[name_of(call)].get("parameters", {"type": "object"}))
+
+
+def check_arguments(text, schema):
+    arguments = parse(text)
+    validate(arguments, schema)
+    order = list(schema.get("properties", {}))
+    places = [order.index(key) for key in arguments if key in order]
+    expect(places == sorted(places), f"arguments out of order: {list(arguments)}")
+    outside_strings = re.sub(r'"(\\.|[^"\\])*"', '""', text)
+    expect(not re.search(r"\s", outside_strings), "arguments with white space")
+
+
+def check_input(text, format_):
+    expect(not re.search("^(</parameter>|</function>|<parameter=)", text, re.MULTILINE), "an input that looks like a tag")
+    if format_["type"] != "grammar":
+        return
+    grammar = format_["grammar"]
+    pattern = grammar["definition"] if grammar["syntax"] == "regex" else GRAMMARS[grammar["definition"]]
+    expect(re.fullmatch(pattern, text), f"an input that its grammar does not have: {text!r}")
 
 
 def must_call(body):
     choice = body.get("tool_choice", "auto")
     if isinstance(choice, str):
         return choice == "required"
-    return choice["type"] == "function" or choice["allowed_tools"]["mode"] == "required"
+    return choice["type"] != "allowed_tools" or choice["allowed_tools"]["mode"] == "required"
 
 
 def check_choice(choice, body):
@@ -143,23 +165,32 @@ def check_choice(choice, body):
 
 def without_ids(choice):
     message = choice["message"]
-    calls = [call["function"] for call in message.get("tool_calls") or []]
+    calls = [call[call["type"]] for call in message.get("tool_calls") or []]
     return [message["content"] or "", message.get("reasoning_content") or "", calls, choice["finish_reason"]]
 
 
-def run_one(server, body):
-    """→ (choices, those that came to their end)"""
+def ask_both(server, body):
+    """→ the whole answer, which is that of the stream, or the refusal"""
     headers = {"Authorization": "Bearer " + KEY, "Content-Type": "application/json"}
     answers = []
     for stream in (False, True):
         status, _, raw = server.ask("POST", "/v1/chat/completions", json.dumps(dict(body, stream=stream)), headers)
-        if status == 400 and json.loads(raw)["error"]["code"] in ("invalid_schema", "unsupported_schema") and not stream:
-            return 0, 0, json.loads(raw)["error"]["message"]
+        if status == 400 and not stream:
+            return json.loads(raw)
         expect(status == 200, f"status {status}: {raw[:500]}")
         answers.append(run_cases.from_stream(run_cases.sse_events(raw)) if stream else json.loads(raw))
     plain, streamed = answers
-    expect(list(map(without_ids, plain["choices"])) == list(map(without_ids, streamed["choices"])),
-           f"streamed {streamed['choices']}\nnot {plain['choices']}")
+    expect("choices" in streamed and list(map(without_ids, plain["choices"])) == list(map(without_ids, streamed["choices"])),
+           f"streamed {streamed}\nnot {plain['choices']}")
+    return plain
+
+
+def run_one(server, body):
+    """→ (choices, those that came to their end)"""
+    plain = ask_both(server, body)
+    if "error" in plain:
+        expect(plain["error"]["code"] in ("invalid_schema", "unsupported_schema"), f"refused: {plain}")
+        return 0, 0, plain["error"]["message"]
     ended = 0
     for choice in plain["choices"]:
         try:
@@ -200,7 +231,7 @@ def main():
     options = parser.parse_args()
     failures = 0
     for name, seed in (("demo model", None), ("random logits", options.first)):
-        server = Server(options.binary, seed)
+        server = Server(options.binary, None if seed is None else {"hash": seed})
         try:
             failures += run_many(server, name, options.first, options.count)
         finally:

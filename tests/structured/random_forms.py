@@ -4,6 +4,13 @@ NAMES = ["id", "name", "naïve", "a", "ab", "items", "unit", "key with space", "
 WORDS = ["red", "green", "", "a\nb", "é", "\"quoted\"", "</parameter>", "true", "12", "null", "{\"a\": 1}", "日本"]
 PATTERNS = ["^[a-z]{1,4}$", "^\\d{3}-\\d{2}$", "b", "^(yes|no)", "[0-9]$", "^[^a]{2,3}$", "^\\w+@\\w+$"]
 FORMATS = ["date", "date-time", "time", "email", "ipv4", "uuid"]
+INPUTS = ["[a-z]{1,3}(-\\d{2})?", "^(yes|no)$", "\\w{2,4}\\n\\w?", "(a|ab)(c|bcd)"]
+# Grammars in Lark's notation, and what Python's regular expressions call them.
+GRAMMARS = {
+    'start: WORD ("," WORD)~0..2\nWORD: /[a-z]{1,3}/': "[a-z]{1,3}(,[a-z]{1,3}){0,2}",
+    'start: key "=" value\nkey: "a" | "b"i\nvalue: INT~1..2 | "\\""\nINT: "0".."7"': '(a|b|B)=([0-7]{1,2}|")',
+    '?start: [SIGN] (D D | "x" D?) LF -> line\nSIGN: "+" | "-"\nD: /\\d/\n%import common.LF': "[+-]?(\\d\\d|x\\d?)\\n",
+}
 
 
 class Forms:
@@ -99,8 +106,18 @@ class Forms:
         names = self.random.sample(["get_weather", "f", "search-web", "a", "ab"], self.random.randrange(1, 4))
         tools = []
         for name in names:
+            if self.random.random() < 0.25:
+                tools.append({"type": "custom", "custom": self.custom(name)})
+                continue
             function = {"name": name}
             if self.random.random() < 0.9:
                 function["parameters"] = self.parameters()
             tools.append({"type": "function", "function": function})
         return tools
+
+    def custom(self, name):
+        kind = self.random.randrange(3)
+        grammar = {"syntax": "regex", "definition": self.random.choice(INPUTS)}
+        if kind == 0:
+            grammar = {"syntax": "lark", "definition": self.random.choice(list(GRAMMARS))}
+        return {"name": name, "description": "a custom tool", "format": {"type": "grammar", "grammar": grammar}}
