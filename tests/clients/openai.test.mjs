@@ -236,6 +236,28 @@ test("tool calls with tool_choice auto, and the loop's second request", async (t
   assert.equal(second.choices[0].message.content, "It is warm.");
 });
 
+test("custom tools: calls with an input, whole and streamed, and in the second request", async (t) => {
+  const call = "<tool_call>\n<function=patch>\n<parameter=input>\n+ a \"b\"\n\n</parameter>\n</function>\n</tool_call>";
+  const fake = await servers.extra(t, { says: [call, call, "Done."] });
+  const format = { type: "grammar", grammar: { syntax: "lark", definition: 'start: ("+" | "-") /[^\\n]+/ "\\n"' } };
+  const tools = [{ type: "custom", custom: { name: "patch", description: "Patches a file.", format } }];
+  const messages = [{ role: "user", content: "Patch it." }];
+  const body = { model: MODEL, messages, tools, tool_choice: { type: "custom", custom: { name: "patch" } }, temperature: 0 };
+  const { message, finish_reason } = (await open(fake).chat.completions.create(body)).choices[0];
+  assert.equal(finish_reason, "tool_calls");
+  assert.deepEqual(message.tool_calls.map(({ type, custom }) => [type, custom]), [["custom", { name: "patch", input: '+ a "b"\n' }]]);
+  let name, input = "";
+  for await (const chunk of await open(fake).chat.completions.create({ ...body, stream: true })) {
+    for (const { custom } of chunk.choices[0].delta.tool_calls ?? []) {
+      name ??= custom.name;
+      input += custom.input;
+    }
+  }
+  assert.deepEqual([name, input], ["patch", '+ a "b"\n']);
+  messages.push(message, { role: "tool", tool_call_id: message.tool_calls[0].id, content: "patched" });
+  assert.equal((await open(fake).chat.completions.create({ model: MODEL, messages, tools, temperature: 0 })).choices[0].message.content, "Done.");
+});
+
 test("runTools runs the loop", async (t) => {
   const fake = await servers.extra(t, { says: [weatherCall("Paris"), "It is 20 C in Paris."] });
   const asked = [];

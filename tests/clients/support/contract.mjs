@@ -44,12 +44,12 @@ function choiceErrors(choice, request) {
   const calls = message.tool_calls ?? [];
   if ((choice.finish_reason === "tool_calls") !== calls.length > 0 && choice.finish_reason !== "length")
     wrong.push(`${at}: finish_reason ${choice.finish_reason} with ${calls.length} calls`);
-  if (choice.finish_reason === "tool_calls" && !calls.every((call) => parsesToObject(call.function.arguments)))
+  if (choice.finish_reason === "tool_calls" && !calls.every((call) => call.type === "custom" || parsesToObject(call.function.arguments)))
     wrong.push(`${at}: arguments that are not a JSON object`);
   if (new Set(calls.map((call) => call.id)).size !== calls.length) wrong.push(`${at}: a call id twice`);
   if (calls.length > 0 && message.content === "") wrong.push(`${at}: content "" beside calls; null is meant`);
-  const names = (request.tools ?? []).map((tool) => tool.function?.name);
-  for (const call of calls) if (!names.includes(call.function.name)) wrong.push(`${at}: a call of ${call.function.name}`);
+  const names = (request.tools ?? []).map((tool) => tool[tool.type].name);
+  for (const call of calls) if (!names.includes(call[call.type].name)) wrong.push(`${at}: a call of ${call[call.type].name}`);
   if (calls.length > 1 && request.parallel_tool_calls === false) wrong.push(`${at}: parallel calls`);
   if (!isThinking(request) && message.reasoning_content !== undefined) wrong.push(`${at}: reasoning in direct mode`);
   wrong.push(...logprobErrors(choice, request).map((text) => `${at}: ${text}`));
@@ -219,11 +219,12 @@ export class StreamRules {
   callDelta(calls, piece, at) {
     if ("id" in piece) {
       if (piece.index !== calls.length) this.wrong.push(`${at}: call ${piece.index} out of order`);
-      calls.push({ id: piece.id, function: { ...piece.function } });
+      calls.push(structuredClone(piece));
     } else if (piece.index !== calls.length - 1) {
       this.wrong.push(`${at}: arguments of call ${piece.index}, but call ${calls.length - 1} is running`);
     } else {
-      calls[piece.index].function.arguments += piece.function.arguments;
+      if (piece.custom) calls[piece.index].custom.input += piece.custom.input;
+      else calls[piece.index].function.arguments += piece.function.arguments;
     }
   }
 
