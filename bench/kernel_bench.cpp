@@ -1,6 +1,6 @@
-// The matmul kernels against the machine: bytes of weights a second (few tokens) and floating-point
-// operations a second (many tokens), by weight type, instruction set and number of tokens; beside
-// them what reading alone gives.
+// The matmul kernels against the machine: bytes of weights a second (few tokens) and operations a
+// second (many tokens), by weight type, instruction set, activations (int8 or float32) and number
+// of tokens; beside them what reading alone gives.
 //
 //   build/release/bench/kernel_bench [--benchmark_filter=Q4_K] [--benchmark_repetitions=5]
 //
@@ -59,6 +59,7 @@ struct Case {
   std::size_t tokens;
   int threads;
   bool cached;
+  bool int8;
 };
 
 void matmul(benchmark::State& state, Case c) {
@@ -71,9 +72,14 @@ void matmul(benchmark::State& state, Case c) {
   std::vector<float> x(c.tokens * kColumns, 0.25F), y(c.tokens * rows);
   std::vector<const float*> xs(c.tokens);
   std::vector<float*> ys(c.tokens);
+  std::vector<std::byte> x8(c.tokens * cpu::Int8Layout(kColumns).bytes);
+  std::vector<const std::byte*> x8s(c.tokens);
   for (std::size_t t = 0; t < c.tokens; ++t) {
     xs[t] = x.data() + t * kColumns;
     ys[t] = y.data() + t * rows;
+    std::byte* row = x8.data() + t * cpu::Int8Layout(kColumns).bytes;
+    k.quantise_row(xs[t], 0, kColumns, kColumns, row);
+    x8s[t] = row;
   }
   ThreadTeam team(c.threads);
   std::vector<std::vector<float>> panels(c.threads, std::vector<float>(cpu::kPanelRows * kColumns));
@@ -81,8 +87,15 @@ void matmul(benchmark::State& state, Case c) {
     team.for_each(rows / kChunkRows, 1, [&](std::size_t begin, std::size_t end, int thread) {
       for (std::size_t chunk = begin; chunk < end; ++chunk) {
         const std::size_t row = chunk * kChunkRows;
-        k.matmul(c.type)({data.data() + row * row_bytes, row_bytes, kChunkRows, kColumns, c.tokens,
-                          xs.data(), ys.data(), row, panels[thread].data()});
+        const std::byte* weights = data.data() + row * row_bytes;
+        float* panel = panels[thread].data();
+        if (c.int8) {
+          k.int8_matmul(c.type)({weights, row_bytes, kChunkRows, kColumns, c.tokens, x8s.data(),
+                                 ys.data(), row, reinterpret_cast<std::byte*>(panel)});
+        } else {
+          k.matmul(c.type)({weights, row_bytes, kChunkRows, kColumns, c.tokens, xs.data(),
+                            ys.data(), row, panel});
+        }
       }
     });
     benchmark::ClobberMemory();
@@ -90,6 +103,14 @@ void matmul(benchmark::State& state, Case c) {
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(rows * row_bytes));
   state.counters["flop"] = benchmark::Counter(2.0 * static_cast<double>(rows * kColumns * c.tokens),
                                               benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void register_matmul(const Case& c) {
+  const std::string name = std::string(weights::info(c.type).name) + "/" +
+                           std::string(cpu::isa_name(c.isa)) + (c.int8 ? "/int8" : "/float32") +
+                           "/tokens:" + std::to_string(c.tokens) +
+                           "/threads:" + std::to_string(c.threads) + (c.cached ? "/cached" : "");
+  benchmark::RegisterBenchmark(name.c_str(), matmul, c)->UseRealTime()->MinTime(0.2);
 }
 
 void register_all() {
@@ -104,13 +125,10 @@ void register_all() {
       if (isa == cpu::Isa::kScalar) continue;  // the parity path, not a fast one
       for (std::size_t tokens : {1, 2, 3, 4, 6, 8, 16, 128}) {
         for (int threads : {1, all_threads()}) {
-          const bool cached = threads == 1;
-          const std::string name =
-              std::string(weights::info(type).name) + "/" + std::string(cpu::isa_name(isa)) +
-              "/tokens:" + std::to_string(tokens) + "/threads:" + std::to_string(threads) +
-              (cached ? "/cached" : "");
-          const Case c{type, isa, tokens, threads, cached};
-          benchmark::RegisterBenchmark(name.c_str(), matmul, c)->UseRealTime()->MinTime(0.2);
+          for (const bool int8 : {true, false}) {
+            if (int8 && cpu::kernels(isa).int8_matmul(type) == nullptr) continue;
+            register_matmul({type, isa, tokens, threads, threads == 1, int8});
+          }
         }
       }
     }

@@ -1,7 +1,8 @@
 // Whole steps of the CPU backend on a model file: decode and prefill, beside the limits of the
 // machine at that moment.
 //
-//   build/release/bench/model_bench MODEL.gguf [--threads N] [--isa avx512] [--streams 1,4]
+//   build/release/bench/model_bench MODEL.gguf [--threads N] [--isa avx512] [--float32] [--streams
+//   1,4]
 //   [--prefill 512] [--depth 0]
 //
 // The bandwidth of rented machines drifts within minutes, so every slice of eight decode steps is
@@ -38,6 +39,7 @@ double median(std::vector<double> values) {
 struct Options {
   std::string path;
   std::string isa = "auto";
+  bool float32 = false;
   int threads = 0;
   std::vector<int> streams = {1};
   std::vector<int> prefill = {512};
@@ -160,6 +162,7 @@ int run(const Options& options) {
   if (!table) return fmt::print("{}\n", table.error().message), 1;
   cpu::CpuOptions cpu_options;
   cpu_options.threads = options.threads;
+  if (options.float32) cpu_options.activations = cpu::Activations::kFloat32;
   for (cpu::Isa isa : cpu::supported_isas()) {
     if (cpu::isa_name(isa) == options.isa) cpu_options.isa = isa;
   }
@@ -191,6 +194,7 @@ int main(int argc, char** argv) {
   app.add_option("model", options.path, "GGUF file")->required();
   app.add_option("--threads", options.threads, "0: all cores");
   app.add_option("--isa", options.isa, "auto, avx512, avx2, scalar");
+  app.add_flag("--float32", options.float32, "activations as they are, not as int8");
   app.add_option("--streams", options.streams, "sequences decoding together")->delimiter(',');
   app.add_option("--prefill", options.prefill, "prompt lengths; 0: none")->delimiter(',');
   app.add_option("--depth", options.depth, "tokens before decoding starts");

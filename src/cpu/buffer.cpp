@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "cpu/kernels.h"
 #include "fmt/format.h"
 
 namespace tessera::cpu {
@@ -47,6 +48,15 @@ Result<Rows> Rows::allocate(std::size_t count, std::size_t columns, const char* 
   rows.columns_ = columns;
   rows.pointers_.resize(count);
   for (std::size_t i = 0; i < count; ++i) rows.pointers_[i] = rows.buffer_.floats() + i * columns;
+  return rows;
+}
+
+Result<Int8Rows> Int8Rows::allocate(std::size_t count, std::size_t columns, const char* what) {
+  Int8Rows rows;
+  const std::size_t row_bytes = Int8Layout(columns).bytes;
+  TRY_ASSIGN(rows.buffer_, Buffer::allocate(count * row_bytes, what));
+  rows.pointers_.resize(count);
+  for (std::size_t i = 0; i < count; ++i) rows.pointers_[i] = rows.buffer_.data() + i * row_bytes;
   return rows;
 }
 

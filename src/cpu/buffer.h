@@ -57,4 +57,20 @@ class Rows {
   std::vector<float*> pointers_;
 };
 
+// Rows of int8 inputs (Int8Layout), [count, columns].
+class Int8Rows {
+ public:
+  Int8Rows() = default;
+  static Result<Int8Rows> allocate(std::size_t count, std::size_t columns, const char* what);
+
+  bool empty() const { return pointers_.empty(); }
+  std::byte* operator[](std::size_t row) const { return pointers_[row]; }
+  // Null where there are none.
+  const std::byte* const* pointers() const { return empty() ? nullptr : pointers_.data(); }
+
+ private:
+  Buffer buffer_;
+  std::vector<std::byte*> pointers_;
+};
+
 }  // namespace tessera::cpu

@@ -59,24 +59,35 @@ void Compute::multiply(std::span<const Product> products) {
   });
 }
 
+void Compute::quantise(const Rows& from, std::size_t count, std::size_t columns, Int8Rows& to) {
+  if (to.empty() || columns % kInt8Block != 0) return;
+  team_.for_each(count, 8, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t row = begin; row < end; ++row)
+      kernels_.quantise_row(from[row], 0, columns, columns, to[row]);
+  });
+}
+
+void Compute::multiply_part(const Product& product, const std::byte* weights, float* const* y,
+                            std::size_t first, std::size_t count, int member) {
+  const Matrix& w = product.weights;
+  const std::byte* rows = weights + first * w.row_bytes;
+  float* panel = panels_[static_cast<std::size_t>(member)];
+  const Int8MatmulFunction int8 =
+      product.x.int8 != nullptr ? kernels_.int8_matmul(w.type) : nullptr;
+  if (int8 != nullptr) {
+    int8({rows, w.row_bytes, count, w.columns, product.tokens, product.x.int8, y, first,
+          reinterpret_cast<std::byte*>(panel)});
+  } else {
+    kernels_.matmul(w.type)(
+        {rows, w.row_bytes, count, w.columns, product.tokens, product.x.x, y, first, panel});
+  }
+}
+
 void Compute::multiply_rows(const Product& product, std::size_t first, std::size_t count,
                             int member) {
-  const Matrix& w = product.weights;
-  const MatmulFunction matmul = kernels_.matmul(w.type);
-  Matmul task{w.data + first * w.row_bytes,
-              w.row_bytes,
-              count,
-              w.columns,
-              product.tokens,
-              product.x,
-              product.y,
-              first,
-              panels_[static_cast<std::size_t>(member)]};
-  matmul(task);
+  multiply_part(product, product.weights.data, product.y, first, count, member);
   if (product.up == nullptr) return;
-  task.weights = product.up + first * w.row_bytes;
-  task.y = product.y_up;
-  matmul(task);
+  multiply_part(product, product.up, product.y_up, first, count, member);
   for (std::size_t t = 0; t < product.tokens; ++t) {
     float* gate = product.y[t] + first;
     kernels_.swiglu(gate, product.y_up[t] + first, count, gate);

@@ -27,12 +27,19 @@ struct Matrix {
   Matrix slice(std::size_t first, std::size_t count) const;
 };
 
+// Rows that products read, and the same as int8 (Int8Layout), for weights that have kernels for
+// them; null where there are none.
+struct Inputs {
+  const float* const* x = nullptr;
+  const std::byte* const* int8 = nullptr;
+};
+
 // y[t] = W x[t]; with `up` set, y[t] = silu(W x[t]) * (up x[t]), the half of a SwiGLU that the down
 // projection reads.
 struct Product {
   Matrix weights;
-  const float* const* x = nullptr;  // [tokens]
-  float* const* y = nullptr;        // [tokens]
+  Inputs x;                   // [tokens]
+  float* const* y = nullptr;  // [tokens]
   std::size_t tokens = 0;
   const std::byte* up = nullptr;  // rows as those of `weights`
   float* const* y_up = nullptr;   // [tokens]: room for up x
@@ -54,6 +61,10 @@ class Compute {
   // All products, their rows shared among the threads. They must not depend on one another.
   void multiply(std::span<const Product> products);
 
+  // The int8 rows of the first `count` float rows, of `columns` elements; nothing where there are
+  // no int8 rows.
+  void quantise(const Rows& from, std::size_t count, std::size_t columns, Int8Rows& to);
+
   // As ThreadTeam::for_each.
   template <class F>
   void for_each(std::size_t count, std::size_t grain, F&& function) {
@@ -63,6 +74,8 @@ class Compute {
  private:
   Compute(const Kernels& kernels, int threads) : kernels_(kernels), team_(threads) {}
 
+  void multiply_part(const Product& product, const std::byte* weights, float* const* y,
+                     std::size_t first, std::size_t count, int member);
   void multiply_rows(const Product& product, std::size_t first, std::size_t count, int member);
 
   const Kernels& kernels_;

@@ -106,7 +106,8 @@ Result<void> CpuBackend::allocate(const Kernels& kernels) {
                                        static_cast<std::size_t>(c.experts) + 4));
   TRY_ASSIGN(scratch_,
              Scratch::allocate(c, static_cast<std::size_t>(options_.max_batch_tokens),
-                               static_cast<std::size_t>(options_.max_context), options_.threads));
+                               static_cast<std::size_t>(options_.max_context), options_.threads,
+                               options_.activations == Activations::kInt8));
   TRY_ASSIGN(logits_, Rows::allocate(static_cast<std::size_t>(options_.max_sequences),
                                      static_cast<std::size_t>(c.vocabulary), "logits"));
   TRY_ASSIGN(blocks_, BlockMemory::create(static_cast<std::size_t>(ledger_.capacity(1)),
@@ -349,10 +350,15 @@ Result<model::LogitsView> CpuBackend::compute_logits(Context& c) {
     for (std::size_t i = begin; i < end; ++i) {
       c.compute.kernels().rms_norm(scratch_.x[step_.wanted[i]], floats(*table_.output_norm), hidden,
                                    table_.config.rms_epsilon, scratch_.normed[i]);
+      if (!scratch_.normed8.empty())
+        c.compute.kernels().quantise_row(scratch_.normed[i], 0, hidden, hidden,
+                                         scratch_.normed8[i]);
     }
   });
   if (rows > 0) {
-    const Product head{Matrix::of(*table_.output), scratch_.normed.pointers(), logits_.pointers(),
+    const Product head{Matrix::of(*table_.output),
+                       {scratch_.normed.pointers(), scratch_.normed8.pointers()},
+                       logits_.pointers(),
                        rows};
     compute_->multiply({&head, 1});
   }

@@ -1,6 +1,6 @@
-// The Backend that runs on the CPU: weights as they lie in the mapped file, float32 activations,
-// the best instruction set of the machine, all cores. Bitwise the same on every instruction set,
-// thread count, batch and chunking (kernels.h).
+// The Backend that runs on the CPU: weights as they lie in the mapped file, float32 activations
+// that products with quantised weights read as int8, the best instruction set of the machine, all
+// cores. Bitwise the same on every instruction set, thread count, batch and chunking (kernels.h).
 //
 // Called by one thread at a time, as model/backend.h says. Memory: see CpuOptions; a decode step
 // allocates nothing.
@@ -17,9 +17,15 @@
 
 namespace tessera::cpu {
 
+// What activations are while they meet quantised weights. kInt8 rounds them in blocks of 32 to
+// 1/254 of the block's largest; kFloat32 rounds nothing, takes two to three times as long, and is
+// what kInt8 is measured against.
+enum class Activations : std::uint8_t { kInt8, kFloat32 };
+
 struct CpuOptions {
   int threads = 0;  // 0: all cores
   Isa isa = Isa::kAuto;
+  Activations activations = Activations::kInt8;
   std::int32_t max_context = 0;    // tokens of one sequence; 0: what the checkpoint was made for
   std::int32_t max_sequences = 4;  // 0, with memory_bytes: as many as the memory has room for
   std::int32_t max_batch_tokens = 512;

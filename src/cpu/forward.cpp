@@ -52,20 +52,47 @@ std::vector<ScratchRows> scratch_rows(const model::ModelConfig& config, std::siz
   };
 }
 
+struct ScratchInt8Rows {
+  Int8Rows Scratch::* rows;
+  std::size_t count, columns;
+};
+
+std::vector<ScratchInt8Rows> scratch_int8_rows(const model::ModelConfig& config,
+                                               std::size_t max_tokens) {
+  const std::size_t mixed_width =
+      size(std::max(config.gdn_value_width(), config.heads * config.head_dim));
+  std::vector<ScratchInt8Rows> rows = {
+      {&Scratch::normed8, max_tokens, size(config.hidden)},
+      {&Scratch::mixed8, max_tokens, mixed_width},
+      {&Scratch::expert8, max_tokens * size(config.experts_used), size(config.expert_ffn)},
+      {&Scratch::shared8, max_tokens, size(config.shared_ffn)},
+  };
+  // Rows of other lengths meet no quantised weights.
+  std::erase_if(rows, [](const ScratchInt8Rows& w) { return w.columns % kInt8Block != 0; });
+  return rows;
+}
+
 }  // namespace
 
 Result<Scratch> Scratch::allocate(const model::ModelConfig& config, std::size_t max_tokens,
-                                  std::size_t max_context, int threads) {
+                                  std::size_t max_context, int threads, bool int8) {
   Scratch s;
   for (const ScratchRows& w : scratch_rows(config, max_tokens, max_context, threads)) {
     TRY_ASSIGN(s.*w.rows, Rows::allocate(w.count, w.columns, "scratch"));
+  }
+  if (int8) {
+    for (const ScratchInt8Rows& w : scratch_int8_rows(config, max_tokens)) {
+      TRY_ASSIGN(s.*w.rows, Int8Rows::allocate(w.count, w.columns, "int8 scratch"));
+    }
   }
   const std::size_t pairs = max_tokens * size(config.experts_used);
   s.span_ends.resize(max_tokens);
   s.chosen.resize(pairs);
   s.expert_begin.resize(size(config.experts) + 1);
   s.pair_in.resize(pairs);
+  s.pair_in8.resize(pairs);
   s.pair_gate.resize(pairs);
+  s.pair_gate8.resize(pairs);
   s.pair_up.resize(pairs);
   s.pair_out.resize(pairs);
   s.products.reserve(size(config.experts) + 4);
@@ -73,11 +100,14 @@ Result<Scratch> Scratch::allocate(const model::ModelConfig& config, std::size_t 
 }
 
 std::size_t Scratch::bytes_for(const model::ModelConfig& config, std::size_t max_tokens,
-                               std::size_t max_context, int threads) {
+                               std::size_t max_context, int threads, bool int8) {
   std::size_t sum = 0;
   for (const ScratchRows& w : scratch_rows(config, max_tokens, max_context, threads)) {
     sum += w.count * w.columns * sizeof(float);
   }
+  if (!int8) return sum;
+  for (const ScratchInt8Rows& w : scratch_int8_rows(config, max_tokens))
+    sum += w.count * Int8Layout(w.columns).bytes;
   return sum;
 }
 
@@ -111,6 +141,8 @@ void rms_norm(Context& c, const model::TensorView& weight, bool add_update) {
     for (std::size_t t = begin; t < end; ++t) {
       if (add_update) k.add(c.scratch.x[t], c.scratch.update[t], hidden);
       k.rms_norm(c.scratch.x[t], floats(weight), hidden, c.config.rms_epsilon, c.scratch.normed[t]);
+      if (!c.scratch.normed8.empty())
+        k.quantise_row(c.scratch.normed[t], 0, hidden, hidden, c.scratch.normed8[t]);
     }
   });
 }

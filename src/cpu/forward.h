@@ -48,11 +48,12 @@ struct ChosenExpert {
 
 // Room for the largest step. Rows are tokens unless said otherwise.
 struct Scratch {
+  // Without `int8` the rows of that name are empty, and products are of floats.
   static Result<Scratch> allocate(const model::ModelConfig& config, std::size_t max_tokens,
-                                  std::size_t max_context, int threads);
+                                  std::size_t max_context, int threads, bool int8);
   // What allocate() takes, without taking it.
   static std::size_t bytes_for(const model::ModelConfig& config, std::size_t max_tokens,
-                               std::size_t max_context, int threads);
+                               std::size_t max_context, int threads, bool int8);
 
   Rows x;          // [hidden]: the residual stream
   Rows normed;     // [hidden]: what mixers and experts read
@@ -71,6 +72,12 @@ struct Scratch {
   Rows member_partials;                // two a thread: total and partial
   std::vector<std::size_t> span_ends;  // per token: spans of it and of those before
 
+  // What products with quantised weights read instead of the rows of like name.
+  Int8Rows normed8;
+  Int8Rows mixed8;
+  Int8Rows expert8;  // rows as expert_gate
+  Int8Rows shared8;  // rows as shared_ffn
+
   Rows router;                            // [experts]
   Rows shared_gate;                       // [1]
   Rows expert_gate;                       // rows are (token, slot): [expert_ffn]
@@ -83,7 +90,9 @@ struct Scratch {
   std::vector<std::size_t> expert_begin;  // per expert and one more: into the lists below
   std::vector<const float*>
       pair_in;  // (token, slot) by expert, tokens ascending: the token's normed row
+  std::vector<const std::byte*> pair_in8;
   std::vector<float*> pair_gate;  // by expert: rows of expert_gate, expert_up, expert_out
+  std::vector<const std::byte*> pair_gate8;
   std::vector<float*> pair_up;
   std::vector<float*> pair_out;
   std::vector<Product> products;
@@ -103,7 +112,8 @@ struct Context {
 void embed(Context& c, const model::TensorView& embedding);
 // scratch.cosines, sines for the tokens' positions; frequencies: [rope_dims / 2].
 void prepare_rotation(Context& c, std::span<const double> frequencies);
-// scratch.normed = rms_norm(scratch.x); with `add_update`, scratch.x += scratch.update first.
+// scratch.normed and normed8 = rms_norm(scratch.x); with `add_update`, scratch.x += scratch.update
+// first.
 void rms_norm(Context& c, const model::TensorView& weight, bool add_update);
 
 // scratch.update = mixer(scratch.normed); `layer` counts the layers of that kind.

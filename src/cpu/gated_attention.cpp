@@ -25,10 +25,11 @@ std::size_t spans_of(std::size_t keys) {
 void project(Context& c, const model::AttentionTensors& tensors) {
   Scratch& s = c.scratch;
   const std::size_t tokens = c.step.tokens.size();
+  const Inputs normed{s.normed.pointers(), s.normed8.pointers()};
   const Product products[] = {
-      {Matrix::of(*tensors.q), s.normed.pointers(), s.projected.pointers(), tokens},
-      {Matrix::of(*tensors.k), s.normed.pointers(), s.keys.pointers(), tokens},
-      {Matrix::of(*tensors.v), s.normed.pointers(), s.values.pointers(), tokens},
+      {Matrix::of(*tensors.q), normed, s.projected.pointers(), tokens},
+      {Matrix::of(*tensors.k), normed, s.keys.pointers(), tokens},
+      {Matrix::of(*tensors.v), normed, s.values.pointers(), tokens},
   };
   c.compute.multiply(products);
 }
@@ -161,7 +162,10 @@ void gated_attention(Context& c, const model::AttentionTensors& tensors, std::si
   } else {
     attend_by_token(c, shape, layer);
   }
-  const Product out{Matrix::of(*tensors.out), s.mixed.pointers(), s.update.pointers(), tokens};
+  const Matrix out_weights = Matrix::of(*tensors.out);
+  c.compute.quantise(s.mixed, tokens, out_weights.columns, s.mixed8);
+  const Product out{
+      out_weights, {s.mixed.pointers(), s.mixed8.pointers()}, s.update.pointers(), tokens};
   c.compute.multiply({&out, 1});
 }
 

@@ -12,11 +12,12 @@ constexpr float kL2Epsilon = 1e-6F;
 void project(Context& c, const model::GdnTensors& tensors) {
   Scratch& s = c.scratch;
   const std::size_t tokens = c.step.tokens.size();
+  const Inputs normed{s.normed.pointers(), s.normed8.pointers()};
   const Product products[] = {
-      {Matrix::of(*tensors.qkv), s.normed.pointers(), s.projected.pointers(), tokens},
-      {Matrix::of(*tensors.gate), s.normed.pointers(), s.side.pointers(), tokens},
-      {Matrix::of(*tensors.beta), s.normed.pointers(), s.beta.pointers(), tokens},
-      {Matrix::of(*tensors.alpha), s.normed.pointers(), s.alpha.pointers(), tokens},
+      {Matrix::of(*tensors.qkv), normed, s.projected.pointers(), tokens},
+      {Matrix::of(*tensors.gate), normed, s.side.pointers(), tokens},
+      {Matrix::of(*tensors.beta), normed, s.beta.pointers(), tokens},
+      {Matrix::of(*tensors.alpha), normed, s.alpha.pointers(), tokens},
   };
   c.compute.multiply(products);
 }
@@ -111,7 +112,10 @@ void gated_delta_net(Context& c, const model::GdnTensors& tensors, const float* 
     const StepItem& item = c.step.items[unit / k_heads];
     ItemPass{c, tensors, conv_weights, layer, item}.run(unit % k_heads);
   });
-  const Product out{Matrix::of(*tensors.out), s.mixed.pointers(), s.update.pointers(), tokens};
+  const Matrix out_weights = Matrix::of(*tensors.out);
+  c.compute.quantise(s.mixed, tokens, out_weights.columns, s.mixed8);
+  const Product out{
+      out_weights, {s.mixed.pointers(), s.mixed8.pointers()}, s.update.pointers(), tokens};
   c.compute.multiply({&out, 1});
 }
 

@@ -27,7 +27,7 @@ std::vector<Isa> supported_isas() {
                     __builtin_cpu_supports("f16c");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq");
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
   if (avx512) isas.push_back(Isa::kAvx512);
   if (avx2) isas.push_back(Isa::kAvx2);
 #endif

@@ -20,6 +20,11 @@ MatmulFunction Kernels::matmul(weights::TensorType type) const {
   return row == nullptr ? nullptr : row->matmul;
 }
 
+Int8MatmulFunction Kernels::int8_matmul(weights::TensorType type) const {
+  const TypeKernels* row = find(*this, type);
+  return row == nullptr ? nullptr : row->int8_matmul;
+}
+
 DequantiseFunction Kernels::dequantise(weights::TensorType type) const {
   const TypeKernels* row = find(*this, type);
   return row == nullptr ? nullptr : row->dequantise;

@@ -7,6 +7,9 @@
 // time) nor the thread is part of that definition. What is not a sum is elementwise, with IEEE
 // operations in a fixed order; exp and softplus are our own polynomials.
 //
+// Sums over quantised weights and int8 inputs are another rule, at Int8Matmul: exact in integers
+// within a block, and block after block in floats.
+//
 // Row lengths are multiples of 16 (and of the weight type's block). Pointers need no alignment; 64
 // bytes is faster. Functions are pure: any thread, no state, no allocation.
 #pragma once
@@ -43,6 +46,39 @@ struct Matmul {
   std::size_t first_row = 0;
   float* panel = nullptr;  // scratch: kPanelRows * columns floats
 };
+
+// Inputs that share a scale.
+constexpr std::size_t kInt8Block = 32;
+
+// A row of int8 inputs, as quantise_row writes it and Int8Matmul reads it: the quants, then per
+// block of 32 elements the scale and scale * sum of the quants (f32), then per 16 elements minus
+// the sum of the quants (int32).
+struct Int8Layout {
+  explicit constexpr Int8Layout(std::size_t columns)
+      : scales(columns),
+        sums(columns + columns / 8),
+        minus_sums16(columns + columns / 4),
+        bytes(columns + columns / 2) {}
+  std::size_t scales, sums, minus_sums16, bytes;
+};
+
+// y[t][r] by int8 inputs. In blocks of 32 elements, inputs are scale * q. A block of weights is
+// scale' * w - minimum, the w being integers. From 0 on, for one block after the other:
+// y = fma(sum of w * q, scale' * scale, y), the integer sum being exact, and where the type has
+// minima y = fma(-minimum, scale * sum of q, y). Each row and token by itself: neither the
+// instruction set nor the shape of the call is part of that.
+struct Int8Matmul {
+  const std::byte* weights = nullptr;
+  std::size_t row_bytes = 0;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t tokens = 0;
+  const std::byte* const* x = nullptr;  // [tokens] rows of Int8Layout
+  float* const* y = nullptr;            // as in Matmul
+  std::size_t first_row = 0;
+  std::byte* panel = nullptr;  // scratch: kInt8PanelBytes * columns
+};
+constexpr std::size_t kInt8PanelBytes = 24;
 
 // What the query heads of one key/value head have seen so far: per head kLanes + head_dim floats,
 // namely the largest score, the sum of exp(score - largest), padding, and the values weighted by
@@ -94,6 +130,7 @@ struct ConvScan {
 };
 
 using MatmulFunction = void (*)(const Matmul&);
+using Int8MatmulFunction = void (*)(const Int8Matmul&);
 using DequantiseFunction = void (*)(const std::byte* row, std::size_t n, float* out);
 
 struct Kernels {
@@ -101,7 +138,15 @@ struct Kernels {
 
   // By weight type; null for types that the kernels lack.
   MatmulFunction matmul(weights::TensorType type) const;
+  // Null for types of floats, too.
+  Int8MatmulFunction int8_matmul(weights::TensorType type) const;
   DequantiseFunction dequantise(weights::TensorType type) const;
+
+  // Elements begin .. end (multiples of 32) of a row of `columns` become int8: scale = the block's
+  // largest magnitude / 127, q = x / scale to the nearest integer. A number that is not finite
+  // makes its block's scale NaN.
+  void (*quantise_row)(const float* x, std::size_t begin, std::size_t end, std::size_t columns,
+                       std::byte* out);
 
   void (*attend_span)(const AttentionSpan&);
   // total and partial: [group] as above; the first span's total is a copy of its partial.
@@ -142,6 +187,7 @@ struct Kernels {
     weights::TensorType type;
     MatmulFunction matmul;
     DequantiseFunction dequantise;
+    Int8MatmulFunction int8_matmul;
   };
   TypeKernels types[8];
 };

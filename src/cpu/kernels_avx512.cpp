@@ -14,8 +14,8 @@
 
 #define TESSERA_ISA TESSERA_ISA_AVX512
 
-#pragma clang attribute push(                                                    \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), \
+#pragma clang attribute push(                                                               \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"))), \
     apply_to = function)
 namespace tessera::cpu::avx512 {
 namespace {

@@ -38,7 +38,7 @@ Result<MemoryPlan> plan_memory(const model::TensorTable& table, const CpuOptions
   }
   plan.scratch_bytes =
       Scratch::bytes_for(c, size(options.max_batch_tokens), size(options.max_context),
-                         options.threads) +
+                         options.threads, options.activations == Activations::kInt8) +
       Compute::scratch_bytes_for(options.threads, longest_row(table)) +
       layout.gdn_layers * size(c.conv_kernel) * size(c.conv_channels()) * sizeof(float);
   const std::size_t row_bytes = size(c.vocabulary) * sizeof(float);  // logits of one sequence

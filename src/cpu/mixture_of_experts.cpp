@@ -11,9 +11,10 @@ void route(Context& c, const model::MoeTensors& tensors) {
   const std::size_t tokens = c.step.tokens.size();
   const Matrix shared{weights::TensorType::kF32, tensors.shared_router->data,
                       tensors.shared_router->bytes, 1, tensors.shared_router->elements()};
+  const Inputs normed{s.normed.pointers(), s.normed8.pointers()};
   const Product products[] = {
-      {Matrix::of(*tensors.router), s.normed.pointers(), s.router.pointers(), tokens},
-      {shared, s.normed.pointers(), s.shared_gate.pointers(), tokens},
+      {Matrix::of(*tensors.router), normed, s.router.pointers(), tokens},
+      {shared, normed, s.shared_gate.pointers(), tokens},
   };
   c.compute.multiply(products);
 }
@@ -51,6 +52,8 @@ void group_by_expert(Context& c) {
     const std::size_t at = s.expert_begin[s.chosen[p].index]++;
     s.pair_in[at] = s.normed[p / used];
     s.pair_gate[at] = s.expert_gate[p];
+    if (!s.normed8.empty()) s.pair_in8[at] = s.normed8[p / used];
+    if (!s.expert8.empty()) s.pair_gate8[at] = s.expert8[p];
     s.pair_up[at] = s.expert_up[p];
     s.pair_out[at] = s.expert_out[p];
   }
@@ -70,15 +73,19 @@ void run_gate_and_up(Context& c, const model::MoeTensors& tensors) {
   const std::size_t stride = merged ? 2 * ffn : ffn;
   s.products.clear();
   const Matrix shared_up = Matrix::of(*tensors.shared_up);
-  s.products.push_back({Matrix::of(*tensors.shared_gate), s.normed.pointers(),
-                        s.shared_ffn.pointers(), c.step.tokens.size(), shared_up.data,
+  s.products.push_back({Matrix::of(*tensors.shared_gate),
+                        {s.normed.pointers(), s.normed8.pointers()},
+                        s.shared_ffn.pointers(),
+                        c.step.tokens.size(),
+                        shared_up.data,
                         s.shared_up.pointers()});
   for (std::size_t e = 0; e + 1 < s.expert_begin.size(); ++e) {
     const std::size_t begin = s.expert_begin[e], count = s.expert_begin[e + 1] - begin;
     if (count == 0) continue;
     const Matrix up_rows = up.slice(e * stride + (merged ? ffn : 0), ffn);
-    s.products.push_back({gate.slice(e * stride, ffn), &s.pair_in[begin], &s.pair_gate[begin],
-                          count, up_rows.data, &s.pair_up[begin]});
+    const Inputs in{&s.pair_in[begin], s.normed8.empty() ? nullptr : &s.pair_in8[begin]};
+    s.products.push_back({gate.slice(e * stride, ffn), in, &s.pair_gate[begin], count, up_rows.data,
+                          &s.pair_up[begin]});
   }
   c.compute.multiply(s.products);
 }
@@ -87,14 +94,20 @@ void run_down(Context& c, const model::MoeTensors& tensors) {
   Scratch& s = c.scratch;
   const std::size_t hidden = static_cast<std::size_t>(c.config.hidden);
   const Matrix down = Matrix::of(*tensors.down);
+  const std::size_t tokens = c.step.tokens.size();
+  c.compute.quantise(s.shared_ffn, tokens, s.shared_ffn.columns(), s.shared8);
+  c.compute.quantise(s.expert_gate, tokens * static_cast<std::size_t>(c.config.experts_used),
+                     down.columns, s.expert8);
   s.products.clear();
-  s.products.push_back({Matrix::of(*tensors.shared_down), s.shared_ffn.pointers(),
-                        s.shared_out.pointers(), c.step.tokens.size()});
+  s.products.push_back({Matrix::of(*tensors.shared_down),
+                        {s.shared_ffn.pointers(), s.shared8.pointers()},
+                        s.shared_out.pointers(),
+                        tokens});
   for (std::size_t e = 0; e + 1 < s.expert_begin.size(); ++e) {
     const std::size_t begin = s.expert_begin[e], count = s.expert_begin[e + 1] - begin;
     if (count == 0) continue;
-    s.products.push_back(
-        {down.slice(e * hidden, hidden), &s.pair_gate[begin], &s.pair_out[begin], count});
+    const Inputs in{&s.pair_gate[begin], s.expert8.empty() ? nullptr : &s.pair_gate8[begin]};
+    s.products.push_back({down.slice(e * hidden, hidden), in, &s.pair_out[begin], count});
   }
   c.compute.multiply(s.products);
 }

@@ -111,7 +111,9 @@ void expect_close_to_reference(const RandomModelShape& shape, const std::string&
   const RandomModel m = make_random_model(shape);
   const auto tokens = random_tokens(60, shape.vocabulary, 5);
   const Floats expected = logits_of(*model::make_reference_backend(m.table), tokens);
-  const Floats got = logits_of(*make(m.table, with(2)), tokens);
+  CpuOptions options = with(2);
+  options.activations = cpu::Activations::kFloat32;
+  const Floats got = logits_of(*make(m.table, options), tokens);
   const double d = distance(got, expected);
   std::cout << "  " << what << ": " << d << "\n";
   EXPECT_LT(d, 100 * std::numeric_limits<float>::epsilon()) << what;

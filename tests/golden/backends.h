@@ -20,9 +20,16 @@ struct BackendKind {
   std::string name;
   // kUnsupported where this backend cannot run a model of that shape.
   std::function<Result<std::unique_ptr<model::Backend>>(const model::TensorTable&)> make;
+  bool int8 = false;  // activations are rounded where they meet quantised weights
 };
 
-// The reference, and the CPU backend with each instruction set that this machine has.
+inline std::string name_of(cpu::Isa isa, cpu::Activations activations) {
+  return "cpu_" + std::string(cpu::isa_name(isa)) +
+         (activations == cpu::Activations::kInt8 ? "" : "_float32");
+}
+
+// The reference, and the CPU backend with each instruction set that this machine has, with int8 and
+// with float activations.
 inline std::vector<BackendKind> backend_kinds() {
   std::vector<BackendKind> kinds = {
       {"reference",
@@ -31,13 +38,17 @@ inline std::vector<BackendKind> backend_kinds() {
        }},
   };
   for (const cpu::Isa isa : cpu::supported_isas()) {
-    kinds.push_back(
-        {"cpu_" + std::string(cpu::isa_name(isa)), [isa](const model::TensorTable& table) {
-           cpu::CpuOptions options;
-           options.isa = isa;
-           options.threads = 3;
-           return cpu::make_backend(table, options);
-         }});
+    for (const auto activations : {cpu::Activations::kInt8, cpu::Activations::kFloat32}) {
+      kinds.push_back({name_of(isa, activations),
+                       [isa, activations](const model::TensorTable& table) {
+                         cpu::CpuOptions options;
+                         options.isa = isa;
+                         options.activations = activations;
+                         options.threads = 3;
+                         return cpu::make_backend(table, options);
+                       },
+                       activations == cpu::Activations::kInt8});
+    }
   }
   return kinds;
 }

@@ -130,23 +130,38 @@ TEST_P(Golden, DemoModelAgainstItsTrainer) {
                          "tests/golden/demo_logits.f32"};
   if (!present(files)) GTEST_SKIP() << reason_;
   const Distance d = measure(files);
-  // The fixture is float32 on exactly dequantised weights, as both backends compute.
+  // The fixture is float32 on exactly dequantised weights, as the backends compute that round no
+  // activations.
+  if (GetParam().int8) {  // seen: 0.00019 and 0.969
+    EXPECT_LE(d.median_kl, 0.0003);
+    EXPECT_GE(d.argmax_agreement, 0.95);
+    return;
+  }
   EXPECT_LE(d.largest, 1e-4);
   EXPECT_LE(d.median_kl, 1e-8);
   EXPECT_EQ(d.argmax_agreement, 1.0);
 }
 
-// Also on quantised files both backends compute in float32 on what the blocks say, so they are held
-// to far less than the distance that llama.cpp's rounding of activations costs (rms 0.0254 and
-// 0.0964 on the last two).
+// Float activations are held to float32 sums on what the blocks say, also on quantised files. int8
+// activations are held to what llama.cpp's, on the same files, are away from the oracle: the median
+// over the rows, for one flipped choice of an expert changes a whole row of a random model.
 TEST_P(Golden, SharedModelsAgainstAFloat64Oracle) {
   const std::string folder = "../shared/golden/";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is absent";
-  for (const std::string name : {"nano-F32", "nano-Q8_0", "small-Q4_K_M"}) {
+  const struct {
+    std::string name;
+    double median_kl;  // llama.cpp's; 0 where there is nothing to round
+  } cases[] = {{"nano-F32", 0}, {"nano-Q8_0", 0.000177}, {"small-Q4_K_M", 0.000437}};
+  for (const auto& [name, median_kl] : cases) {
     const GoldenCase files{folder + name + ".gguf", folder + "tokens.txt",
                            folder + name + ".logits.f32"};
     ASSERT_TRUE(present(files)) << reason_;
     const Distance d = measure(files);
+    if (GetParam().int8 && median_kl > 0) {
+      EXPECT_LE(d.median_kl, median_kl) << name;
+      EXPECT_GE(d.argmax_agreement, 0.93) << name;
+      continue;
+    }
     EXPECT_LE(d.largest, 5e-5) << name;
     EXPECT_LE(d.median_kl, 1e-8) << name;
     EXPECT_EQ(d.argmax_agreement, 1.0) << name;

@@ -11,9 +11,11 @@
 namespace tessera::test_models {
 namespace {
 
-std::unique_ptr<model::Backend> make_cpu(const RandomModel& model, cpu::Isa isa, int threads) {
+std::unique_ptr<model::Backend> make_cpu(const RandomModel& model, cpu::Isa isa, int threads,
+                                         cpu::Activations activations = cpu::Activations::kInt8) {
   cpu::CpuOptions options;
   options.isa = isa;
+  options.activations = activations;
   options.threads = threads;
   auto made = cpu::make_backend(model.table, options);
   CHECK(made.has_value());
@@ -33,7 +35,7 @@ TEST_P(Parity, CpuAgreesWithTheReference) {
     RandomModelShape shape = GetParam().shape;
     shape.seed = seed;
     const RandomModel model = make_random_model(shape);
-    const auto cpu = make_cpu(model, cpu::Isa::kAuto, 0);
+    const auto cpu = make_cpu(model, cpu::Isa::kAuto, 0, cpu::Activations::kFloat32);
     const auto reference = model::make_reference_backend(model.table);
     const auto tokens = random_tokens(48, model.table.config.vocabulary, seed + 100);
     const std::vector<float> wanted = logits_of(*reference, tokens);
