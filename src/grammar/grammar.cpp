@@ -50,6 +50,17 @@ bool KeyTrie::can_step(std::uint32_t node, std::uint32_t low, std::uint32_t high
   return false;
 }
 
+void KeyTrie::list(std::uint32_t node, std::u32string& prefix,
+                   std::vector<std::u32string>& out) const {
+  if (nodes_[node].key != kNone || prefix.size() >= kLongestListed) out.push_back(prefix);
+  if (prefix.size() >= kLongestListed) return;
+  for (const auto& [symbol, to] : nodes_[node].edges) {
+    prefix += static_cast<char32_t>(symbol);
+    list(to, prefix, out);
+    prefix.pop_back();
+  }
+}
+
 std::size_t KeyTrie::bytes() const {
   std::size_t total = 0;
   for (const Node& node : nodes_) {

@@ -46,6 +46,10 @@ class KeyTrie {
   // The same behind a symbol of [low, high].
   bool can_step(std::uint32_t node, std::uint32_t low, std::uint32_t high, std::uint32_t first,
                 std::uint32_t last) const;
+  // Appends what names, banned or not, go on with behind `node`, each with `prefix` in front; of
+  // longer ones the first kLongestListed characters.
+  static constexpr std::size_t kLongestListed = 256;
+  void list(std::uint32_t node, std::u32string& prefix, std::vector<std::u32string>& out) const;
   std::size_t bytes() const;
 
  private:

@@ -137,6 +137,8 @@ void Language::measure() {
       }
     }
   }
+  find_total(sources);
+  for (State s = 1; s < states; ++s) longest_way_ = std::max(longest_way_, shortest_[s]);
   hash_ = start_;
   const auto enter = [&](std::uint64_t word) {
     hash_ = (hash_ ^ word) * 0x9E3779B97F4A7C15u;
@@ -150,6 +152,32 @@ void Language::measure() {
                                        [](std::uint32_t count) { return count == kUnbounded; });
   any_ = states == 2 && accepting_[1] &&
          std::all_of(table_.begin() + class_count_, table_.end(), [](State s) { return s == 1; });
+}
+
+void Language::find_total(const std::vector<std::vector<State>>& sources) {
+  std::vector<bool> counts(class_count_, false);  // it has more than surrogates
+  for (std::size_t i = 0; i < begins_.size(); ++i) {
+    const std::uint32_t end = i + 1 < begins_.size() ? begins_[i + 1] : kMaxCodePoint + 1;
+    if (begins_[i] < kSurrogateBegin || end > kSurrogateEnd + 1) counts[classes_[i]] = true;
+  }
+  total_.assign(accepting_.size(), true);
+  std::vector<State> open{kDead};
+  total_[kDead] = false;
+  for (State s = 1; s < total_.size(); ++s) {
+    for (std::uint32_t c = 0; c < class_count_ && total_[s]; ++c) {
+      total_[s] = !counts[c] || table_[s * class_count_ + c] != kDead;
+    }
+    if (!total_[s]) open.push_back(s);
+  }
+  while (!open.empty()) {
+    const State s = open.back();
+    open.pop_back();
+    for (const State from : sources[s]) {
+      if (!total_[from]) continue;
+      total_[from] = false;
+      open.push_back(from);
+    }
+  }
 }
 
 std::size_t Language::interval_of(std::uint32_t code_point) const {

@@ -71,12 +71,21 @@ class Language {
   bool is_any() const { return any_; }
   // Whatever was read, infinitely many texts are left.
   bool is_endless() const { return endless_; }
+  // Whatever comes from here on, every character leads on.
+  bool is_total(State state) const { return total_[state]; }
+  // The most that shortest() says of any state.
+  std::uint32_t longest_way() const { return longest_way_; }
   std::size_t state_count() const { return accepting_.size(); }
   // Whatever comes is accepted, and nothing else can be seen from here.
   bool accepts_all(State state) const;
-  // Where the classes of code points change, and to which.
+  // The classes of characters that no state tells apart: interval i begins at begins()[i] and is of
+  // classes()[i].
+  std::uint32_t class_count() const { return class_count_; }
   const std::vector<std::uint32_t>& begins() const { return begins_; }
   const std::vector<std::uint16_t>& classes() const { return classes_; }
+  State next_of_class(State state, std::uint32_t number) const {
+    return table_[state * class_count_ + number];
+  }
   // Every accepted text, in no special order; only for languages with few (completions(start())).
   std::vector<std::string> texts() const;
   std::size_t bytes() const;
@@ -90,6 +99,7 @@ class Language {
   }
   std::size_t interval_of(std::uint32_t code_point) const;
   void measure();
+  void find_total(const std::vector<std::vector<State>>& sources);
   void append_texts(State state, std::string& prefix, std::vector<std::string>& out) const;
 
   std::vector<std::uint32_t> begins_;
@@ -104,6 +114,8 @@ class Language {
   std::array<std::uint16_t, 128> ascii_{};
   std::vector<std::uint32_t> shortest_;
   std::vector<std::uint32_t> completions_;
+  std::vector<bool> total_;
+  std::uint32_t longest_way_ = 0;
 };
 
 }  // namespace tessera::grammar

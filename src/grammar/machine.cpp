@@ -50,6 +50,30 @@ bool Machine::may_end(const Threads& threads) const {
                      [&](const Thread& thread) { return stepper.may_end(thread); });
 }
 
+void Machine::leave_text(const Thread& thread, Threads& to) {
+  to.clear();
+  Stepper(*this, to).leave_text(thread);
+}
+
+std::vector<std::u32string> Machine::taken_below(const Thread& thread) const {
+  std::vector<std::u32string> taken;
+  const Frame& prefix = arena_[thread.extra];
+  for (std::uint32_t used = arena_[thread.top].used; used != 0; used = arena_[used].parent) {
+    std::uint32_t at = arena_[used].alt;
+    std::u32string rest;
+    for (; arena_[at].depth > prefix.depth; at = arena_[at].parent) rest += arena_[at].alt;
+    if (arena_[at].depth != prefix.depth || arena_[at].hash != prefix.hash) continue;
+    std::reverse(rest.begin(), rest.end());
+    taken.push_back(std::move(rest));
+  }
+  const Frame& top = arena_[thread.top];
+  if (top.kind == FrameKind::kObject && thread.count != kNone) {
+    std::u32string rest;
+    grammar_->objects[top.alt].trie.list(thread.count, rest, taken);
+  }
+  return taken;
+}
+
 std::uint64_t Machine::hash(const Thread& thread) const {
   std::uint64_t hash = mix(static_cast<std::uint64_t>(thread.phase) << 32 | thread.space << 16 |
                                thread.part << 8 | thread.digits,

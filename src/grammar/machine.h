@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -75,6 +76,12 @@ class Machine {
   void step(const Threads& from, std::uint32_t symbol, Threads& to);
   // The text may end here.
   bool may_end(const Threads& threads) const;
+  // The threads behind the text (a string, a key, a raw parameter) that `thread` is inside of,
+  // whatever the text is.
+  void leave_text(const Thread& thread, Threads& to);
+  // What a free key's characters must not go on to: the rests of the names and the used keys (of
+  // a unique array: the items) that begin with them.
+  std::vector<std::u32string> taken_below(const Thread& thread) const;
 
   // The arena as a stack: what is made behind a mark may be thrown away again.
   std::size_t mark() const { return arena_.size(); }

@@ -1,170 +1,193 @@
-// Matcher: masks of strings and raw texts, where nearly all of the vocabulary may come. Tokens that
-// stay inside the text depend on its language alone: their mask is kept with the vocabulary. Those
-// that may end it are few.
+// Matcher: masks of strings, keys and raw texts, where nearly all of the vocabulary may come. What
+// a text's language says of the tokens is the vocabulary's to keep (text_mask.h); what comes behind
+// the text is looked at once for all tokens that end it.
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "grammar/compile.h"
 #include "grammar/matcher.h"
+#include "grammar/text_reader.h"
 
 namespace tessera::grammar {
 namespace {
 
+using Taken = std::vector<std::u32string>;
+
 // A place inside a text takes an eighth of what one takes that the automaton reads.
 constexpr std::int64_t kPlacesPerFuel = 8;
+// More keys than these are not compared with each other.
+constexpr std::size_t kMaxCompared = 64;
 
-// Inside a text, at some depth of the trie.
-struct Inside {
-  Language::State state = 0;
-  std::uint32_t count = 0;
-  std::uint32_t code_point = 0;  // its leading bits
-  std::uint8_t more = 0;         // bytes of it to come
-  std::uint32_t least = 0;       // what it must not be below
+// A finite language's state may have no text left but those that are taken: then characters are
+// impossible that the language alone lets through. False: not in front of any token's end.
+bool may_run_out(const Language& language, Language::State from, const Taken& taken) {
+  if (language.is_endless() || taken.empty()) return false;
+  if (taken.size() > kMaxCompared) return true;
+  for (const std::u32string& rest : taken) {
+    if (rest.size() >= KeyTrie::kLongestListed) return true;
+    Language::State state = from;
+    for (std::size_t length = 0;; ++length) {
+      const std::u32string_view prefix = std::u32string_view(rest).substr(0, length);
+      const auto count = std::count_if(taken.begin(), taken.end(), [&](const auto& other) {
+        return std::u32string_view(other).starts_with(prefix);
+      });
+      if (language.completions(state) <= static_cast<std::uint64_t>(count)) return true;
+      if (length == rest.size()) break;
+      state = language.next(state, rest[length]);
+      if (state == Language::kDead) break;
+    }
+  }
+  return false;
+}
+
+// Keys as texts, to be compared with the beginnings of tokens.
+class TakenTexts {
+ public:
+  explicit TakenTexts(const Taken& taken) {
+    for (const std::u32string& key : taken) {
+      std::string& text = texts_.emplace_back();
+      for (const char32_t c : key) append_utf8(c, text);
+    }
+    std::sort(texts_.begin(), texts_.end());
+  }
+  // Whether what `head` writes in a JSON string is one of them.
+  bool has(std::string_view head) const {
+    if (texts_.empty()) return false;
+    if (head.find('\\') == std::string_view::npos) return find(head);
+    const auto value = json::parse('"' + std::string(head) + '"');
+    return value && find(*value->if_string());
+  }
+
+ private:
+  bool find(std::string_view text) const {
+    return std::binary_search(texts_.begin(), texts_.end(), text);
+  }
+  std::vector<std::string> texts_;
 };
-
-// Reads a leading byte of UTF-8.
-bool begin_character(std::uint8_t byte, Inside& at) {
-  if (byte >= 0xC2 && byte <= 0xDF) {
-    at.more = 1;
-    at.least = 0x80;
-    at.code_point = byte & 0x1Fu;
-  } else if (byte >= 0xE0 && byte <= 0xEF) {
-    at.more = 2;
-    at.least = 0x800;
-    at.code_point = byte & 0x0Fu;
-  } else if (byte >= 0xF0 && byte <= 0xF4) {
-    at.more = 3;
-    at.least = 0x10000;
-    at.code_point = byte & 0x07u;
-  } else {
-    return false;
-  }
-  return true;
-}
-
-// What the character can still become is a range; false when nothing of it can come.
-bool may_become(const Inside& at, const StringAlt& string) {
-  const std::uint32_t open = 6u * at.more;
-  const std::uint32_t low = std::max(at.code_point << open, at.least);
-  const std::uint32_t high = std::min(at.code_point << open | ((1u << open) - 1), kMaxCodePoint);
-  if (low > high || at.count >= string.max) return false;
-  const std::uint32_t left = string.max == kUnbounded ? kUnbounded - 1 : string.max - at.count - 1;
-  return string.language->can_step_within(at.state, low, high, left);
-}
-
-bool read_character(std::uint32_t code_point, Inside& at, const StringAlt& string) {
-  if (at.count >= string.max) return false;
-  at.state = string.language->next(at.state, code_point);
-  if (at.state == Language::kDead) return false;
-  if (string.max == kUnbounded) {
-    if (at.count < string.min) ++at.count;
-    return true;
-  }
-  ++at.count;
-  return string.language->shortest(at.state) <= string.max - at.count;
-}
 
 }  // namespace
 
+std::optional<TextPlace> Matcher::place_of(const Thread& thread) const {
+  TextPlace place;
+  if (thread.part != 0) return std::nullopt;
+  place.state = thread.state;
+  if (thread.phase == Phase::kFreeKey) {
+    place.language = machine_.region_language(thread);
+    if (!place.language->is_endless()) return std::nullopt;
+  } else if (thread.phase == Phase::kString || thread.phase == Phase::kRaw) {
+    const StringAlt& string = machine_.grammar().strings[thread.alt];
+    place.language = string.language;
+    if (string.max != kUnbounded) place.left = string.max - thread.count;
+    place.need = string.min - std::min(string.min, thread.count);
+    place.raw = thread.phase == Phase::kRaw;
+  } else {
+    return std::nullopt;
+  }
+  return place;
+}
+
 bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
-  if (thread.part != 0) return false;
-  const bool key = thread.phase == Phase::kFreeKey;
-  const bool raw = thread.phase == Phase::kRaw;
-  if (thread.phase != Phase::kString && !raw && !key) return false;
-  StringAlt string;
-  Thread inner;  // without what is around the text
-  inner.phase = raw ? Phase::kRaw : Phase::kString;
-  if (key) {
-    string.language = machine_.region_language(thread);
-    // Else keys that were used may forbid characters.
-    if (!string.language->is_endless()) return false;
-    inner.state = thread.state;
-  } else {
-    string = machine_.grammar().strings[thread.alt];
-    inner.alt = thread.alt;
-    inner.state = thread.state;
-    inner.count = thread.count;
+  std::optional<TextPlace> place = place_of(thread);
+  Taken taken;
+  if (thread.phase == Phase::kFreeKey && thread.part == 0) {
+    taken = machine_.taken_below(thread);
+    const LanguagePtr& language = machine_.region_language(thread);
+    if (!place && !may_run_out(*language, thread.state, taken)) {
+      place = TextPlace{language, thread.state, kUnbounded, 0, false};
+    }
   }
-  const char separator = raw ? '\n' : '"';
-  // How much room there is; more than a token's length is as good as any, if the text may end
-  // anywhere.
-  std::uint32_t left = string.max == kUnbounded ? kUnbounded : string.max - inner.count;
-  if (string.language->is_any()) left = std::min(left, vocabulary_->longest());
-  std::uint64_t hash = string.language->hash() + (raw ? 1u : 0u);
-  for (const std::uint64_t word : {std::uint64_t{inner.state}, std::uint64_t{left}}) {
-    hash = (hash ^ word) * 0xD1B54A32D192ED03u;
-    hash ^= hash >> 29;
-  }
-  Vocabulary::Mask mask = vocabulary_->find_mask(hash);
-  if (mask == nullptr) {
-    std::vector<std::uint32_t> fresh(words.size(), 0);
-    // A free key's characters are those of a string; its escapes are read by the key itself.
-    walk_text(vocabulary_->without(separator), key ? thread : inner, string, fresh);
-    if (fuel_ < 0) return true;  // not whole
-    mask = std::make_shared<const std::vector<std::uint32_t>>(std::move(fresh));
-    vocabulary_->keep_mask(hash, mask);
-  }
-  for (std::size_t i = 0; i < words.size(); ++i) words[i] |= (*mask)[i];
-  if (key) {
-    const Vocabulary::Trie& crossing = vocabulary_->with(separator);
-    levels_[0].assign(1, thread);
-    walk(crossing, 0, static_cast<std::uint32_t>(crossing.size()), words);
-  } else {
-    walk_text(vocabulary_->with(separator), thread, string, words);
-  }
+  if (!place) return false;
+  const TextMaskPtr mask = vocabulary_->text_mask(*place, fuel_);
+  for (std::size_t i = 0; i < words.size(); ++i) words[i] |= mask->words[i];
+  fill_ends(thread, *mask, taken, words);
   return true;
 }
 
-void Matcher::walk_text(const Vocabulary::Trie& trie, const Thread& thread, const StringAlt& string,
+void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken& taken,
                         std::span<std::uint32_t> words) {
-  const bool raw = thread.phase == Phase::kRaw;
-  std::array<Inside, 256> levels;
+  const Separators& separators = vocabulary_->separators(thread.phase == Phase::kRaw);
+  const std::size_t mark = machine_.mark();
+  machine_.leave_text(thread, levels_[0]);
+  if (levels_[0].empty()) return machine_.release(mark);
+  const Machine::Threads behind = levels_[0];
+  tails_.assign((separators.tails().size() + 31) / 32, 0);
+  tails_[0] = 1;  // the empty one
+  walk<true>(separators.tail_trie(), 0, static_cast<std::uint32_t>(separators.tail_trie().size()),
+             tails_);
+  const TakenTexts texts(taken);
   const bool key = thread.phase == Phase::kFreeKey;
-  levels[0] = {thread.state, key ? 0 : thread.count, 0, 0, 0};
+  for (std::size_t number = 0; number + 1 < separators.tails().size(); ++number) {
+    const Separators::Tail& tail = separators.tails()[number];
+    // Behind a key a further one may come in the same token, and that one may be the same.
+    const bool in_doubt = key && tail.second != Separators::kNowhere;
+    if (in_doubt ? read(behind, std::string_view(tail.text).substr(0, tail.second)).empty()
+                 : (tails_[number / 32] >> (number % 32) & 1) == 0)
+      continue;
+    for (std::uint32_t i = tail.first_pair; i < separators.tails()[number + 1].first_pair; ++i) {
+      if ((mask.ends[i / 32] >> (i % 32) & 1) == 0) continue;
+      const Separators::Pair pair = separators.pairs()[i];
+      const std::string_view text = vocabulary_->bytes(pair.token);
+      if (in_doubt ? read({thread}, text).empty() : texts.has(text.substr(0, pair.head))) continue;
+      words[static_cast<std::size_t>(pair.token) / 32] |= 1u << (pair.token % 32);
+    }
+  }
+  machine_.release(mark);
+}
+
+Machine::Threads Matcher::read(Machine::Threads threads, std::string_view bytes) {
+  for (const char byte : bytes) {
+    if (!advance(static_cast<std::uint8_t>(byte), threads)) break;
+  }
+  fuel_ -= machine_.take_work();
+  return threads;
+}
+
+template <bool kTails>
+void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_t end,
+                        const Thread& thread, std::span<std::uint32_t> words) {
+  const TextPlace place = *place_of(thread);
+  const TextReader reader(place);
+  const std::size_t base = trie[begin].depth;
+  std::array<TextReader::At, kLongestToken + 1> levels;
+  std::array<char, kLongestToken + 1> path;  // the bytes read, by depth
+  levels[base] = reader.start();
   std::int64_t looked_at = 0;
-  for (std::uint32_t i = 0; i < trie.size();) {
+  for (std::uint32_t i = begin; i < end && fuel_ >= 0;) {
     ++looked_at;
-    const Vocabulary::Node& node = trie[i];
-    const std::uint8_t byte = node.byte;
-    Inside at = levels[node.depth];
-    bool lives = true;
-    if (at.more != 0) {
-      lives = (byte & 0xC0) == 0x80;
-      --at.more;
-      at.code_point = at.code_point << 6 | (byte & 0x3Fu);
-      if (lives && at.more == 0) {
-        const std::uint32_t c = at.code_point;
-        lives = c >= at.least && c <= kMaxCodePoint && (c < 0xD800 || c > 0xDFFF) &&
-                read_character(c, at, string);
-      } else if (lives) {
-        lives = may_become(at, string);
+    const TrieNode& node = trie[i];
+    const TextReader::At& at = levels[node.depth];
+    if (node.byte == (place.raw ? '\n' : '"') && at.part == TextReader::Part::kWhole) {
+      // It may end: the automaton reads the token again, and goes on.
+      if (place.raw || reader.may_end(at)) {
+        const std::size_t mark = machine_.mark();
+        levels_[node.depth] = read({thread}, {path.data() + base, node.depth - base});
+        walk<kTails>(trie, i, node.end, words);
+        machine_.release(mark);
       }
-    } else if (byte >= 0x80) {
-      lives = begin_character(byte, at) && may_become(at, string);
-    } else if (raw ? byte == '\n' : byte == '"' || byte == '\\') {
-      Thread here = thread;
-      here.state = at.state;
-      if (!key) here.count = at.count;
-      levels_[node.depth].assign(1, here);
-      walk(trie, i, node.end, words);
-      i = node.end;
-      continue;
-    } else {
-      lives = (raw || byte >= 0x20) && read_character(byte, at, string);
-    }
-    if (!lives) {
       i = node.end;
       continue;
     }
-    levels[node.depth + 1u] = at;
-    set_tokens(node, words);
+    TextReader::At& next = levels[node.depth + 1u];
+    next = at;
+    if (!reader.step(next, node.byte)) {
+      i = node.end;
+      continue;
+    }
+    path[node.depth] = static_cast<char>(node.byte);
+    if (node.token >= 0) set_number<kTails>(node, words);
     ++i;
   }
   fuel_ -= looked_at / kPlacesPerFuel;
 }
+
+template void Matcher::walk_text<true>(const TokenTrie&, std::uint32_t, std::uint32_t,
+                                       const Thread&, std::span<std::uint32_t>);
+template void Matcher::walk_text<false>(const TokenTrie&, std::uint32_t, std::uint32_t,
+                                        const Thread&, std::span<std::uint32_t>);
 
 void warm_up(const VocabularyPtr& vocabulary) {
   std::vector<std::uint32_t> words(vocabulary->mask_words());

@@ -11,6 +11,10 @@ namespace {
 // Frames in the arena before what nobody uses is thrown away.
 constexpr std::size_t kArenaFrames = 1 << 14;
 constexpr std::size_t kMaxMasks = 64;
+// Masks that take less are made again rather than kept: copying one costs as much.
+constexpr std::int64_t kWorthKeeping = 200;
+// Nodes of the trie for which it pays to tell threads apart.
+constexpr std::uint32_t kWorthSplitting = 16;
 // One unit was seen to take about 20 ns: 100 ms at once, 5 ms a token for ever. Most masks take a
 // few thousand.
 constexpr std::int64_t kFuel = 5'000'000;
@@ -144,6 +148,7 @@ bool Matcher::fill_mask(std::span<std::uint32_t> words) {
     std::copy(found->second.begin(), found->second.end(), words.begin());
     return true;
   }
+  const std::int64_t fuel = fuel_;
   Machine::Threads others;
   for (const Thread& thread : threads_) {
     if (fuel_ < 0) return false;
@@ -151,10 +156,12 @@ bool Matcher::fill_mask(std::span<std::uint32_t> words) {
   }
   if (!others.empty()) {
     levels_[0] = std::move(others);
-    walk(vocabulary_->nodes(), 0, static_cast<std::uint32_t>(vocabulary_->nodes().size()), words);
+    walk<false>(vocabulary_->nodes(), 0, static_cast<std::uint32_t>(vocabulary_->nodes().size()),
+                words);
   }
   if (fuel_ < 0) return false;
   fill_controls(words);
+  if (fuel - fuel_ < kWorthKeeping) return true;
   if (masks_.size() >= kMaxMasks) masks_.clear();
   masks_.emplace(key, std::vector<std::uint32_t>(words.begin(), words.end()));
   return true;
@@ -180,19 +187,14 @@ void Matcher::fill_controls(std::span<std::uint32_t> words) {
   }
 }
 
-void Matcher::set_tokens(const Vocabulary::Node& node, std::span<std::uint32_t> words) const {
-  for (TokenId token = node.token; token >= 0; token = vocabulary_->next_alike(token)) {
-    set_bit(words, token);
-  }
-}
-
-void Matcher::walk(const Vocabulary::Trie& trie, std::uint32_t begin, std::uint32_t end,
+template <bool kTails>
+void Matcher::walk(const TokenTrie& trie, std::uint32_t begin, std::uint32_t end,
                    std::span<std::uint32_t> words) {
   if (begin == end) return;
   const std::size_t base = trie[begin].depth;
   marks_[base] = machine_.mark();
   for (std::uint32_t i = begin; i < end;) {
-    const Vocabulary::Node& node = trie[i];
+    const TrieNode& node = trie[i];
     // What deeper nodes made is not needed any more.
     machine_.release(marks_[node.depth]);
     Machine::Threads& next = levels_[node.depth + 1u];
@@ -204,10 +206,26 @@ void Matcher::walk(const Vocabulary::Trie& trie, std::uint32_t begin, std::uint3
       continue;
     }
     marks_[node.depth + 1u] = machine_.mark();
-    set_tokens(node, words);
+    if (node.token >= 0) set_number<kTails>(node, words);
     ++i;
+    if (node.end - i < kWorthSplitting) continue;
+    // Threads inside texts go their own, faster way.
+    const auto text = std::partition(next.begin(), next.end(), [&](const Thread& thread) {
+      return !place_of(thread).has_value();
+    });
+    if (text == next.end()) continue;
+    const Machine::Threads texts(text, next.end());
+    next.erase(text, next.end());
+    if (!next.empty()) walk<kTails>(trie, i, node.end, words);
+    for (const Thread& thread : texts) walk_text<kTails>(trie, i, node.end, thread, words);
+    i = node.end;
   }
   machine_.release(marks_[base]);
 }
+
+template void Matcher::walk<true>(const TokenTrie&, std::uint32_t, std::uint32_t,
+                                  std::span<std::uint32_t>);
+template void Matcher::walk<false>(const TokenTrie&, std::uint32_t, std::uint32_t,
+                                   std::span<std::uint32_t>);
 
 }  // namespace tessera::grammar

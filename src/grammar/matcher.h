@@ -11,7 +11,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -58,17 +60,34 @@ class Matcher {
   bool advance(std::uint32_t symbol, Machine::Threads& threads);
   void commit(Machine::Threads threads);
   std::uint64_t state_hash() const;
-  // Sets the bits of the tokens of `trie` that the threads in levels_[depth] can read, from node
-  // `begin` to `end`, which are at that depth and below.
+  // Sets the bits of what the threads in levels_[depth] can read of `trie`, from node `begin` to
+  // `end`, which are at that depth and below: tokens, or tails (their numbers).
   // Stops where the fuel ends.
-  void walk(const Vocabulary::Trie& trie, std::uint32_t begin, std::uint32_t end,
+  template <bool kTails>
+  void walk(const TokenTrie& trie, std::uint32_t begin, std::uint32_t end,
             std::span<std::uint32_t> words);
-  // The same for one thread inside a text, over the whole trie: what stays inside is read without
-  // the automaton's generality (mask_text.cpp).
+  template <bool kTails>
+  void set_number(const TrieNode& node, std::span<std::uint32_t> words) const {
+    if constexpr (kTails) {
+      words[static_cast<std::size_t>(node.token) / 32] |= 1u << (node.token % 32);
+    } else {
+      vocabulary_->set_tokens(node, words);
+    }
+  }
+  // The same for a thread in front of a character of a text.
+  template <bool kTails>
+  void walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_t end,
+                 const Thread& thread, std::span<std::uint32_t> words);
+  // Where a thread is in its text; nothing: it is not in front of a character, or what may come
+  // depends on more than the text's language.
+  std::optional<TextPlace> place_of(const Thread& thread) const;
+  // The same as walk() for the whole vocabulary and one thread inside a text, in one piece
+  // (mask_text.cpp); false: this text is not of that kind.
   bool fill_text(const Thread& thread, std::span<std::uint32_t> words);
-  void walk_text(const Vocabulary::Trie& trie, const Thread& thread, const StringAlt& string,
-                 std::span<std::uint32_t> words);
-  void set_tokens(const Vocabulary::Node& node, std::span<std::uint32_t> words) const;
+  void fill_ends(const Thread& thread, const TextMask& mask,
+                 const std::vector<std::u32string>& taken, std::span<std::uint32_t> words);
+  // What becomes of `threads` behind `bytes`.
+  Machine::Threads read(Machine::Threads threads, std::string_view bytes);
   void fill_free(std::span<std::uint32_t> words) const;
   void fill_controls(std::span<std::uint32_t> words);
   bool can_take_symbol(std::uint32_t symbol);
@@ -81,6 +100,7 @@ class Matcher {
   std::deque<Past> past_;
   std::vector<Machine::Threads> levels_;  // of the walk, by depth
   std::vector<std::size_t> marks_;
+  std::vector<std::uint32_t> tails_;  // bits: that can be read behind a text
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> masks_;  // by state
 };
 

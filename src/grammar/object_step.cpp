@@ -96,24 +96,29 @@ void Stepper::end_key(Thread thread) {
 }
 
 void Stepper::end_free_key(Thread thread) {
-  if (frame(thread.top).kind == FrameKind::kArray) {
-    if (region_language(thread).accepts(thread.state) && use_item(thread)) end_value(thread);
+  if (!region_language(thread).accepts(thread.state)) return;
+  const Frame& at = frame(thread.top);
+  if (at.kind == FrameKind::kObject && thread.count != kNone &&
+      g_.objects[at.alt].trie.node(thread.count).key != kNone)
     return;
-  }
+  if (!is_used(at, thread.extra)) leave_free_key(thread);
+}
+
+void Stepper::leave_free_key(Thread thread) {
   Frame next = frame(thread.top);
-  const ObjectAlt& object = g_.objects[next.alt];
-  const ObjectAlt::Region& region = object.regions[thread.alt];
-  if (!region.language->accepts(thread.state)) return;
-  if (thread.count != kNone && object.trie.node(thread.count).key != kNone) return;
-  if (is_used(next, thread.extra)) return;
   Frame used;
   used.kind = FrameKind::kUsed;
   used.parent = next.used;
   used.alt = thread.extra;
   next.used = push(used);
+  if (next.kind == FrameKind::kArray) {
+    thread.top = push(next);
+    return end_value(thread);
+  }
+  const ObjectAlt& object = g_.objects[next.alt];
   next.next = static_cast<std::uint32_t>(object.keys.size());
   next.count = object.max == kUnbounded ? std::min(next.count + 1, object.min) : next.count + 1;
-  const NodeId node = region.node;
+  const NodeId node = object.regions[thread.alt].node;
   thread = Thread();
   thread.top = push(next);
   thread.phase = Phase::kColon;

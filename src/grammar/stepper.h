@@ -26,6 +26,8 @@ class Stepper {
   bool may_end(const Thread& thread) const;
   // The threads that begin the answer.
   void begin_answer();
+  // Those behind the text that `thread` is inside of.
+  void leave_text(Thread thread);
 
  private:
   using Frame = Machine::Frame;
@@ -90,6 +92,7 @@ class Stepper {
   void begin_key(const Thread& thread);
   void end_key(Thread thread);
   void end_free_key(Thread thread);
+  void leave_free_key(Thread thread);
   // How many used free keys begin with the characters read.
   std::uint32_t used_below(const Frame& object, std::uint32_t characters) const;
   bool is_used(const Frame& object, std::uint32_t characters) const;

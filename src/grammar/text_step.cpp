@@ -161,6 +161,17 @@ void Stepper::end_text(Thread thread) {
   end_value(thread);
 }
 
+void Stepper::leave_text(Thread thread) {
+  if (thread.phase == Phase::kFreeKey) return leave_free_key(thread);
+  if (thread.phase != Phase::kRaw) return end_value(thread);
+  const std::uint32_t top = thread.top;
+  thread = Thread();
+  thread.top = top;
+  thread.phase = Phase::kFixed;
+  thread.state = kParameterEnd;
+  step_fixed(thread, '\n');
+}
+
 void Stepper::step_text(Thread thread, std::uint8_t byte) {
   switch (thread.part) {
     case kWhole:
@@ -175,13 +186,7 @@ void Stepper::step_text(Thread thread, std::uint8_t byte) {
   const bool raw = thread.phase == Phase::kRaw;
   if (raw && byte == '\n') {  // the end of the value, or a part of it
     const StringAlt& string = g_.strings[thread.alt];
-    if (thread.count >= string.min && string.language->accepts(thread.state)) {
-      Thread end;
-      end.top = thread.top;
-      end.phase = Phase::kFixed;
-      end.state = kParameterEnd;
-      step_fixed(end, byte);
-    }
+    if (thread.count >= string.min && string.language->accepts(thread.state)) leave_text(thread);
   }
   if (byte >= 0x80) return begin_utf8(thread, byte);
   if (raw) return read(thread, byte);

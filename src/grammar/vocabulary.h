@@ -1,5 +1,6 @@
-// A tokenizer's vocabulary as the automaton needs it: a trie of the tokens' bytes, and which ids
-// are control symbols. Built once per tokenizer, then immutable: any thread.
+// A tokenizer's vocabulary as the automaton needs it: the tokens' bytes as a trie, as sets by their
+// characters, as heads and tails of texts, and which ids are control symbols. Built once per
+// tokenizer, then immutable: any thread.
 #pragma once
 
 #include <cstddef>
@@ -11,38 +12,43 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "base/ids.h"
+#include "grammar/separators.h"
+#include "grammar/text_mask.h"
+#include "grammar/token_sets.h"
+#include "grammar/token_trie.h"
 #include "text/tokenizer.h"
 
 namespace tessera::grammar {
 
 class Vocabulary {
  public:
-  // Depth first; a node's children follow it. A token may share its node with others.
-  struct Node {
-    std::uint32_t end = 0;  // the first node that is not below this one
-    TokenId token = -1;     // the first token that ends here; -1: none
-    std::uint8_t byte = 0;
-    std::uint8_t depth = 0;  // bytes before this one
-  };
-
-  // Tokens longer than 255 bytes are left out: none is ever needed. `end_tokens` end a turn.
+  // Tokens longer than kLongestToken bytes are left out: none is ever needed. `end_tokens` end a
+  // turn.
   static std::shared_ptr<const Vocabulary> create(const text::Tokenizer& tokenizer,
                                                   std::span<const TokenId> end_tokens);
+  Vocabulary(std::vector<std::string> bytes, std::span<const TokenId> end_tokens);
+  Vocabulary(const Vocabulary&) = delete;
+  Vocabulary& operator=(const Vocabulary&) = delete;
 
   std::size_t size() const { return kinds_.size(); }
   std::size_t mask_words() const { return (size() + 31) / 32; }
-  using Trie = std::vector<Node>;
 
-  // All tokens; those with and without a quote in them, and with and without a newline.
-  const Trie& nodes() const { return all_; }
-  const Trie& with(char separator) const { return separator == '"' ? quotes_ : newlines_; }
-  const Trie& without(char separator) const { return separator == '"' ? no_quotes_ : no_newlines_; }
-  // Further tokens with the same bytes.
-  TokenId next_alike(TokenId token) const { return next_alike_[static_cast<std::size_t>(token)]; }
+  // All tokens. One may share its node with others.
+  const TokenTrie& nodes() const { return trie_; }
+  const TokenSets& sets() const { return *sets_; }
+  // What a JSON string, or a raw text, can end in.
+  const Separators& separators(bool raw) const { return raw ? *newlines_ : *quotes_; }
+  // Sets the bits of the tokens that end at a node.
+  void set_tokens(const TrieNode& node, std::span<std::uint32_t> words) const {
+    for (TokenId token = node.token; token >= 0;) {
+      words[static_cast<std::size_t>(token) / 32] |= 1u << (static_cast<std::size_t>(token) % 32);
+      if (next_alike_.empty()) return;
+      token = next_alike_[static_cast<std::size_t>(token)];
+    }
+  }
   std::string_view bytes(TokenId token) const { return bytes_[static_cast<std::size_t>(token)]; }
   // kThinkClose, kCallOpen or kCallClose; nothing for all other tokens.
   std::optional<std::uint32_t> symbol(TokenId token) const;
@@ -54,26 +60,28 @@ class Vocabulary {
   std::span<const TokenId> end_tokens() const { return end_tokens_; }
   std::uint32_t longest() const { return longest_; }
 
-  // Masks that depend on the vocabulary and a string's language alone, kept for all grammars.
-  // Bounded; any thread.
-  using Mask = std::shared_ptr<const std::vector<std::uint32_t>>;
-  Mask find_mask(std::uint64_t key) const;
-  void keep_mask(std::uint64_t key, Mask mask) const;
+  // The mask of a text's place, kept for all grammars: the last used ones, some 16 MiB. Any thread.
+  TextMaskPtr text_mask(const TextPlace& place, std::int64_t& fuel) const;
+  // Of the tables, without what is kept.
+  std::size_t table_bytes() const;
 
  private:
   enum class Kind : std::uint8_t { kText, kSymbol, kEnd, kOther };
 
   std::vector<Kind> kinds_;
   std::vector<std::string> bytes_;
-  Trie build_trie(std::span<const TokenId> sorted);
-
-  Trie all_, quotes_, no_quotes_, newlines_, no_newlines_;
-  std::vector<TokenId> next_alike_;
+  TokenTrie trie_;
+  std::unique_ptr<const TokenSets> sets_;
+  std::unique_ptr<const Separators> quotes_, newlines_;
+  std::vector<TokenId> next_alike_;  // further tokens with the same bytes; empty: there are none
   std::vector<TokenId> end_tokens_;
   std::optional<TokenId> symbols_[3];
   std::uint32_t longest_ = 0;
+
+  // Those used lately, and those used before them: the former become the latter when they are many.
+  using Kept = std::unordered_map<std::uint64_t, TextMaskPtr>;
   mutable std::mutex mutex_;
-  mutable std::unordered_map<std::uint64_t, Mask> kept_;
+  mutable Kept kept_, kept_before_;
 };
 
 using VocabularyPtr = std::shared_ptr<const Vocabulary>;

@@ -1,0 +1,78 @@
+// The tokens of a vocabulary that are more to a text than plain characters. Of a JSON string: those
+// with escapes or a quote; of a call's raw parameter: those with a newline; of both: those with a
+// part of a character.
+//
+// What comes behind a separator ('"', or a newline) does not depend on the text that it ends, so
+// that a token with one is a head, which the text has to read, and a tail, which the automaton
+// behind it has to read. Tails are few, and are looked at once for all heads.
+//
+// Built once per vocabulary, then immutable: any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "grammar/token_trie.h"
+
+namespace tessera::grammar {
+
+class Separators {
+ public:
+  // A separator in a token: its head is what lies before, its tail what lies behind.
+  struct Pair {
+    TokenId token = 0;
+    std::uint8_t head = 0;  // bytes
+  };
+  // What begins behind a tail's second further separator is only reached by a text that began in
+  // the tail; kNowhere: there is none.
+  static constexpr std::uint8_t kNowhere = 255;
+  struct Tail {
+    std::string text;
+    std::uint32_t first_pair = 0;  // its pairs end where those of the next tail begin
+    std::uint8_t second = kNowhere;
+  };
+  // What a text reads of a token: the whole of it, or a head. Entries ascend by their characters.
+  struct Entry {
+    std::uint32_t characters = 0;  // where they begin
+    std::uint8_t length = 0;       // how many there are
+    std::uint8_t common = 0;       // how many the entry before begins with, too
+    std::uint16_t part = 0;        // of parts(); 0: it ends in front of a character
+    std::uint32_t number = 0;      // the token; the pair if `head`
+    bool head = false;
+  };
+  // What a part of a character at a token's end can become: one of two ranges, either may be empty.
+  using Range = std::pair<std::uint32_t, std::uint32_t>;
+  using Part = std::pair<Range, Range>;
+
+  // `tokens` by id.
+  Separators(bool raw, const std::vector<std::string>& tokens);
+
+  const std::vector<Entry>& entries() const { return entries_; }
+  const std::vector<std::uint32_t>& characters() const { return characters_; }
+  const std::vector<Part>& parts() const { return parts_; }
+  const std::vector<Pair>& pairs() const { return pairs_; }  // by tail
+  // Ascending, and one more that ends the last one's pairs.
+  const std::vector<Tail>& tails() const { return tails_; }
+  // Numbers: of the tails; the empty one, the first, is not in it.
+  const TokenTrie& tail_trie() const { return tail_trie_; }
+  std::size_t bytes() const;
+
+ private:
+  // False: no text can read that.
+  bool decode(bool raw, std::string_view text, Entry& entry, std::u32string& characters);
+  void add_tails(bool raw, const std::vector<std::string>& tokens);
+
+  std::vector<Entry> entries_;
+  std::vector<std::uint32_t> characters_;
+  std::vector<Part> parts_;
+  std::vector<Pair> pairs_;
+  std::vector<Tail> tails_;
+  TokenTrie tail_trie_;
+};
+
+}  // namespace tessera::grammar

@@ -1,0 +1,351 @@
+#include "grammar/text_mask.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <span>
+#include <utility>
+
+#include "grammar/text_reader.h"
+#include "grammar/token_sets.h"
+#include "grammar/vocabulary.h"
+
+namespace tessera::grammar {
+namespace {
+
+using State = Language::State;
+using Words = std::span<std::uint32_t>;
+
+constexpr std::int64_t kPlacesPerFuel = 8;
+// Nodes of the trie that are looked at before a text counts as dense.
+constexpr std::size_t kSparse = 1536;
+// Tokens that are read one by one rather than by a walk through the trie.
+constexpr std::size_t kFewTokens = 8192;
+// Languages with more classes of characters are walked.
+constexpr std::uint32_t kMaxClasses = 512;
+// States that are looked at for what can come at all.
+constexpr std::size_t kMaxReached = 256;
+
+void set_bit(Words words, TokenId token) {
+  words[static_cast<std::size_t>(token) / 32] |= 1u << (static_cast<std::size_t>(token) % 32);
+}
+
+// A set of a language's classes of characters.
+using Classes = std::vector<bool>;
+
+class Maker {
+ public:
+  Maker(const Vocabulary& vocabulary, const TextPlace& place, std::int64_t& fuel)
+      : vocabulary_(vocabulary),
+        place_(place),
+        language_(*place.language),
+        reader_(place),
+        fuel_(fuel),
+        out_(std::make_shared<TextMask>()) {}
+
+  TextMaskPtr make() {
+    out_->words.assign(vocabulary_.mask_words(), 0);
+    if (language_.is_total(place_.state) || !walk_plain(kSparse)) fill_dense();
+    read_special();
+    return out_;
+  }
+
+ private:
+  // Tokens whose first character is of one class and all others of another go through the same
+  // states, one a character.
+  struct Row {
+    CharacterClass first;
+    CharacterClass rest;
+    std::uint32_t reach = 0;  // up to so many characters may come
+    bool ends = false;        // and none of more
+  };
+
+  void fill_dense();
+  Row make_row() const;
+  void extend(Row& row, State state) const;
+  std::uint32_t reach_of_total() const;
+  // The state that most of the characters lead to, and which do.
+  std::pair<State, Classes> main_step(State state, const std::vector<std::uint32_t>& weights) const;
+  std::vector<std::uint32_t> class_weights() const;
+  Classes living(State state) const;
+  Classes ever_living(State state) const;
+  CharacterClass characters(const Classes& classes) const;
+  bool walk_plain(std::size_t most);
+  void read_special();
+  bool may_become(State state, std::uint32_t read, const Separators::Part& part) const;
+  void set_entry(const Separators::Entry& entry);
+
+  const Vocabulary& vocabulary_;
+  const TextPlace& place_;
+  const Language& language_;
+  TextReader reader_;
+  std::int64_t& fuel_;
+  std::shared_ptr<TextMask> out_;
+};
+
+CharacterClass Maker::characters(const Classes& classes) const {
+  CharacterClass out;
+  const auto& begins = language_.begins();
+  for (std::size_t i = 0; i < begins.size(); ++i) {
+    if (!classes[language_.classes()[i]]) continue;
+    out.add(begins[i], i + 1 < begins.size() ? begins[i + 1] - 1 : kMaxCodePoint);
+  }
+  // What is special is not read here.
+  for (std::uint32_t c = 0; c < 128; ++c) {
+    if (!reader_.is_plain(static_cast<std::uint8_t>(c))) {
+      out.ascii[c / 64] &= ~(std::uint64_t{1} << (c % 64));
+    }
+  }
+  return out;
+}
+
+// By how often a vocabulary has them, roughly.
+std::vector<std::uint32_t> Maker::class_weights() const {
+  std::vector<std::uint32_t> weights(language_.class_count(), 0);
+  const auto& begins = language_.begins();
+  for (std::size_t i = 0; i < begins.size(); ++i) {
+    std::uint32_t& weight = weights[language_.classes()[i]];
+    const std::uint32_t end = i + 1 < begins.size() ? begins[i + 1] : kMaxCodePoint + 1;
+    for (std::uint32_t c = begins[i]; c < std::min(end, 128u); ++c) {
+      const bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
+      if (reader_.is_plain(static_cast<std::uint8_t>(c))) weight += letter || c == ' ' ? 8 : 1;
+    }
+    if (end > 128) weight += std::min((end - std::max(begins[i], 128u)) / 64, 100u);
+  }
+  return weights;
+}
+
+std::pair<State, Classes> Maker::main_step(State state,
+                                           const std::vector<std::uint32_t>& weights) const {
+  std::vector<std::pair<State, std::uint32_t>> targets;
+  for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
+    const State to = language_.next_of_class(state, c);
+    if (to == Language::kDead) continue;
+    auto found = std::find_if(targets.begin(), targets.end(),
+                              [&](const auto& target) { return target.first == to; });
+    if (found == targets.end()) found = targets.insert(found, {to, 0});
+    found->second += weights[c];
+  }
+  Classes classes(language_.class_count(), false);
+  const auto best =
+      std::max_element(targets.begin(), targets.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (best == targets.end()) return {Language::kDead, classes};
+  for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
+    classes[c] = language_.next_of_class(state, c) == best->first;
+  }
+  return {best->first, classes};
+}
+
+std::uint32_t Maker::reach_of_total() const {
+  const std::uint32_t way = language_.longest_way();
+  return place_.left > way ? std::min<std::uint32_t>(place_.left - way, kLongestToken) : 0;
+}
+
+Maker::Row Maker::make_row() const {
+  Row row;
+  if (language_.is_total(place_.state)) {
+    row.first = row.rest = characters(Classes(language_.class_count(), true));
+    row.reach = reach_of_total();
+    row.ends = row.reach >= kLongestToken || language_.longest_way() == 0;
+    return row;
+  }
+  const std::vector<std::uint32_t> weights = class_weights();
+  const auto [state, classes] = main_step(place_.state, weights);
+  row.first = characters(classes);
+  row.ends = true;
+  if (state == Language::kDead || place_.left == 0) return row;
+  if (language_.shortest(state) > place_.left - 1) return row;
+  row.reach = 1;
+  extend(row, state);
+  return row;
+}
+
+void Maker::extend(Row& row, State state) const {
+  const std::vector<std::uint32_t> weights = class_weights();
+  const auto weigh = [&](const Classes& classes) {
+    std::uint32_t sum = 0;
+    for (std::size_t c = 0; c < classes.size(); ++c) sum += classes[c] ? weights[c] : 0;
+    return sum;
+  };
+  Classes kept(language_.class_count(), true);
+  const auto finish = [&](std::uint32_t reach, bool ends) {
+    row.rest = characters(kept);
+    row.reach = std::min<std::uint32_t>(reach, kLongestToken);
+    row.ends = ends || row.reach == kLongestToken;
+  };
+  for (;;) {
+    if (language_.is_total(state)) return finish(std::max(row.reach, reach_of_total()), false);
+    auto [next, classes] = main_step(state, weights);
+    if (next == Language::kDead) return finish(row.reach, true);
+    for (std::size_t c = 0; c < kept.size(); ++c) classes[c] = classes[c] && kept[c];
+    // What most characters do is worth following, not what few do.
+    if (row.reach > 1 && 2 * weigh(classes) < weigh(kept)) return finish(row.reach, false);
+    kept = std::move(classes);
+    const std::uint32_t shortest = language_.shortest(next);
+    if (next == state) return finish(place_.left - shortest, true);
+    if (row.reach >= kLongestToken) return finish(row.reach, true);
+    if (place_.left - row.reach < shortest + 1) return finish(row.reach, true);
+    ++row.reach;
+    state = next;
+  }
+}
+
+Classes Maker::living(State state) const {
+  Classes out(language_.class_count(), false);
+  for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
+    out[c] = language_.next_of_class(state, c) != Language::kDead;
+  }
+  return out;
+}
+
+Classes Maker::ever_living(State state) const {
+  Classes out(language_.class_count(), false);
+  std::vector<State> open{state};
+  std::vector<bool> seen(language_.state_count(), false);
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    if (open.size() > kMaxReached) return Classes(language_.class_count(), true);
+    for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
+      const State to = language_.next_of_class(open[i], c);
+      if (to == Language::kDead) continue;
+      out[c] = true;
+      if (seen[to]) continue;
+      seen[to] = true;
+      open.push_back(to);
+    }
+  }
+  return out;
+}
+
+void Maker::fill_dense() {
+  if (language_.class_count() > kMaxClasses) {
+    walk_plain(~std::size_t{0});
+    return;
+  }
+  const Row row = make_row();
+  const TokenSets& sets = vocabulary_.sets();
+  Words words = out_->words;
+  sets.select(row.first, row.rest, kLongestToken, words);
+  fuel_ -= static_cast<std::int64_t>(words.size()) / kPlacesPerFuel;
+  const std::vector<std::uint32_t> in_row(words.begin(), words.end());
+  if (row.reach < kLongestToken) sets.keep_short(row.reach, words);
+  if (row.ends && language_.is_total(place_.state)) return;
+  // What is not in the row, but may come as far as its characters go.
+  std::vector<std::uint32_t> others(words.size());
+  sets.select(characters(living(place_.state)), characters(ever_living(place_.state)),
+              std::min<std::uint32_t>(place_.left, kLongestToken), others);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    others[i] &= ~(row.ends ? in_row[i] : words[i]);
+    count += static_cast<std::size_t>(std::popcount(others[i]));
+  }
+  if (count > kFewTokens) {
+    walk_plain(~std::size_t{0});
+    return;
+  }
+  fuel_ -= static_cast<std::int64_t>(count);
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    for (std::uint32_t bits = others[i]; bits != 0; bits &= bits - 1) {
+      const auto token = static_cast<TokenId>(i * 32 + std::countr_zero(bits));
+      TextReader::At at = reader_.start();
+      bool lives = true;
+      for (const char byte : vocabulary_.bytes(token)) {
+        lives = reader_.step(at, static_cast<std::uint8_t>(byte));
+        if (!lives) break;
+      }
+      if (lives) set_bit(words, token);
+    }
+  }
+}
+
+// False: it was not walked to the end.
+bool Maker::walk_plain(std::size_t most) {
+  const TokenTrie& trie = vocabulary_.nodes();
+  std::array<TextReader::At, kLongestToken + 1> levels;
+  levels[0] = reader_.start();
+  std::size_t looked_at = 0;
+  const auto size = static_cast<std::uint32_t>(trie.size());
+  std::uint32_t i = 0;
+  while (i < size && looked_at < most) {
+    ++looked_at;
+    const TrieNode& node = trie[i];
+    TextReader::At& at = levels[node.depth + 1u];
+    at = levels[node.depth];
+    const bool plain = node.byte >= 0x80 || reader_.is_plain(node.byte);
+    if (!plain || !reader_.step(at, node.byte)) {
+      i = node.end;
+      continue;
+    }
+    if (node.token >= 0) vocabulary_.set_tokens(node, out_->words);
+    ++i;
+  }
+  fuel_ -= static_cast<std::int64_t>(looked_at) / kPlacesPerFuel;
+  return i >= size;
+}
+
+void Maker::read_special() {
+  const Separators& separators = vocabulary_.separators(place_.raw);
+  out_->ends.assign((separators.pairs().size() + 31) / 32, 0);
+  fuel_ -= static_cast<std::int64_t>(separators.entries().size()) / kPlacesPerFuel;
+  if (language_.is_any()) {  // then only lengths count
+    for (const Separators::Entry& entry : separators.entries()) {
+      if (entry.length + (entry.part != 0) > place_.left) continue;
+      if (!entry.head || entry.length >= place_.need) set_entry(entry);
+    }
+    return;
+  }
+  const std::uint32_t* characters = separators.characters().data();
+  // Of the entry before: the states behind so many characters, which were read.
+  std::array<State, kLongestToken + 1> states;
+  states[0] = place_.state;
+  std::uint32_t good = 0;
+  for (const Separators::Entry& entry : separators.entries()) {
+    if (entry.common > good) continue;  // it fails where the one before did
+    good = entry.common;
+    for (; good < entry.length && good < place_.left; ++good) {
+      const State to = language_.next(states[good], characters[entry.characters + good]);
+      if (to == Language::kDead || language_.shortest(to) > place_.left - good - 1) break;
+      states[good + 1] = to;
+    }
+    if (good < entry.length) continue;
+    const State state = states[good];
+    if (entry.head ? language_.accepts(state)
+                   : entry.part == 0 || may_become(state, good, separators.parts()[entry.part])) {
+      set_entry(entry);
+    }
+  }
+}
+
+void Maker::set_entry(const Separators::Entry& entry) {
+  set_bit(entry.head ? out_->ends : out_->words, static_cast<TokenId>(entry.number));
+}
+
+bool Maker::may_become(State state, std::uint32_t read, const Separators::Part& part) const {
+  if (read >= place_.left) return false;
+  const auto may = [&](const Separators::Range& range) {
+    return range.first <= range.second &&
+           language_.can_step_within(state, range.first, range.second, place_.left - read - 1);
+  };
+  return may(part.first) || may(part.second);
+}
+
+}  // namespace
+
+std::uint64_t TextPlace::hash() const {
+  const std::uint32_t far = language->longest_way() + kLongestToken;
+  const std::uint64_t words[] = {language->hash(), state, std::min(left, far) * 2ull + raw,
+                                 std::min<std::uint32_t>(need, kLongestToken + 1)};
+  std::uint64_t hash = 0;
+  for (const std::uint64_t word : words) {
+    hash = (hash ^ word) * 0xD1B54A32D192ED03u;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+TextMaskPtr make_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
+                           std::int64_t& fuel) {
+  return Maker(vocabulary, place, fuel).make();
+}
+
+}  // namespace tessera::grammar

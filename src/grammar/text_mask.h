@@ -1,0 +1,43 @@
+// The tokens that may come inside a text (a JSON string, a call's raw parameter, a key), as far as
+// the text's language alone says so: those that stay inside it, and those that may end it, of which
+// the automaton has to read the tail. Almost the whole vocabulary may come in most places; the
+// masks are put together of the vocabulary's sets of tokens (token_sets.h), and only what such sets
+// cannot tell is read character by character.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "grammar/language.h"
+#include "grammar/separators.h"
+
+namespace tessera::grammar {
+
+class Vocabulary;
+
+// Between two characters of a text.
+struct TextPlace {
+  LanguagePtr language;
+  Language::State state = Language::kDead;
+  std::uint32_t left = kUnbounded;  // so many characters may still come
+  std::uint32_t need = 0;           // and so many have to; only with any()
+  bool raw = false;
+
+  // Places of equal hashes have equal masks; what is too far away to matter for a token does not
+  // enter.
+  std::uint64_t hash() const;
+};
+
+struct TextMask {
+  std::vector<std::uint32_t> words;
+  std::vector<std::uint32_t> ends;  // bits: pairs of Separators whose head may end the text
+};
+
+using TextMaskPtr = std::shared_ptr<const TextMask>;
+
+// Takes from `fuel` an eighth of the trie's nodes that are looked at.
+TextMaskPtr make_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
+                           std::int64_t& fuel);
+
+}  // namespace tessera::grammar
