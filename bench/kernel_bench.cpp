@@ -1,6 +1,7 @@
 // The matmul kernels against the machine: bytes of weights a second (few tokens) and operations a
 // second (many tokens), by weight type, instruction set, activations (int8 or float32) and number
-// of tokens; beside them what reading alone gives.
+// of tokens; beside them what reading alone gives. Then attention over one span of keys and values,
+// by their type.
 //
 //   build/release/bench/kernel_bench [--benchmark_filter=Q4_K] [--benchmark_repetitions=5]
 //
@@ -113,6 +114,47 @@ void register_matmul(const Case& c) {
   benchmark::RegisterBenchmark(name.c_str(), matmul, c)->UseRealTime()->MinTime(0.2);
 }
 
+// The true shape: eight query heads of 256 over 512 keys, which lie in a cache or far away.
+void attend(benchmark::State& state, Case c) {
+  constexpr std::size_t kGroup = 8, kHeadDim = 256;
+  const cpu::Kernels& k = cpu::kernels(c.isa);
+  const std::size_t block_bytes = cpu::kKeysPerBlock * weights::row_bytes(c.type, kHeadDim);
+  const std::size_t blocks = (c.cached ? kCachedBytes * 4 : kWeightBytes) / block_bytes /
+                             (2 * cpu::kBlocksPerSpan) * 2 * cpu::kBlocksPerSpan;
+  const auto data = random_weights(blocks * block_bytes);
+  std::vector<float> q(kGroup * kHeadDim, 0.25F),
+      partial(kGroup * cpu::attention_partial_floats(kHeadDim));
+  std::vector<const std::byte*> at(blocks);
+  for (std::size_t i = 0; i < blocks; ++i) at[i] = data.data() + i * block_bytes;
+  const cpu::AttendFunction function = k.attend_span(c.type);
+  for (auto _ : state) {
+    for (std::size_t i = 0; i < blocks; i += 2 * cpu::kBlocksPerSpan) {
+      function({q.data(), kGroup, kHeadDim, 0.0625F, &at[i], &at[i + cpu::kBlocksPerSpan],
+                cpu::kKeysPerSpan, partial.data()});
+    }
+    benchmark::ClobberMemory();
+  }
+  const auto keys = static_cast<double>(blocks / 2 * cpu::kKeysPerBlock);
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(blocks * block_bytes));
+  state.counters["keys"] = benchmark::Counter(keys, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void register_attention() {
+  using weights::TensorType;
+  for (TensorType type :
+       {TensorType::kF32, TensorType::kF16, TensorType::kBF16, TensorType::kQ8_0}) {
+    for (cpu::Isa isa : cpu::supported_isas()) {
+      if (isa == cpu::Isa::kScalar) continue;
+      for (bool cached : {true, false}) {
+        const std::string name = "attend/" + std::string(weights::info(type).name) + "/" +
+                                 std::string(cpu::isa_name(isa)) + (cached ? "/cached" : "");
+        benchmark::RegisterBenchmark(name.c_str(), attend, Case{type, isa, 1, 1, cached})
+            ->MinTime(0.2);
+      }
+    }
+  }
+}
+
 void register_all() {
   for (int threads : {1, all_threads()}) {
     benchmark::RegisterBenchmark("read", read_bandwidth)->Arg(threads)->UseRealTime();
@@ -140,6 +182,7 @@ void register_all() {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   register_all();
+  register_attention();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -38,6 +38,7 @@ double median(std::vector<double> values) {
 
 struct Options {
   std::string path;
+  std::string kv = "F16";
   std::string isa = "auto";
   bool float32 = false;
   int threads = 0;
@@ -166,6 +167,10 @@ int run(const Options& options) {
   for (cpu::Isa isa : cpu::supported_isas()) {
     if (cpu::isa_name(isa) == options.isa) cpu_options.isa = isa;
   }
+  for (const weights::TensorType type :
+       {weights::TensorType::kF32, weights::TensorType::kBF16, weights::TensorType::kQ8_0}) {
+    if (weights::info(type).name == options.kv) cpu_options.kv_type = type;
+  }
   const int longest = std::max(*std::max_element(options.prefill.begin(), options.prefill.end()),
                                options.depth + 200);
   cpu_options.max_context = longest;
@@ -195,6 +200,7 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "0: all cores");
   app.add_option("--isa", options.isa, "auto, avx512, avx2, scalar");
   app.add_flag("--float32", options.float32, "activations as they are, not as int8");
+  app.add_option("--kv", options.kv, "keys and values as F16, BF16, F32 or Q8_0");
   app.add_option("--streams", options.streams, "sequences decoding together")->delimiter(',');
   app.add_option("--prefill", options.prefill, "prompt lengths; 0: none")->delimiter(',');
   app.add_option("--depth", options.depth, "tokens before decoding starts");

@@ -127,6 +127,15 @@ Result<cpu::Isa> find_isa(const std::string& name) {
               fmt::format("unknown instruction set '{}': auto, avx512, avx2 or scalar", name));
 }
 
+Result<weights::TensorType> find_kv_type(const std::string& name) {
+  if (name == "f16") return weights::TensorType::kF16;
+  if (name == "bf16") return weights::TensorType::kBF16;
+  if (name == "f32") return weights::TensorType::kF32;
+  if (name == "q8") return weights::TensorType::kQ8_0;
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("unknown type of keys and values '{}': f16, bf16, f32 or q8", name));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const weights::GgufFile>> open_weights(const std::string& path,
@@ -204,7 +213,10 @@ Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options
   TRY_ASSIGN(cpu_options.isa, find_isa(options.isa));
   cpu_options.max_context = context;
   cpu_options.max_sequences = max_sequences;
-  TRY_ASSIGN(cpu_options.memory_bytes, choose_memory(options, checkpoint));
+  TRY_ASSIGN(cpu_options.kv_type, find_kv_type(options.kv_type));
+  if (max_sequences == 0) {
+    TRY_ASSIGN(cpu_options.memory_bytes, choose_memory(options, checkpoint));
+  }
   return cpu::make_backend(checkpoint.tensors, cpu_options);
 }
 

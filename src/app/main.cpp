@@ -74,6 +74,15 @@ void add_context_flag(CLI::App& command, ModelOptions& model) {
       ->type_name("N");
 }
 
+void add_kv_flag(CLI::App& command, ModelOptions& model) {
+  command
+      .add_option("--kv-type", model.kv_type,
+                  "how keys and values are kept: f16, bf16, f32, q8 (8 bits) (cpu backend)")
+      ->envname("TESSERA_KV_TYPE")
+      ->check(CLI::IsMember({"f16", "bf16", "f32", "q8"}))
+      ->capture_default_str();
+}
+
 void add_memory_flag(CLI::App& command, ModelOptions& model) {
   command
       .add_option("--memory", model.memory,
@@ -224,6 +233,7 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
   add_model_flags(command, options.model);
   add_context_flag(command, options.model);
   add_memory_flag(command, options.model);
+  add_kv_flag(command, options.model);
   add_network_flags(command, options.network);
   command
       .add_option(
@@ -273,6 +283,7 @@ void add_chat(CLI::App& app, ChatOptions& options, std::function<int()>& run) {
   add_model_flags(command, options.model);
   add_context_flag(command, options.model);
   add_memory_flag(command, options.model);
+  add_kv_flag(command, options.model);
   command.add_option("--system", options.system, "system message");
   command.add_flag("--thinking", options.thinking, "let the model think first");
   command.add_option("--temperature", options.temperature, "0: always the likeliest token")
@@ -396,6 +407,8 @@ void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
   CLI::App& logits =
       *app.add_subcommand("logits", "write the logits after each of some tokens, as float32 rows");
   add_model_flags(logits, all.logits.model);
+  all.logits.model.kv_type = "f32";  // for comparing with oracles
+  add_kv_flag(logits, all.logits.model);
   logits.add_option("--tokens", all.logits.tokens_path, "file of token ids, comma separated")
       ->required()
       ->type_name("FILE");

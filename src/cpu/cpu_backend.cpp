@@ -27,7 +27,7 @@ model::SequenceLedger::Sizes ledger_sizes(const MemoryPlan& plan, const StateLay
   model::SequenceLedger::Sizes sizes;
   sizes.budget_bytes = plan.sequence_bytes;
   sizes.block_tokens = static_cast<std::int32_t>(kKeysPerBlock);
-  sizes.block_bytes = layout.block_floats() * sizeof(float);
+  sizes.block_bytes = layout.block_bytes();
   sizes.state_bytes = layout.recurrent_floats() * sizeof(float);
   return sizes;
 }
@@ -56,7 +56,7 @@ class CpuBackend final : public model::Backend {
       : table_(std::move(table)),
         options_(options),
         plan_(plan),
-        layout_(table_.config),
+        layout_(table_.config, options_.kv_type),
         ledger_(ledger_sizes(plan_, layout_)) {}
 
   Result<void> allocate(const Kernels& kernels);
@@ -91,7 +91,8 @@ class CpuBackend final : public model::Backend {
 Result<std::unique_ptr<model::Backend>> CpuBackend::make(model::TensorTable table,
                                                          CpuOptions options,
                                                          const Kernels& kernels) {
-  TRY_ASSIGN(const MemoryPlan plan, plan_memory(table, options, StateLayout(table.config)));
+  TRY_ASSIGN(const MemoryPlan plan,
+             plan_memory(table, options, StateLayout(table.config, options.kv_type)));
   options.max_sequences = plan.max_sequences;
   std::unique_ptr<CpuBackend> backend(new CpuBackend(std::move(table), options, plan));
   TRY(backend->allocate(kernels));
@@ -111,7 +112,7 @@ Result<void> CpuBackend::allocate(const Kernels& kernels) {
   TRY_ASSIGN(logits_, Rows::allocate(static_cast<std::size_t>(options_.max_sequences),
                                      static_cast<std::size_t>(c.vocabulary), "logits"));
   TRY_ASSIGN(blocks_, BlockMemory::create(static_cast<std::size_t>(ledger_.capacity(1)),
-                                          layout_.block_floats()));
+                                          layout_.block_bytes()));
   sequences_.reserve(static_cast<std::size_t>(options_.max_sequences));
   step_.items.reserve(static_cast<std::size_t>(options_.max_sequences));
   step_.tokens.reserve(static_cast<std::size_t>(options_.max_batch_tokens));
@@ -144,7 +145,7 @@ model::BackendLimits CpuBackend::limits() const {
   limits.max_context = options_.max_context;
   limits.max_sequences = options_.max_sequences;
   limits.max_batch_tokens = options_.max_batch_tokens;
-  limits.kv_bytes_per_token = layout_.block_floats() * sizeof(float) / kKeysPerBlock;
+  limits.kv_bytes_per_token = layout_.block_bytes() / kKeysPerBlock;
   limits.state_bytes_per_sequence = layout_.recurrent_floats() * sizeof(float);
   limits.kv_block_tokens = static_cast<std::int32_t>(kKeysPerBlock);
   limits.kv_blocks = ledger_.capacity(1);
@@ -226,7 +227,7 @@ Result<SequenceId> CpuBackend::resume(const Past& past, std::int32_t max_tokens)
   const std::vector<model::BlockId>& blocks = sequence.holding.blocks;
   if (static_cast<std::size_t>(past.seen) % kKeysPerBlock != 0 && !blocks.empty()) {
     std::memcpy(blocks_[blocks.back()], blocks_[past.holding.blocks[blocks.size() - 1]],
-                layout_.block_floats() * sizeof(float));
+                layout_.block_bytes());
   }
   const SequenceId id{next_id_++};
   sequences_.emplace(id, std::move(sequence));
@@ -413,6 +414,21 @@ Result<void> check_shapes(const model::TensorTable& table) {
   return {};
 }
 
+Result<void> check_kv_type(weights::TensorType type, const model::ModelConfig& config) {
+  const weights::TensorTypeInfo& info = weights::info(type);
+  if (kernels(Isa::kScalar).store(type) == nullptr) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("the CPU backend does not store keys and values as {}", info.name));
+  }
+  if (static_cast<std::size_t>(config.head_dim) % info.block_elements != 0) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("keys and values as {} need an attention head size that is a multiple "
+                            "of {}; this model's is {}",
+                            info.name, info.block_elements, config.head_dim));
+  }
+  return {};
+}
+
 Result<CpuOptions> complete(CpuOptions options, const model::ModelConfig& config) {
   constexpr int kMaxThreads = 1024;
   if (options.threads == 0)
@@ -438,6 +454,7 @@ Result<CpuOptions> complete(CpuOptions options, const model::ModelConfig& config
 Result<std::unique_ptr<model::Backend>> make_backend(model::TensorTable table,
                                                      const CpuOptions& options) {
   TRY(check_shapes(table));
+  TRY(check_kv_type(options.kv_type, table.config));
   TRY_ASSIGN(const CpuOptions completed, complete(options, table.config));
   TRY_ASSIGN(const Isa isa, choose_isa(options.isa));
   return CpuBackend::make(std::move(table), completed, kernels(isa));

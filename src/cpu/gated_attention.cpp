@@ -1,21 +1,28 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "cpu/forward.h"
 
 namespace tessera::cpu {
 namespace {
 
-// The sizes that the functions below share.
+// The sizes that the functions below share, and the kernels for the cache's type.
 struct Shape {
+  explicit Shape(const Context& c) : Shape(c.config) {
+    store = c.compute.kernels().store(c.layout.kv_type);
+    attend = c.compute.kernels().attend_span(c.layout.kv_type);
+  }
+  std::size_t heads, kv_heads, group, head_dim, half;
+  StoreFunction store = nullptr;
+  AttendFunction attend = nullptr;
+
+ private:
   explicit Shape(const model::ModelConfig& config)
       : heads(static_cast<std::size_t>(config.heads)),
         kv_heads(static_cast<std::size_t>(config.kv_heads)),
         group(heads / kv_heads),
         head_dim(static_cast<std::size_t>(config.head_dim)),
         half(static_cast<std::size_t>(config.rope_dims / 2)) {}
-  std::size_t heads, kv_heads, group, head_dim, half;
 };
 
 std::size_t spans_of(std::size_t keys) {
@@ -52,13 +59,13 @@ void rotate_and_store(Context& c, const model::AttentionTensors& tensors, const 
   }
   const std::size_t position = static_cast<std::size_t>(at.position);
   const Sequence& sequence = *c.step.items[at.item].sequence;
-  float* block = c.blocks[sequence.holding.blocks[position / kKeysPerBlock]];
-  const std::size_t slot = position % kKeysPerBlock * n;
-  float* key = block + c.layout.keys_at(layer, kv_head) + slot;
-  k.rms_norm(s.keys[token] + kv_head * n, floats(*tensors.k_norm), n, c.config.rms_epsilon, key);
+  std::byte* block = c.blocks[sequence.holding.blocks[position / kKeysPerBlock]];
+  const std::size_t slot = position % kKeysPerBlock * c.layout.row_bytes;
+  float* key = s.keys[token] + kv_head * n;
+  k.rms_norm(key, floats(*tensors.k_norm), n, c.config.rms_epsilon, key);
   k.rope(key, cosines, sines, shape.half);
-  std::memcpy(block + c.layout.values_at(layer, kv_head) + slot, s.values[token] + kv_head * n,
-              n * sizeof(float));
+  shape.store(key, n, block + c.layout.keys_at(layer, kv_head) + slot);
+  shape.store(s.values[token] + kv_head * n, n, block + c.layout.values_at(layer, kv_head) + slot);
 }
 
 void attend_span(Context& c, const Shape& shape, std::size_t layer, std::size_t token,
@@ -66,8 +73,8 @@ void attend_span(Context& c, const Shape& shape, std::size_t layer, std::size_t 
   const StepToken& at = c.step.tokens[token];
   const std::size_t keys = static_cast<std::size_t>(at.position) + 1;
   const Sequence& sequence = *c.step.items[at.item].sequence;
-  const float* k_blocks[kBlocksPerSpan];
-  const float* v_blocks[kBlocksPerSpan];
+  const std::byte* k_blocks[kBlocksPerSpan];
+  const std::byte* v_blocks[kBlocksPerSpan];
   AttentionSpan task;
   task.q = c.scratch.side[token] + kv_head * shape.group * shape.head_dim;
   task.group = shape.group;
@@ -78,11 +85,11 @@ void attend_span(Context& c, const Shape& shape, std::size_t layer, std::size_t 
   task.keys = std::min(kKeysPerSpan, keys - span * kKeysPerSpan);
   task.partial = partial;
   for (std::size_t b = 0; b * kKeysPerBlock < task.keys; ++b) {
-    const float* block = c.blocks[sequence.holding.blocks[span * kBlocksPerSpan + b]];
+    const std::byte* block = c.blocks[sequence.holding.blocks[span * kBlocksPerSpan + b]];
     k_blocks[b] = block + c.layout.keys_at(layer, kv_head);
     v_blocks[b] = block + c.layout.values_at(layer, kv_head);
   }
-  c.compute.kernels().attend_span(task);
+  shape.attend(task);
 }
 
 void finish(Context& c, const Shape& shape, std::size_t token, std::size_t kv_head,
@@ -143,7 +150,7 @@ void attend_by_span(Context& c, const Shape& shape, std::size_t layer, std::size
 }  // namespace
 
 void gated_attention(Context& c, const model::AttentionTensors& tensors, std::size_t layer) {
-  const Shape shape(c.config);
+  const Shape shape(c);
   Scratch& s = c.scratch;
   const std::size_t tokens = c.step.tokens.size();
   project(c, tensors);

@@ -30,6 +30,16 @@ DequantiseFunction Kernels::dequantise(weights::TensorType type) const {
   return row == nullptr ? nullptr : row->dequantise;
 }
 
+StoreFunction Kernels::store(weights::TensorType type) const {
+  const TypeKernels* row = find(*this, type);
+  return row == nullptr ? nullptr : row->store;
+}
+
+AttendFunction Kernels::attend_span(weights::TensorType type) const {
+  const TypeKernels* row = find(*this, type);
+  return row == nullptr ? nullptr : row->attend_span;
+}
+
 const Kernels& kernels(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx512) return avx512::table();

@@ -92,8 +92,9 @@ struct AttentionSpan {
   std::size_t group = 0;     // query heads that share the key/value head
   std::size_t head_dim = 0;
   float scale = 0;
-  const float* const* k_blocks = nullptr;  // the span's blocks of [kKeysPerBlock, head_dim]
-  const float* const* v_blocks = nullptr;
+  // The span's blocks of [kKeysPerBlock, head_dim], rows as a StoreFunction writes them.
+  const std::byte* const* k_blocks = nullptr;
+  const std::byte* const* v_blocks = nullptr;
   std::size_t keys = 0;      // 1 .. kKeysPerSpan: the keys of the span that this query may see
   float* partial = nullptr;  // out: [group, attention_partial_floats]
 };
@@ -133,6 +134,11 @@ using MatmulFunction = void (*)(const Matmul&);
 using Int8MatmulFunction = void (*)(const Int8Matmul&);
 using DequantiseFunction = void (*)(const std::byte* row, std::size_t n, float* out);
 
+// Keys and values: a row of `n` floats as weights::quantise_row writes it, but that numbers which
+// are finite stay so, and those that are not do not become so.
+using StoreFunction = void (*)(const float* x, std::size_t n, std::byte* out);
+using AttendFunction = void (*)(const AttentionSpan&);
+
 struct Kernels {
   Isa isa = Isa::kAuto;
 
@@ -141,6 +147,9 @@ struct Kernels {
   // Null for types of floats, too.
   Int8MatmulFunction int8_matmul(weights::TensorType type) const;
   DequantiseFunction dequantise(weights::TensorType type) const;
+  // By the type that keys and values are stored in: F32, F16, BF16, Q8_0; null for others.
+  StoreFunction store(weights::TensorType type) const;
+  AttendFunction attend_span(weights::TensorType type) const;
 
   // Elements begin .. end (multiples of 32) of a row of `columns` become int8: scale = the block's
   // largest magnitude / 127, q = x / scale to the nearest integer. A number that is not finite
@@ -148,7 +157,6 @@ struct Kernels {
   void (*quantise_row)(const float* x, std::size_t begin, std::size_t end, std::size_t columns,
                        std::byte* out);
 
-  void (*attend_span)(const AttentionSpan&);
   // total and partial: [group] as above; the first span's total is a copy of its partial.
   void (*attend_merge)(float* total, const float* partial, std::size_t group, std::size_t head_dim);
   // out[h] = total[h] / its sum, times sigmoid(gate[h]): [group] rows at the strides.
@@ -188,6 +196,8 @@ struct Kernels {
     MatmulFunction matmul;
     DequantiseFunction dequantise;
     Int8MatmulFunction int8_matmul;
+    StoreFunction store;
+    AttendFunction attend_span;
   };
   TypeKernels types[8];
 };

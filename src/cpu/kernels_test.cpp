@@ -245,21 +245,36 @@ struct AttentionCase {
   std::size_t group, head_dim, keys;
 };
 
+constexpr TensorType kKvTypes[] = {TensorType::kF32, TensorType::kF16, TensorType::kBF16,
+                                   TensorType::kQ8_0};
+
+// [n, head_dim] as the cache stores it.
+std::vector<std::byte> stored(const Kernels& kernel, TensorType type, const Floats& x,
+                              std::size_t head_dim) {
+  const std::size_t row = weights::row_bytes(type, head_dim);
+  std::vector<std::byte> out(x.size() / head_dim * row);
+  for (std::size_t i = 0; i < x.size() / head_dim; ++i) {
+    kernel.store(type)(x.data() + i * head_dim, head_dim, out.data() + i * row);
+  }
+  return out;
+}
+
 // [group, head_dim], keys and values in blocks, span by span as the backend does it.
-Floats attend(const Kernels& kernel, const AttentionCase& c, const Floats& q, const Floats& k,
-              const Floats& v, const Floats& gate) {
-  std::vector<const float*> ks, vs;
+Floats attend(const Kernels& kernel, TensorType type, const AttentionCase& c, const Floats& q,
+              const std::vector<std::byte>& k, const std::vector<std::byte>& v,
+              const Floats& gate) {
+  std::vector<const std::byte*> ks, vs;
   for (std::size_t key = 0; key < c.keys; key += kKeysPerBlock) {
-    ks.push_back(k.data() + key * c.head_dim);
-    vs.push_back(v.data() + key * c.head_dim);
+    ks.push_back(k.data() + key * weights::row_bytes(type, c.head_dim));
+    vs.push_back(v.data() + key * weights::row_bytes(type, c.head_dim));
   }
   const std::size_t floats = c.group * attention_partial_floats(c.head_dim);
   Floats total(floats), partial(floats), out(c.group * c.head_dim);
   for (std::size_t first = 0; first < c.keys; first += kKeysPerSpan) {
     const std::size_t block = first / kKeysPerBlock;
-    kernel.attend_span({q.data(), c.group, c.head_dim, 0.25F, ks.data() + block, vs.data() + block,
-                        std::min(kKeysPerSpan, c.keys - first),
-                        first == 0 ? total.data() : partial.data()});
+    kernel.attend_span(type)({q.data(), c.group, c.head_dim, 0.25F, ks.data() + block,
+                              vs.data() + block, std::min(kKeysPerSpan, c.keys - first),
+                              first == 0 ? total.data() : partial.data()});
     if (first > 0) kernel.attend_merge(total.data(), partial.data(), c.group, c.head_dim);
   }
   kernel.attend_finish(total.data(), c.group, c.head_dim, gate.data(), c.head_dim, out.data(),
@@ -267,38 +282,95 @@ Floats attend(const Kernels& kernel, const AttentionCase& c, const Floats& q, co
   return out;
 }
 
+// Softmax attention in double on the numbers that k and v hold: the result, and its sum of
+// magnitudes.
+void expect_attention(const AttentionCase& c, const Floats& q, const Floats& k, const Floats& v,
+                      const Floats& gate, const Floats& got) {
+  for (std::size_t h = 0; h < c.group; ++h) {
+    std::vector<double> p(c.keys);
+    double most = -INFINITY, sum = 0;
+    for (std::size_t key = 0; key < c.keys; ++key) {
+      for (std::size_t i = 0; i < c.head_dim; ++i) {
+        p[key] += double{q[h * c.head_dim + i]} * k[key * c.head_dim + i] * 0.25;
+      }
+      most = std::max(most, p[key]);
+    }
+    for (double& x : p) sum += x = std::exp(x - most);
+    for (std::size_t i = 0; i < c.head_dim; ++i) {
+      double expected = 0, norm = 0;
+      for (std::size_t key = 0; key < c.keys; ++key) {
+        expected += p[key] / sum * v[key * c.head_dim + i];
+        norm += p[key] / sum * std::fabs(v[key * c.head_dim + i]);
+      }
+      const double g = 1 / (1 + std::exp(-double{gate[h * c.head_dim + i]}));
+      EXPECT_NEAR(got[h * c.head_dim + i], expected * g, 60 * kEpsilon * norm);
+    }
+  }
+}
+
 TEST(Kernels, AttentionIsSoftmaxAttention) {
-  for (const AttentionCase& c :
-       {AttentionCase{1, 16, 1}, {2, 64, 64}, {8, 256, 65}, {5, 80, 700}, {8, 128, 1100}}) {
+  for (const AttentionCase& c : {AttentionCase{1, 16, 1},
+                                 {2, 64, 64},
+                                 {8, 256, 65},
+                                 {5, 80, 700},
+                                 {13, 32, 130},
+                                 {8, 128, 1100}}) {
     const std::size_t room = (c.keys + kKeysPerBlock - 1) / kKeysPerBlock * kKeysPerBlock;
     const Floats q = random_floats(c.group * c.head_dim, 1),
                  gate = random_floats(c.group * c.head_dim, 4);
     Floats k = random_floats(room * c.head_dim, 2), v = random_floats(room * c.head_dim, 3);
     std::fill(k.begin() + c.keys * c.head_dim, k.end(), NAN);  // beyond what the query may see
     std::fill(v.begin() + c.keys * c.head_dim, v.end(), NAN);
-    const Floats got = attend(kernels(supported_isas().front()), c, q, k, v, gate);
-    for (std::size_t h = 0; h < c.group; ++h) {
-      std::vector<double> p(c.keys);
-      double most = -INFINITY, sum = 0;
-      for (std::size_t key = 0; key < c.keys; ++key) {
-        for (std::size_t i = 0; i < c.head_dim; ++i) {
-          p[key] += double{q[h * c.head_dim + i]} * k[key * c.head_dim + i] * 0.25;
-        }
-        most = std::max(most, p[key]);
-      }
-      for (double& x : p) sum += x = std::exp(x - most);
-      for (std::size_t i = 0; i < c.head_dim; ++i) {
-        double expected = 0, norm = 0;
-        for (std::size_t key = 0; key < c.keys; ++key) {
-          expected += p[key] / sum * v[key * c.head_dim + i];
-          norm += p[key] / sum * std::fabs(v[key * c.head_dim + i]);
-        }
-        const double g = 1 / (1 + std::exp(-double{gate[h * c.head_dim + i]}));
-        EXPECT_NEAR(got[h * c.head_dim + i], expected * g, 60 * kEpsilon * norm);
+    for (const TensorType type : kKvTypes) {
+      if (c.head_dim % weights::info(type).block_elements != 0) continue;
+      const Kernels& best = kernels(supported_isas().front());
+      const std::vector<std::byte> ks = stored(best, type, k, c.head_dim),
+                                   vs = stored(best, type, v, c.head_dim);
+      Floats seen_k(k.size()), seen_v(v.size());
+      weights::dequantise_row(type, ks.data(), seen_k);
+      weights::dequantise_row(type, vs.data(), seen_v);
+      const Floats got = attend(best, type, c, q, ks, vs, gate);
+      expect_attention(c, q, seen_k, seen_v, gate, got);
+      for (Isa isa : supported_isas()) {
+        EXPECT_EQ(bits(attend(kernels(isa), type, c, q, ks, vs, gate)), bits(got))
+            << isa_name(isa) << " " << weights::info(type).name;
       }
     }
+  }
+}
+
+TEST(Kernels, StoresAsTheReferenceQuantises) {
+  Floats x = random_floats(4096, 5);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] *= std::ldexp(1.0F, int(i / 32 % 40) - 26);
+  std::fill(x.begin(), x.begin() + 32, 0.0F);
+  x[40] = -0.0F;
+  x[64] = 65504.0F;
+  for (const TensorType type : kKvTypes) {
+    std::vector<std::byte> expected(weights::row_bytes(type, x.size()));
+    weights::quantise_row(type, x, expected.data());
     for (Isa isa : supported_isas()) {
-      EXPECT_EQ(bits(attend(kernels(isa), c, q, k, v, gate)), bits(got)) << isa_name(isa);
+      EXPECT_EQ(stored(kernels(isa), type, x, x.size()), expected)
+          << isa_name(isa) << " " << weights::info(type).name;
+    }
+  }
+  EXPECT_EQ(kernels(Isa::kScalar).store(TensorType::kQ4_0), nullptr);
+}
+
+// Large numbers stay finite where the type's range ends; what is not finite is not hidden.
+TEST(Kernels, StoresNumbersOutOfRange) {
+  for (Isa isa : supported_isas()) {
+    for (const TensorType type : kKvTypes) {
+      Floats x(96, 1.0F), back(96);
+      x[0] = 1e9F;
+      x[1] = -65520.0F;
+      x[40] = NAN;
+      x[70] = -INFINITY;
+      weights::dequantise_row(type, stored(kernels(isa), type, x, x.size()).data(), back);
+      EXPECT_TRUE(std::isfinite(back[0]) && std::isfinite(back[1])) << isa_name(isa);
+      if (type == TensorType::kF16) EXPECT_EQ(back[0], 65504.0F);
+      if (type == TensorType::kF16) EXPECT_EQ(back[1], -65504.0F);
+      EXPECT_TRUE(std::isnan(back[40])) << isa_name(isa) << " " << weights::info(type).name;
+      EXPECT_FALSE(std::isfinite(back[70])) << isa_name(isa) << " " << weights::info(type).name;
     }
   }
 }

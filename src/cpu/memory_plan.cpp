@@ -43,7 +43,7 @@ Result<MemoryPlan> plan_memory(const model::TensorTable& table, const CpuOptions
       layout.gdn_layers * size(c.conv_kernel) * size(c.conv_channels()) * sizeof(float);
   const std::size_t row_bytes = size(c.vocabulary) * sizeof(float);  // logits of one sequence
   const std::size_t state_bytes = layout.recurrent_floats() * sizeof(float);
-  const std::size_t block_bytes = layout.block_floats() * sizeof(float);
+  const std::size_t block_bytes = layout.block_bytes();
   const std::size_t blocks = (size(options.max_context) + kKeysPerBlock - 1) / kKeysPerBlock;
   const std::size_t whole = blocks * block_bytes + state_bytes;  // one sequence of max_context
   if (options.memory_bytes == 0) {

@@ -1,13 +1,13 @@
 #include "cpu/sequence.h"
 
-#include <algorithm>
-#include <limits>
+#include <cstring>
 
 namespace tessera::cpu {
 
-StateLayout::StateLayout(const model::ModelConfig& config)
-    : kv_heads(static_cast<std::size_t>(config.kv_heads)),
-      head_dim(static_cast<std::size_t>(config.head_dim)),
+StateLayout::StateLayout(const model::ModelConfig& config, weights::TensorType type)
+    : kv_type(type),
+      kv_heads(static_cast<std::size_t>(config.kv_heads)),
+      row_bytes(weights::row_bytes(type, static_cast<std::size_t>(config.head_dim))),
       window_floats(static_cast<std::size_t>(config.conv_kernel - 1) *
                     static_cast<std::size_t>(config.conv_channels())),
       head_floats(static_cast<std::size_t>(config.gdn_head_dim) *
@@ -18,19 +18,18 @@ StateLayout::StateLayout(const model::ModelConfig& config)
   }
 }
 
-Result<BlockMemory> BlockMemory::create(std::size_t blocks, std::size_t block_floats) {
+Result<BlockMemory> BlockMemory::create(std::size_t blocks, std::size_t block_bytes) {
   BlockMemory memory;
-  TRY_ASSIGN(memory.memory_,
-             Buffer::allocate(blocks * block_floats * sizeof(float), "keys and values"));
-  memory.block_floats_ = block_floats;
+  TRY_ASSIGN(memory.memory_, Buffer::allocate(blocks * block_bytes, "keys and values"));
+  memory.block_bytes_ = block_bytes;
   return memory;
 }
 
 void BlockMemory::discard(model::BlockId block) {
 #ifdef TESSERA_DCHECK
-  std::fill_n((*this)[block], block_floats_, std::numeric_limits<float>::quiet_NaN());
+  std::memset((*this)[block], 0xFF, block_bytes_);
 #else
-  memory_.discard(block * block_floats_ * sizeof(float), block_floats_ * sizeof(float));
+  memory_.discard(block * block_bytes_, block_bytes_);
 #endif
 }
 

@@ -14,26 +14,28 @@
 
 namespace tessera::cpu {
 
-// Where things lie in a KV block and in a recurrent state, in floats.
+// Where things lie in a KV block, in bytes, and in a recurrent state, in floats.
 struct StateLayout {
-  explicit StateLayout(const model::ModelConfig& config);
+  StateLayout(const model::ModelConfig& config, weights::TensorType type);
+
+  weights::TensorType kv_type;
 
   std::size_t attention_layers = 0;
   std::size_t gdn_layers = 0;
   std::size_t kv_heads = 0;
-  std::size_t head_dim = 0;
+  std::size_t row_bytes = 0;      // of one key or value: head_dim numbers of kv_type
   std::size_t window_floats = 0;  // of one layer: [conv_kernel - 1, conv_channels]
   std::size_t head_floats = 0;    // of one v head: [gdn_head_dim k, gdn_head_dim v]
   std::size_t v_heads = 0;
 
-  // A block: [attention layers, kv_heads, K | V, kKeysPerBlock, head_dim].
+  // A block: [attention layers, kv_heads, K | V, kKeysPerBlock, row_bytes].
   std::size_t keys_at(std::size_t layer, std::size_t kv_head) const {
-    return (layer * kv_heads + kv_head) * 2 * kKeysPerBlock * head_dim;
+    return (layer * kv_heads + kv_head) * 2 * kKeysPerBlock * row_bytes;
   }
   std::size_t values_at(std::size_t layer, std::size_t kv_head) const {
-    return keys_at(layer, kv_head) + kKeysPerBlock * head_dim;
+    return keys_at(layer, kv_head) + kKeysPerBlock * row_bytes;
   }
-  std::size_t block_floats() const { return keys_at(attention_layers, 0); }
+  std::size_t block_bytes() const { return keys_at(attention_layers, 0); }
 
   // A recurrent state: [gdn layers, window | v heads' states].
   std::size_t window_at(std::size_t layer) const {
@@ -49,15 +51,18 @@ struct StateLayout {
 // given back to the system when they are freed. Which block is whose: model::SequenceLedger.
 class BlockMemory {
  public:
-  static Result<BlockMemory> create(std::size_t blocks, std::size_t block_floats);
+  static Result<BlockMemory> create(std::size_t blocks, std::size_t block_bytes);
 
-  float* operator[](model::BlockId block) const { return memory_.floats() + block * block_floats_; }
-  // In test builds its numbers become NaN instead, so that whoever still reads them is found out.
+  std::byte* operator[](model::BlockId block) const {
+    return memory_.data() + block * block_bytes_;
+  }
+  // In test builds its bits are all set instead, which is NaN in every type but Q8_0's quants, so
+  // that whoever still reads them is found out.
   void discard(model::BlockId block);
 
  private:
   Buffer memory_;
-  std::size_t block_floats_ = 0;
+  std::size_t block_bytes_ = 0;
 };
 
 // What a sequence has seen, or a checkpoint.

@@ -23,13 +23,23 @@ struct BackendKind {
   bool int8 = false;  // activations are rounded where they meet quantised weights
 };
 
-inline std::string name_of(cpu::Isa isa, cpu::Activations activations) {
-  return "cpu_" + std::string(cpu::isa_name(isa)) +
-         (activations == cpu::Activations::kInt8 ? "" : "_float32");
+// The CPU backend; parts of it that are not named are as users get them.
+inline BackendKind cpu_kind(const std::string& name, cpu::Isa isa, weights::TensorType kv_type,
+                            cpu::Activations activations) {
+  return {name,
+          [isa, kv_type, activations](const model::TensorTable& table) {
+            cpu::CpuOptions options;
+            options.isa = isa;
+            options.threads = 3;
+            options.kv_type = kv_type;
+            options.activations = activations;
+            return cpu::make_backend(table, options);
+          },
+          activations == cpu::Activations::kInt8};
 }
 
 // The reference, and the CPU backend with each instruction set that this machine has, with int8 and
-// with float activations.
+// with float activations; all keep keys and values in float32, and so are close to one another.
 inline std::vector<BackendKind> backend_kinds() {
   std::vector<BackendKind> kinds = {
       {"reference",
@@ -38,18 +48,28 @@ inline std::vector<BackendKind> backend_kinds() {
        }},
   };
   for (const cpu::Isa isa : cpu::supported_isas()) {
-    for (const auto activations : {cpu::Activations::kInt8, cpu::Activations::kFloat32}) {
-      kinds.push_back({name_of(isa, activations),
-                       [isa, activations](const model::TensorTable& table) {
-                         cpu::CpuOptions options;
-                         options.isa = isa;
-                         options.activations = activations;
-                         options.threads = 3;
-                         return cpu::make_backend(table, options);
-                       },
-                       activations == cpu::Activations::kInt8});
-    }
+    const std::string name = "cpu_" + std::string(cpu::isa_name(isa));
+    const auto kv = weights::TensorType::kF32;
+    kinds.push_back(cpu_kind(name, isa, kv, cpu::Activations::kInt8));
+    kinds.push_back(cpu_kind(name + "_float32", isa, kv, cpu::Activations::kFloat32));
   }
+  return kinds;
+}
+
+// The CPU backend with each smaller type of keys and values.
+inline std::vector<BackendKind> kv_kinds() {
+  std::vector<BackendKind> kinds;
+  for (const weights::TensorType type :
+       {weights::TensorType::kF16, weights::TensorType::kBF16, weights::TensorType::kQ8_0}) {
+    kinds.push_back(cpu_kind("kv_" + std::string(weights::info(type).name), cpu::Isa::kAuto, type,
+                             cpu::Activations::kFloat32));
+  }
+  return kinds;
+}
+
+inline std::vector<BackendKind> all_kinds() {
+  std::vector<BackendKind> kinds = backend_kinds();
+  for (BackendKind& kind : kv_kinds()) kinds.push_back(std::move(kind));
   return kinds;
 }
 

@@ -24,10 +24,11 @@ using Case = std::pair<BackendKind, NamedShape>;
 std::vector<Case> cases() {
   std::vector<Case> result;
   const std::string best = "cpu_" + std::string(cpu::isa_name(cpu::supported_isas().front()));
-  for (const BackendKind& kind : backend_kinds()) {
+  for (const BackendKind& kind : all_kinds()) {
     for (const NamedShape& shape : test_shapes()) {
       const bool reference = kind.name == "reference";
       if (shape.name == "Odder" ? !reference : shape.is_one_type && kind.name != best) continue;
+      if (shape.name == "Odd" && kind.name == "kv_Q8_0") continue;  // no multiple of 32
       result.emplace_back(kind, shape);
     }
   }
@@ -247,7 +248,7 @@ TEST_P(BrokenWeights, ANanStaysInItsSequence) {
   EXPECT_EQ(logits_of(backend, clean), wanted);  // memory of the poisoned sequence, used again
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, BrokenWeights, ::testing::ValuesIn(backend_kinds()),
+INSTANTIATE_TEST_SUITE_P(Backends, BrokenWeights, ::testing::ValuesIn(all_kinds()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace
