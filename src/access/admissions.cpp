@@ -1,6 +1,7 @@
 #include "access/admissions.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -76,14 +77,17 @@ class Admissions::Held final : public Admission {
         reasoning_(reasoning),
         row_(std::move(row)) {}
   ~Held() override {
-    if (!settled_) settle(Outcome::kFailed, kStatusFailed, {}, nullptr);
+    try {
+      if (!settled_) settle(Outcome::kFailed, kStatusFailed, {}, nullptr);
+    } catch (const std::bad_alloc&) {  // its place is given back; its reserve stays
+    }
   }
 
   void on_revoked(std::function<void()> callback) override {
     watch_->on_revoked(std::move(callback));
   }
 
-  void settle(Outcome outcome, int status, const Tokens& tokens,
+  bool settle(Outcome outcome, int status, const Tokens& tokens,
               std::function<void()> done) override {
     CHECK(!settled_);
     settled_ = true;
@@ -98,12 +102,11 @@ class Admissions::Held final : public Admission {
     row_.completion_tokens = tokens.completion;
     row_.reasoning_tokens = tokens.reasoning;
     table_.remove(id_);
-    if (any(tokens)) {
-      usage.enqueue({UsageWrite::Kind::kSettle, std::move(row_)}, std::move(done));
-    } else {  // nothing was spent: nobody has to wait for that
-      usage.enqueue({UsageWrite::Kind::kDiscard, std::move(row_)}, nullptr);
-      if (done) done();
-    }
+    if (any(tokens))
+      return usage.enqueue({UsageWrite::Kind::kSettle, std::move(row_)}, std::move(done));
+    // Nothing was spent: nobody has to wait for that.
+    usage.enqueue({UsageWrite::Kind::kDiscard, std::move(row_)}, nullptr);
+    return true;
   }
 
  private:

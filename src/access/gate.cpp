@@ -206,9 +206,10 @@ class TheGate final : public Gate {
 
 class WriterSink final : public UsageSink {
  public:
-  explicit WriterSink(std::unique_ptr<Store> store) : writer_(std::move(store)) {}
-  void enqueue(UsageWrite write, std::function<void()> done) override {
-    writer_.enqueue(std::move(write), std::move(done));
+  WriterSink(std::unique_ptr<Store> store, std::unique_ptr<Store> folder)
+      : writer_(std::move(store), {}, std::move(folder)) {}
+  bool enqueue(UsageWrite write, std::function<void()> done) override {
+    return writer_.enqueue(std::move(write), std::move(done));
   }
   bool healthy() const override { return writer_.healthy(); }
   bool overdue() const override { return writer_.overdue(); }
@@ -231,7 +232,8 @@ Result<std::unique_ptr<Gate>> Gate::open(const GateOptions& options, const Clock
   GateParts parts;
   TRY_ASSIGN(parts.store, Store::open(options.database));
   TRY_ASSIGN(auto rows, Store::open(options.database));
-  parts.usage = std::make_unique<WriterSink>(std::move(rows));
+  TRY_ASSIGN(auto folder, Store::open(options.database));
+  parts.usage = std::make_unique<WriterSink>(std::move(rows), std::move(folder));
   return make_gate(options, std::move(parts), clock);
 }
 

@@ -3,7 +3,8 @@
 // once the body is whole, admit() once the request is known to be valid, settle() at its end,
 // whatever the end was.
 //
-// Any thread. Only settle()'s callback waits for the disk; everything else is answered from memory.
+// Any thread. Only settle()'s callback waits for the disk; everything else is answered from memory,
+// or from the page cache.
 #pragma once
 
 #include <cstdint>
@@ -80,10 +81,10 @@ class Admission {
   // once, if that has happened already. Dropped unused at settle().
   virtual void on_revoked(std::function<void()> callback) = 0;
   // Once. `status`: what the client saw (499: it was gone). The place and unused quota are given
-  // back at once. No tokens at all: no row. `done` is called from any thread, or before settle()
-  // returns, when the row is durable, or when it is known that it cannot be written now (then it
-  // is kept and tried again).
-  virtual void settle(Outcome outcome, int status, const Tokens& tokens,
+  // back at once. No tokens at all: no row. True: the row is durable, or it is known that it cannot
+  // be written now (then it is kept and tried again). False: `done` will be called when that is so,
+  // from any thread.
+  virtual bool settle(Outcome outcome, int status, const Tokens& tokens,
                       std::function<void()> done) = 0;
 };
 

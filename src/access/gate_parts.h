@@ -15,7 +15,8 @@ namespace tessera::access {
 class UsageSink {
  public:
   virtual ~UsageSink() = default;
-  virtual void enqueue(UsageWrite write, std::function<void()> done) = 0;
+  // True: there is nothing to wait for, and `done` is dropped (usage_writer.h).
+  virtual bool enqueue(UsageWrite write, std::function<void()> done) = 0;
   // False while rows cannot be written; they are kept for a while.
   virtual bool healthy() const = 0;
   // That while is over: what comes now may be lost.

@@ -29,7 +29,7 @@ struct Rows {
 class ListSink final : public UsageSink {
  public:
   explicit ListSink(std::shared_ptr<Rows> rows) : rows_(std::move(rows)) {}
-  void enqueue(UsageWrite write, std::function<void()> done) override {
+  bool enqueue(UsageWrite write, std::function<void()>) override {
     {
       const std::scoped_lock lock(rows_->mutex);
       const std::string id = write.row.request_id;
@@ -45,7 +45,7 @@ class ListSink final : public UsageSink {
         }
       }
     }
-    if (done) done();
+    return true;
   }
   bool healthy() const override { return rows_->healthy; }
   bool overdue() const override { return rows_->overdue; }
@@ -285,9 +285,7 @@ TEST_F(GateTest, TheRowSaysWhoAndHowMuch) {
   EXPECT_EQ(rows_->under_way.at("request-1").account, "acme");
   EXPECT_EQ(rows_->under_way.at("request-1").status, 0);
   clock_.advance(std::chrono::seconds(3));
-  bool done = false;
-  (*admission)->settle(Outcome::kOk, 200, {10, 4, 7, 2}, [&] { done = true; });
-  EXPECT_TRUE(done);
+  EXPECT_TRUE((*admission)->settle(Outcome::kOk, 200, {10, 4, 7, 2}, nullptr));
   EXPECT_TRUE(rows_->under_way.empty());
   const UsageRow& row = rows_->settled.at("request-1");
   EXPECT_EQ(row.key_id, "key_1");
@@ -307,9 +305,7 @@ TEST_F(GateTest, TheRowSaysWhoAndHowMuch) {
 TEST_F(GateTest, NoTokensNoRow) {
   const std::string key = database_->add_key("a", "lite");
   open();
-  bool done = false;
-  (*admit(caller(key)))->settle(Outcome::kFailed, 503, {}, [&] { done = true; });
-  EXPECT_TRUE(done);
+  EXPECT_TRUE((*admit(caller(key)))->settle(Outcome::kFailed, 503, {}, nullptr));
   admit(caller(key)).value().reset();  // dropped unsettled
   EXPECT_EQ(rows_->discarded, 2);
   EXPECT_TRUE(rows_->settled.empty() && rows_->under_way.empty());
@@ -478,8 +474,8 @@ TEST(GateOpen, OperatorKeysNeedNoStore) {
   auto admission = (*gate)->admit(*who, {"id", "chat.completions", "127.0.0.1", "test", 0});
   ASSERT_TRUE(admission);
   std::atomic<bool> done{false};
-  (*admission)->settle(Outcome::kOk, 200, {1, 0, 1, 0}, [&] { done = true; });
-  EXPECT_TRUE(eventually([&] { return done.load(); }));
+  if (!(*admission)->settle(Outcome::kOk, 200, {1, 0, 1, 0}, [&] { done = true; }))
+    EXPECT_TRUE(eventually([&] { return done.load(); }));
   EXPECT_TRUE((*gate)->healthy());
 }
 

@@ -143,6 +143,25 @@ Result<std::int64_t> Database::query_integer(std::string_view sql) {
   return statement.integer(0);
 }
 
+Result<void> Database::run(std::optional<Statement>& statement, std::string_view sql) {
+  if (!statement) {
+    TRY_ASSIGN(statement, prepare(sql));
+  }
+  return statement->run();
+}
+
+Result<void> Database::begin() {
+  return run(begin_, "BEGIN IMMEDIATE");
+}
+
+Result<void> Database::commit() {
+  return run(commit_, "COMMIT");
+}
+
+void Database::set_busy_timeout(std::int32_t timeout_ms) {
+  sqlite3_busy_timeout(handle_.get(), timeout_ms);
+}
+
 std::int64_t Database::changes() const {
   return sqlite3_changes64(handle_.get());
 }
@@ -162,7 +181,7 @@ bool Database::moved() const {
 }
 
 Result<Transaction> Transaction::begin(Database& database) {
-  TRY(database.execute("BEGIN IMMEDIATE"));
+  TRY(database.begin());
   return Transaction(database);
 }
 
@@ -172,7 +191,7 @@ Transaction::~Transaction() {
 }
 
 Result<void> Transaction::commit() {
-  return database_->execute("COMMIT");
+  return database_->commit();
 }
 
 }  // namespace tessera::access

@@ -72,6 +72,12 @@ class Database {
   // The first column of the first row.
   Result<std::int64_t> query_integer(std::string_view sql);
 
+  // BEGIN IMMEDIATE and COMMIT, compiled once.
+  Result<void> begin();
+  Result<void> commit();
+
+  // How long a statement waits for another connection's lock; at first what open() was told.
+  void set_busy_timeout(std::int32_t timeout_ms);
   std::int64_t changes() const;  // rows that the last statement changed
   std::int64_t last_insert_id() const;
   bool in_transaction() const;
@@ -84,7 +90,11 @@ class Database {
     void operator()(sqlite3* database) const;
   };
   explicit Database(sqlite3* handle) : handle_(handle) {}
+  Result<void> run(std::optional<Statement>& statement, std::string_view sql);
+
   std::unique_ptr<sqlite3, Close> handle_;
+  std::optional<Statement> begin_;
+  std::optional<Statement> commit_;
 };
 
 // BEGIN IMMEDIATE … COMMIT; rolled back when it is dropped before commit() succeeded.

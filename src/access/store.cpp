@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "access/sqlite.h"
 #include "access/store_schema.h"
@@ -14,9 +15,8 @@
 namespace tessera::access {
 namespace {
 
-// The WAL's pages from which tidy() folds it in: 64 MiB. Commits of single rows write the same few
-// pages over and over, and only their last versions are copied: the seldom, the fewer.
-constexpr int kTidyPages = 16384;
+// From so many pages in the WAL on forget_usage() folds it.
+constexpr int kForgetFoldPages = 16384;
 // Rows that forget_usage() deletes in one transaction: some milliseconds.
 constexpr std::int64_t kForgetRows = 1000;
 
@@ -108,8 +108,8 @@ class SqliteStore final : public Store {
     TRY_ASSIGN(Statement settle, database.prepare(kSettle));
     TRY_ASSIGN(Statement discard, database.prepare(kDiscard));
     auto store = std::unique_ptr<SqliteStore>(
-        new SqliteStore(std::move(database), std::move(generation), std::move(reserve),
-                        std::move(settle), std::move(discard)));
+        new SqliteStore(std::move(database), busy_timeout_ms, std::move(generation),
+                        std::move(reserve), std::move(settle), std::move(discard)));
     sqlite3_wal_hook(store->database_.handle(), &SqliteStore::on_commit, store.get());
     return std::unique_ptr<Store>(std::move(store));
   }
@@ -123,18 +123,21 @@ class SqliteStore final : public Store {
   Result<void> rotate_key(const std::string& key_id, const KeyRow& fresh,
                           std::int64_t old_ends_at) override;
   Result<void> write_usage(std::span<const UsageWrite> writes) override;
+  Result<void> try_write_usage(const UsageWrite& write) override;
   Result<std::int64_t> close_interrupted(std::int64_t before) override;
   Result<std::vector<UsageSum>> usage_by_day(const std::string& account, const std::string& key_id,
                                              std::int64_t from, std::int64_t to) override;
   Result<std::vector<std::pair<std::string, std::int64_t>>> reasoning_since(
       std::int64_t from) override;
   Result<std::int64_t> forget_usage(std::int64_t before) override;
-  Result<void> tidy() override;
+  int wal_pages() const override { return wal_pages_; }
+  Result<int> fold() override;
 
  private:
-  SqliteStore(Database database, Statement generation, Statement reserve, Statement settle,
-              Statement discard)
+  SqliteStore(Database database, std::int32_t busy_timeout_ms, Statement generation,
+              Statement reserve, Statement settle, Statement discard)
       : database_(std::move(database)),
+        busy_timeout_ms_(busy_timeout_ms),
         generation_(std::move(generation)),
         reserve_(std::move(reserve)),
         settle_(std::move(settle)),
@@ -154,6 +157,7 @@ class SqliteStore final : public Store {
   Result<void> write_one(const UsageWrite& write);
 
   Database database_;
+  const std::int32_t busy_timeout_ms_;
   Statement generation_;
   Statement reserve_;
   Statement settle_;
@@ -343,6 +347,13 @@ Result<void> SqliteStore::write_usage(std::span<const UsageWrite> writes) {
   return transaction.commit();
 }
 
+Result<void> SqliteStore::try_write_usage(const UsageWrite& write) {
+  database_.set_busy_timeout(0);
+  auto written = write_usage({&write, 1});
+  database_.set_busy_timeout(busy_timeout_ms_);
+  return written;
+}
+
 Result<std::int64_t> SqliteStore::close_interrupted(std::int64_t before) {
   TRY(check_in_place());
   TRY_ASSIGN(Statement update,
@@ -397,19 +408,20 @@ Result<std::int64_t> SqliteStore::forget_usage(std::int64_t before) {
     TRY(remove.bind(before, kForgetRows).run());
     const std::int64_t rows = database_.changes();
     removed += rows;
-    TRY(tidy());
+    if (wal_pages_ >= kForgetFoldPages) TRY(fold());
     if (rows < kForgetRows) return removed;
   }
 }
 
-Result<void> SqliteStore::tidy() {
-  if (wal_pages_ < kTidyPages) return {};
-  wal_pages_ = 0;
-  // PASSIVE waits for nobody. A reader that keeps old pages in use leaves the rest to the next
-  // time.
+Result<int> SqliteStore::fold() {
+  // PASSIVE waits for nobody.
+  int pages = 0;
+  int folded = 0;
   const int status = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr,
-                                               SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-  if (status == SQLITE_OK || (status & 0xff) == SQLITE_BUSY) return {};
+                                               SQLITE_CHECKPOINT_PASSIVE, &pages, &folded);
+  wal_pages_ = 0;
+  if ((status & 0xff) == SQLITE_BUSY) return std::numeric_limits<int>::max();  // another folds
+  if (status == SQLITE_OK) return pages - folded;
   return fail(ErrorCode::kIo,
               fmt::format("SQLite: {} while the WAL was folded in", sqlite3_errstr(status)));
 }

@@ -123,6 +123,8 @@ class Store {
   // removes nothing that is settled. Texts are cut and cleaned (user agent: 256 bytes, others
   // fewer; no control characters). kInvalidArgument: one of the rows cannot be written at all.
   virtual Result<void> write_usage(std::span<const UsageWrite> writes) = 0;
+  // The same for one, but kUnavailable at once when somebody else is writing.
+  virtual Result<void> try_write_usage(const UsageWrite& write) { return write_usage({&write, 1}); }
   // Rows that a process which died left under way, started before `before`. Returns how many.
   virtual Result<std::int64_t> close_interrupted(std::int64_t before) = 0;
   // Newest day first. Empty filters: everything. `from`, `to`: unix seconds, [from, to). A request
@@ -138,9 +140,12 @@ class Store {
   // for it. Returns how many.
   virtual Result<std::int64_t> forget_usage(std::int64_t before) = 0;
 
-  // Folds the WAL into the file when it has grown (two fsyncs, milliseconds): for the usage writer,
-  // when no client waits for it.
-  virtual Result<void> tidy() { return {}; }
+  // The WAL's pages after this connection's last commit.
+  virtual int wal_pages() const { return 0; }
+  // Folds the WAL into the file: as much as there was when the call came, and as no reader still
+  // needs (two fsyncs, milliseconds). Other connections go on meanwhile. Returns how many pages are
+  // left; where none are, the next commit begins the WAL anew.
+  virtual Result<int> fold() { return 0; }
 };
 
 }  // namespace tessera::access

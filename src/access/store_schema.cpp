@@ -128,7 +128,7 @@ Result<void> switch_to_wal(Database& database, std::int32_t busy_timeout_ms) {
 Result<void> configure(Database& database) {
   sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   // NORMAL: no fsync at a commit, one at a checkpoint (store.h says what that survives). The WAL is
-  // folded into the file by tidy(), not by whichever commit comes along.
+  // folded into the file by fold(), not by whichever commit comes along.
   return database.execute(
       "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
       "PRAGMA cell_size_check = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA "

@@ -18,6 +18,11 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr std::size_t kLoad = 8;  // rows of one commit
 constexpr int kRestFactor = 3;
 constexpr std::chrono::microseconds kMostRest{500};
+// After a commit that took so long, I/O threads leave the writing to the writer for a while.
+constexpr std::chrono::milliseconds kSlow{2};
+constexpr std::chrono::seconds kSlowRest{1};
+// After so many reserve delays without a reserve the writer sleeps until it is woken.
+constexpr int kIdleRounds = 50;
 
 void call_all(const std::vector<UsageWriter::Done>& callbacks) {
   for (const UsageWriter::Done& done : callbacks) done();
@@ -25,8 +30,12 @@ void call_all(const std::vector<UsageWriter::Done>& callbacks) {
 
 }  // namespace
 
-UsageWriter::UsageWriter(std::unique_ptr<Store> store, UsageWriterOptions options)
-    : store_(std::move(store)), options_(options), retry_(options.first_retry) {
+UsageWriter::UsageWriter(std::unique_ptr<Store> store, UsageWriterOptions options,
+                         std::unique_ptr<Store> folder)
+    : options_(options),
+      store_(std::move(store)),
+      folder_(folder ? std::make_unique<WalFolder>(std::move(folder), writing_) : nullptr),
+      retry_(options.first_retry) {
   CHECK(options_.max_rows > 0);
   thread_ = std::thread([this] { work(); });
 }
@@ -35,30 +44,59 @@ UsageWriter::~UsageWriter() {
   shutdown();
 }
 
-void UsageWriter::enqueue(UsageWrite write, Done done) {
+bool UsageWriter::enqueue(UsageWrite write, Done done) {
+  if (done && write_now(write)) return true;
   bool notify = false;
-  bool late = false;
+  bool waits = false;
   {
     const std::lock_guard lock(mutex_);
-    late = stopping_;
-    // A sleeper is woken by the first reserve, to set its alarm, and by the first end.
-    notify = !late && asleep_ && finals_.empty();
-    if (late) {
-      // `done` is all that can be done.
-    } else if (write.kind == UsageWrite::Kind::kReserve) {
-      notify = notify && reserves_.empty();
-      hold(reserves_.end(), std::move(write), SteadyClock::now() + options_.reserve_delay);
-    } else {
-      const auto held = reserve_of_.find(write.row.request_id);
-      if (held != reserve_of_.end()) release(held->second);
-      finals_.push_back(std::move(write));
+    if (stopping_) {
+      log_error("a usage row came after the end and is lost");
+      return true;
     }
-    if (done && !late && healthy()) callbacks_.push_back(std::exchange(done, nullptr));
+    // A sleeper is woken by the first end, and where it has no alarm set by the first reserve.
+    const bool reserve = write.kind == UsageWrite::Kind::kReserve;
+    notify = asleep_ && finals_.empty() && (!reserve || no_alarm_);
+    if (notify) no_alarm_ = false;
+    queue(std::move(write));
+    waits = done && healthy();
+    if (waits) callbacks_.push_back(std::move(done));
     if (!healthy()) trim();
   }
   if (notify) wake_.notify_one();
-  if (late) log_error("a usage row came after the end and is lost");
-  if (done) done();
+  return !waits;
+}
+
+void UsageWriter::queue(UsageWrite write) {
+  if (write.kind == UsageWrite::Kind::kReserve)
+    return hold(reserves_.end(), std::move(write), SteadyClock::now() + options_.reserve_delay);
+  const auto held = reserve_of_.find(write.row.request_id);
+  if (held != reserve_of_.end()) release(held->second);
+  finals_.push_back(std::move(write));
+}
+
+// Errors are the writer's to handle: it tries again.
+bool UsageWriter::write_now(const UsageWrite& write) {
+  const std::unique_lock writing(writing_, std::try_to_lock);
+  if (!writing || (folder_ && folder_->folding())) return false;
+  const Instant start = SteadyClock::now();
+  if (start < rest_until_) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!asleep_ || stopping_ || !finals_.empty()) return false;
+    const auto held = reserve_of_.find(write.row.request_id);
+    if (held != reserve_of_.end()) release(held->second);
+  }
+  if (!store_->try_write_usage(write)) return false;
+  note_commit(start);
+  return true;
+}
+
+void UsageWriter::note_commit(Instant start) {
+  const Instant end = SteadyClock::now();
+  rest_until_ =
+      end + (end - start > kSlow ? SteadyClock::duration(kSlowRest) : kRestFactor * (end - start));
+  if (folder_) folder_->note(store_->wal_pages());
 }
 
 bool UsageWriter::overdue() const {
@@ -100,14 +138,22 @@ bool UsageWriter::wait_for_work(std::unique_lock<std::mutex>& lock) {
     wake_.wait_for(lock, retry_, [this] { return stopping_; });
     return !reserves_.empty() || !finals_.empty();
   }
+  // Most reserves are gone before they are due. So the alarm is not set for each one, but while
+  // there are some rings anyway.
   asleep_ = true;
-  while (!stopping_ && finals_.empty()) {
-    if (reserves_.empty()) {
+  for (int idle = 0; !stopping_ && finals_.empty(); ++idle) {
+    if (!reserves_.empty()) {
+      idle = 0;
+      const Instant due = reserves_.front().due;  // a copy: the reserve may go while we wait
+      if (due <= SteadyClock::now()) break;
+      wake_.wait_until(lock, due);
+    } else if (idle < kIdleRounds) {
+      wake_.wait_for(lock, options_.reserve_delay);
+    } else {
+      no_alarm_ = true;
       wake_.wait(lock);
-      continue;
+      no_alarm_ = false;
     }
-    const Instant due = reserves_.front().due;  // a copy: the reserve may go while we wait
-    if (wake_.wait_until(lock, due) == std::cv_status::timeout) break;
   }
   asleep_ = false;
   return !reserves_.empty() || !finals_.empty();
@@ -140,12 +186,16 @@ void UsageWriter::release(Reserves::iterator reserve) {
 }
 
 void UsageWriter::write(Batch batch) {
-  const auto written = write_apart(batch.writes);
+  const auto written = [&] {
+    const std::lock_guard writing(writing_);
+    const Instant start = SteadyClock::now();
+    auto result = write_apart(batch.writes);
+    if (result) note_commit(start);
+    return result;
+  }();
   if (!written) return keep(std::move(batch), written.error());
   if (!healthy()) recover(batch.writes.size());
   call_all(batch.callbacks);
-  const auto tidied = store_->tidy();
-  if (!tidied) log_warning("usage rows: {}", tidied.error().message);
 }
 
 // In one transaction; where a row is refused for itself, in ever smaller ones, until it is found.

@@ -1,8 +1,12 @@
-// Writes usage rows behind the requests' backs: one thread with a connection of its own, which
-// takes all that is queued, writes it in one transaction and then tells those who wait (group
-// commit). A write that somebody waits for goes at once when the writer is idle. Under load the
-// writer rests after each commit for a multiple of the time that it took, so that batches grow
-// instead of its share of a core.
+// Writes usage rows. Where nothing else is being written, whoever enqueues a row that is waited for
+// writes it there and then: two threads less to wake. Everything else is queued: one thread takes
+// all that is there, writes it in one transaction and then tells those who wait (group commit).
+// After a commit both rest for a multiple of the time that it took: so batches grow under load,
+// instead of the writing's share of a core.
+//
+// An I/O thread that writes for itself never waits for the disk or for another process: not while
+// the WAL is folded into the file, not for the database's lock, and not for a while after a commit
+// that was slow all the same.
 //
 // A reserve is held back for some milliseconds: a request that ends in that time is one row to
 // write instead of two. A process that is killed may so leave no trace of a request of its last
@@ -12,8 +16,8 @@
 // those of what comes later at once. The writes stay, in order and bounded, and are tried again. A
 // row that the store refuses for itself is logged and dropped; it does not hold up the others.
 //
-// What `done` promises: store.h. Callbacks are called without a lock held, from the writer's thread
-// or from within enqueue().
+// What `done` promises: store.h. Callbacks are called without a lock held, from the writer's
+// thread.
 #pragma once
 
 #include <atomic>
@@ -33,6 +37,7 @@
 #include <vector>
 
 #include "access/store.h"
+#include "access/wal_folder.h"
 
 namespace tessera::access {
 
@@ -53,13 +58,16 @@ class UsageWriter {
  public:
   using Done = std::function<void()>;
 
-  explicit UsageWriter(std::unique_ptr<Store> store, UsageWriterOptions options = {});
+  // `folder`: another connection, for folding the WAL; null: nobody does that.
+  explicit UsageWriter(std::unique_ptr<Store> store, UsageWriterOptions options = {},
+                       std::unique_ptr<Store> folder = nullptr);
   ~UsageWriter();  // shutdown()
   UsageWriter(const UsageWriter&) = delete;
   UsageWriter& operator=(const UsageWriter&) = delete;
 
-  // Any thread. `done` may be empty. A discard has no row but its request_id.
-  void enqueue(UsageWrite write, Done done);
+  // Any thread. True: it is written, or nobody is to wait for it (see above); `done` is dropped.
+  // False: `done`, which may be empty, will be called. A discard has no row but its request_id.
+  bool enqueue(UsageWrite write, Done done);
   // False from a failed commit to the next that succeeds. Any thread.
   bool healthy() const { return healthy_.load(std::memory_order_relaxed); }
   // Not healthy, and what comes now may be lost: rows were dropped, or `max_age` is over. Any
@@ -84,21 +92,28 @@ class UsageWriter {
     std::vector<Done> callbacks;
   };
 
+  bool write_now(const UsageWrite& write);
   void work();
   // Waits until there is something to write, or to try again. False: the end.
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
   Batch take_batch();  // with mutex_ held
   void write(Batch batch);
   Result<void> write_apart(std::span<const UsageWrite> writes);
+  // With writing_ held.
+  void note_commit(Instant start);
   void recover(std::size_t rows);
   void keep(Batch batch, const Error& error);
-  // These three with mutex_ held.
+  // These with mutex_ held.
+  void queue(UsageWrite write);
   void hold(Reserves::iterator place, UsageWrite reserve, Instant due);
   void release(Reserves::iterator reserve);
   void trim();
 
-  const std::unique_ptr<Store> store_;  // the thread's alone
   const UsageWriterOptions options_;
+  std::mutex writing_;                  // taken before mutex_, where both are held
+  const std::unique_ptr<Store> store_;  // with writing_ held
+  Instant rest_until_;                  // with writing_ held; before it, enqueue() does not write
+  const std::unique_ptr<WalFolder> folder_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
@@ -107,6 +122,7 @@ class UsageWriter {
   std::deque<UsageWrite> finals_;
   std::vector<Done> callbacks_;  // of finals_
   bool asleep_ = false;          // and not in a rest that ends by itself
+  bool no_alarm_ = false;        // asleep for longer than a reserve may wait
   bool stopping_ = false;
   // Since the store fails:
   std::size_t dropped_reserves_ = 0;

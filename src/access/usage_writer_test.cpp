@@ -36,6 +36,7 @@ class FaultyStore final : public Store {
     ErrorCode fail_code = ErrorCode::kResourceExhausted;
     bool held = false;  // write_usage() waits
     bool waiting = false;
+    bool busy = true;  // try_write_usage() says so
   };
   explicit FaultyStore(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
@@ -55,6 +56,14 @@ class FaultyStore final : public Store {
     state_->batches.push_back(writes.size());
     for (const UsageWrite& write : writes) apply(write);
     return {};
+  }
+
+  Result<void> try_write_usage(const UsageWrite& write) override {
+    {
+      const std::lock_guard lock(state_->mutex);
+      if (state_->busy) return fail(ErrorCode::kUnavailable, "SQLite: database is locked (5)");
+    }
+    return write_usage({&write, 1});
   }
 
   Result<std::int64_t> generation() override { return 1; }
@@ -125,8 +134,7 @@ class UsageWriterTest : public testing::Test {
   // Returns when the row is written, or known not to be.
   void write(UsageWrite write) {
     std::promise<void> done;
-    writer_->enqueue(std::move(write), [&] { done.set_value(); });
-    done.get_future().wait();
+    if (!writer_->enqueue(std::move(write), [&] { done.set_value(); })) done.get_future().wait();
   }
   template <class F>
   auto locked(F&& f) {
@@ -170,6 +178,31 @@ TEST_F(UsageWriterTest, WhatMeetsInTheQueueIsOneTransaction) {
   EXPECT_EQ(state_->rows.size(), 101u);
 }
 
+// Until the writer has gone to sleep and its rest is over.
+TEST_F(UsageWriterTest, WithNothingElseToWriteARowIsWrittenThereAndThen) {
+  start();
+  locked([](auto& state) { state.busy = false; });
+  int asked = 0;
+  const auto at_once = [&](const UsageWrite& write) {
+    const auto told = std::make_shared<std::promise<void>>();
+    if (writer_->enqueue(write, [told] { told->set_value(); })) return true;
+    told->get_future().wait();
+    return false;
+  };
+  std::string id;
+  do {
+    id = "r" + std::to_string(asked++);
+    writer_->enqueue(reserve(id), {});
+  } while (!at_once(settle(id)));
+  EXPECT_TRUE(locked([&](auto& state) { return state.rows.contains(id); }));
+  // What the store refuses is left to the writer: it knows what to do.
+  fail(1);
+  while (writer_->healthy()) at_once(settle("r" + std::to_string(asked++)));
+  writer_->shutdown();
+  EXPECT_EQ(state_->rows.size(), static_cast<std::size_t>(asked));
+  EXPECT_EQ(state_->order.size(), static_cast<std::size_t>(asked));  // each once
+}
+
 TEST_F(UsageWriterTest, ADiscardedReserveIsNoRow) {
   start();
   hold();
@@ -195,9 +228,7 @@ TEST_F(UsageWriterTest, ShutdownWritesWhatIsQueued) {
   writer_->enqueue(reserve("a"), {});
   writer_->shutdown();
   EXPECT_TRUE(state_->rows.contains("a"));
-  bool told = false;
-  writer_->enqueue(settle("too late"), [&] { told = true; });
-  EXPECT_TRUE(told);
+  EXPECT_TRUE(writer_->enqueue(settle("too late"), [] {}));
   EXPECT_EQ(state_->rows.size(), 1u);
 }
 
@@ -212,11 +243,8 @@ TEST_F(UsageWriterTest, WhileTheStoreFailsNobodyWaitsAndNothingIsForgotten) {
   write(settle("a"));
   EXPECT_FALSE(writer_->healthy());
   EXPECT_FALSE(writer_->overdue());
-  for (int i = 0; i < 50; ++i) {
-    bool told = false;  // before enqueue() returns
-    writer_->enqueue(settle("b" + std::to_string(i)), [&] { told = true; });
-    EXPECT_TRUE(told);
-  }
+  for (int i = 0; i < 50; ++i)
+    EXPECT_TRUE(writer_->enqueue(settle("b" + std::to_string(i)), [] {}));
   wait_until([](auto& state) { return state.attempts > 3; });
   EXPECT_EQ(locked([](auto& state) { return state.rows.size(); }), 0u);
   fail(0);
@@ -318,7 +346,7 @@ void run_at_random(UsageWriter& writer, std::map<std::string, std::int64_t>& set
         if (kind != 0) writer.enqueue(reserve(id), {});
         if (random() % 64 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
         if (kind == 1) {
-          writer.enqueue(discard(id), [&] { ++told; });
+          if (writer.enqueue(discard(id), [&] { ++told; })) ++told;
           continue;
         }
         const auto tokens = static_cast<std::int64_t>(random() % 1000);
@@ -326,7 +354,7 @@ void run_at_random(UsageWriter& writer, std::map<std::string, std::int64_t>& set
           const std::lock_guard lock(mutex);
           settled[id] = tokens;
         }
-        writer.enqueue(settle(id, tokens), [&] { ++told; });
+        if (writer.enqueue(settle(id, tokens), [&] { ++told; })) ++told;
       }
     });
   for (std::thread& thread : running) thread.join();
@@ -343,6 +371,7 @@ TEST_F(UsageWriterTest, AtRandomNothingIsLostOrDoubledWhileTheStoreFails) {
   std::mt19937 random(7);
   while (told < 8'000) {
     fail(static_cast<int>(random() % 4));
+    locked([&](auto& state) { state.busy = random() % 4 == 0; });
     std::this_thread::sleep_for(500us);
   }
   requests.join();
@@ -391,13 +420,34 @@ TEST(UsageWriter, ALockedDatabaseIsWaitedOut) {
     auto other = Database::open(path, 1000);
     ASSERT_TRUE(other->execute("BEGIN IMMEDIATE"));
     std::promise<void> told;
-    writer.enqueue(settle("a"), [&] { told.set_value(); });
+    ASSERT_FALSE(writer.enqueue(settle("a"), [&] { told.set_value(); }));
     told.get_future().wait();
     EXPECT_FALSE(writer.healthy());
     ASSERT_TRUE(other->execute("ROLLBACK"));
     while (!writer.healthy()) std::this_thread::sleep_for(1ms);
   }
   EXPECT_EQ((*(*Store::open(path))->usage_by_day("", "", 0, kNoon * 2))[0].requests, 1);
+  std::filesystem::remove_all(folder);
+}
+
+// The store would wait for ten minutes: only the writer's thread may.
+TEST(UsageWriter, WhoeverEnqueuesDoesNotWaitForALock) {
+  const std::string folder = testing::TempDir() + "usage_writer_wait" + std::to_string(::getpid());
+  std::filesystem::remove_all(folder);
+  const std::string path = folder + "/tessera.db";
+  {
+    UsageWriter writer(*Store::open(path, 600'000));
+    auto other = Database::open(path, 1000);
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_TRUE(other->execute("BEGIN IMMEDIATE"));
+      std::promise<void> told;
+      EXPECT_FALSE(writer.enqueue(settle(std::to_string(i)), [&] { told.set_value(); }));
+      ASSERT_TRUE(other->execute("ROLLBACK"));
+      told.get_future().wait();
+    }
+    EXPECT_TRUE(writer.healthy());
+  }
+  EXPECT_EQ((*(*Store::open(path))->usage_by_day("", "", 0, kNoon * 2))[0].requests, 20);
   std::filesystem::remove_all(folder);
 }
 

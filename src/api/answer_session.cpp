@@ -120,7 +120,7 @@ void AnswerSession::attempt(void (AnswerSession::*work)()) {
 
 void AnswerSession::begin() {
   unfinished_choices_ = options_.choices * static_cast<std::int32_t>(parts_.size());
-  exchange_->on_disconnect([self = shared_from_this()] { self->disconnected(); });
+  live_until_disconnected();
   admission_->on_revoked(poster(&AnswerSession::revoked));
   if (options_.stream) {
     exchange_->on_writable([self = shared_from_this()] { self->attempt(&AnswerSession::pump); });
@@ -136,6 +136,10 @@ void AnswerSession::begin() {
         exchange_->write(std::move(frame));
   }
   pump();
+}
+
+void AnswerSession::live_until_disconnected() {
+  exchange_->on_disconnect([self = shared_from_this()] { self->disconnected(); });
 }
 
 void AnswerSession::pump() {
@@ -204,11 +208,11 @@ void AnswerSession::complete() {
   settle(access::Outcome::kOk, 200, "ok");
 }
 
-// Before begin(): nothing was written, and nothing has to be waited for.
+// Before begin(): nothing was written. What prompts before this one have cost is settled first.
 void AnswerSession::refuse(const ApiError& error) {
   response_ = error_response(error);
   settle(access::Outcome::kFailed, static_cast<int>(status_of(error)), "refused");
-  finish();
+  if (exchange_ != nullptr) live_until_disconnected();
 }
 
 void AnswerSession::fail(const ApiError& error, access::Outcome outcome) {
@@ -236,9 +240,12 @@ void AnswerSession::disconnected() {
 void AnswerSession::settle(access::Outcome outcome, int status, std::string_view word) {
   const chat::Usage cost = usage();
   parts_.clear();  // cancels what still runs
-  std::exchange(on_end_, nullptr)(word, cost);
-  admission_->settle(outcome, status, to_tokens(cost),
-                     exchange_ == nullptr ? [] {} : poster(&AnswerSession::finish));
+  const OnEnd on_end = std::exchange(on_end_, nullptr);
+  const bool durable =
+      admission_->settle(outcome, status, to_tokens(cost),
+                         exchange_ == nullptr ? [] {} : poster(&AnswerSession::finish));
+  if (durable) finish();
+  on_end(word, cost);
 }
 
 void AnswerSession::finish() {

@@ -37,7 +37,7 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
     std::size_t high_water_bytes = 65536;  // of unsent output, from which on the session waits
   };
 
-  // Starts the work on each prompt; a refusal of one is the answer, at once.
+  // Starts the work on each prompt; a refusal of one is the answer.
   static void run(const std::vector<Start>& prompts, Options options,
                   std::unique_ptr<AnswerFormat> format,
                   std::unique_ptr<access::Admission> admission,
@@ -60,6 +60,7 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
   // Runs it; when memory is short, fails.
   void attempt(void (AnswerSession::*work)());
   void begin();
+  void live_until_disconnected();
   void pump();
   void handle(std::size_t part, chat::ChatEvent event);
   void write_event(const chat::ChatEvent& event);

@@ -98,6 +98,16 @@ TEST_F(AnswerSessionTest, CollectsAWholeAnswerAndSendsItOnceItsRowIsDurable) {
   EXPECT_EQ(settled().tokens.completion, 2);
 }
 
+TEST_F(AnswerSessionTest, WhereTheRowIsDurableAtOnceSoIsTheAnswer) {
+  gate.log.commits_at_once = true;
+  run(false);
+  finish_well();
+  ASSERT_TRUE(exchange->response);
+  EXPECT_EQ(exchange->response->status, 200u);
+  EXPECT_EQ(outcome, "ok");
+  EXPECT_EQ(settled().status, 200);
+}
+
 TEST_F(AnswerSessionTest, StreamsRoleFirstAndTheEndOnceItsRowIsDurable) {
   run(true, 1, {.include_usage = true});
   EXPECT_EQ(exchange->stream_status, 200u);
@@ -217,6 +227,35 @@ TEST_F(AnswerSessionTest, RefusalsAreStatusesAlsoWhenStreaming) {
   EXPECT_EQ(header_of(exchange->response->headers, "Retry-After"), "7");
   EXPECT_EQ(header_of(exchange->response->headers, "retry-after-ms"), "7000");
   EXPECT_EQ(settled().tokens.prompt, 0);
+}
+
+// Whoever computed for an earlier prompt is settled before the refusal of a later one is seen.
+TEST_F(AnswerSessionTest, ARefusedSecondPromptIsToldOnceTheFirstOnesRowIsDurable) {
+  for (const bool stream : {false, true}) {
+    gate.log.settled.clear();
+    service.scripts.clear();
+    exchange = std::make_shared<FakeExchange>();
+    AnswerSession::Options options;
+    options.stream = stream;
+    using Started = Result<std::unique_ptr<chat::ChatStream>, ApiError>;
+    AnswerSession::run({[this](std::function<void()> ready) -> Started {
+                          return *service.start({}, std::move(ready));
+                        },
+                        [](const std::function<void()>&) -> Started {
+                          return Unexpected{ApiError{ErrorId::kServerOverloaded, "full"}};
+                        }},
+                       std::move(options), std::make_unique<TextFormat>(identity, TextShape{{}, 2}),
+                       *gate.admit(gate.callers["good"], {}), exchange,
+                       [this](std::string_view how, const chat::Usage&) { outcome = how; });
+    EXPECT_TRUE(service.scripts[0]->cancelled);
+    EXPECT_EQ(settled().tokens.prompt, 3);
+    EXPECT_FALSE(exchange->response) << "answered before the usage row was committed";
+    commit();
+    ASSERT_TRUE(exchange->response);
+    EXPECT_EQ(exchange->response->status, 503u);
+    EXPECT_EQ(outcome, "refused");
+    exchange->close();
+  }
 }
 
 TEST_F(AnswerSessionTest, ARevokedKeyEndsAStreamWithAnErrorAndAWholeAnswerWith401) {

@@ -144,6 +144,7 @@ struct GateLog {
   int running = 0;
   std::vector<access::RequestFacts> admitted;
   std::vector<Settled> settled;
+  bool commits_at_once = false;
   std::vector<std::function<void()>> done;  // rows that are not durable yet
   std::function<void()> revoke;             // of the last admission
 };
@@ -153,12 +154,14 @@ class FakeAdmission final : public access::Admission {
   explicit FakeAdmission(GateLog& log) : log_(log) { ++log_.running; }
   ~FakeAdmission() override { release(); }
   void on_revoked(std::function<void()> callback) override { log_.revoke = std::move(callback); }
-  void settle(access::Outcome outcome, int status, const access::Tokens& tokens,
+  bool settle(access::Outcome outcome, int status, const access::Tokens& tokens,
               std::function<void()> done) override {
     log_.settled.push_back({outcome, status, tokens});
     log_.revoke = nullptr;
-    log_.done.push_back(std::move(done));
     release();
+    if (log_.commits_at_once || (tokens.prompt == 0 && tokens.completion == 0)) return true;
+    log_.done.push_back(std::move(done));
+    return false;
   }
 
  private:

@@ -69,7 +69,7 @@ void ExchangeState::post(std::function<void()> work) {
   runtime_->post(strand_, [self = shared_from_this(), work = std::move(work)] { self->run(work); });
 }
 
-// All that one piece of work queues is taken at once.
+// All that one piece of work queues is taken at once; with the answer's end that has come.
 void ExchangeState::run(const std::function<void()>& work) {
   working_ = true;
   work();
@@ -94,18 +94,17 @@ void ExchangeState::on_writable(std::function<void()> callback) {
 
 // One post for all that is queued before the connection takes it. Releases the lock.
 void ExchangeState::wake(std::unique_lock<std::mutex>& lock) {
-  if (wake_posted_) return;
+  const bool here = strand_.running_in_this_thread();
+  const bool ended = phase_ == Phase::kEnded;
+  if (wake_posted_ && !(here && ended && owes_wake_)) return;
   wake_posted_ = true;
   lock.unlock();
   const auto call_wake = [self = shared_from_this()] {
     if (self->wake_) self->wake_();
   };
-  if (strand_.running_in_this_thread()) {
-    if (working_) {
-      owes_wake_ = true;
-      return;
-    }
-    call_wake();
+  if (here) {
+    owes_wake_ = working_ && !ended;
+    if (!owes_wake_) call_wake();
   } else {
     runtime_->post(strand_, call_wake);
   }
