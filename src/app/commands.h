@@ -2,7 +2,9 @@
 // everything below gets structs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -66,6 +68,8 @@ struct ServeOptions {
   std::int32_t max_running = 0;       // 0: as many as the backend has sequences
   std::int32_t max_batch_tokens = 0;  // 0: what the backend takes
   std::int32_t prefill_chunk = 256;
+  std::size_t prefix_cache = std::numeric_limits<std::int64_t>::max();  // bytes; 0: none
+  std::string shared_prompts;  // file of SHA-256 digests; empty: none
   int drain_timeout_s = 30;
   bool log_json = false;
 };

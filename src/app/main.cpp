@@ -225,6 +225,19 @@ void add_engine_flags(CLI::App& command, ServeOptions& options) {
       ->envname("TESSERA_PREFILL_CHUNK")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  command
+      .add_option("--prefix-cache", options.prefix_cache,
+                  "bytes of --memory for what is kept of prompts and answers (2GiB); 0: none; "
+                  "without it: what running sequences leave")
+      ->envname("TESSERA_PREFIX_CACHE")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("BYTES");
+  command
+      .add_option("--shared-prompts", options.shared_prompts,
+                  "SHA-256 digests of system prompts, one a line, whose state all accounts may "
+                  "share in the prefix cache")
+      ->envname("TESSERA_SHARED_PROMPTS")
+      ->type_name("FILE");
 }
 
 void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) {

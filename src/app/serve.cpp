@@ -16,6 +16,7 @@
 #include "app/checkpoint.h"
 #include "app/commands.h"
 #include "app/serve_keys.h"
+#include "app/shared_prompts.h"
 #include "app/warm_up.h"
 #include "base/bytes.h"
 #include "base/log.h"
@@ -112,6 +113,24 @@ bool is_loopback(std::string_view host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+engine::EngineOptions describe_engine(const ServeOptions& options) {
+  const auto milliseconds = [](double seconds) {
+    return static_cast<std::int32_t>(std::lround(seconds * 1000));
+  };
+  engine::EngineOptions engine;
+  engine.max_queue = options.max_queue;
+  engine.max_wait_ms = milliseconds(options.queue_timeout);
+  engine.account_share = options.account_share;
+  engine.max_running_requests = options.max_running;
+  engine.max_batch_tokens = options.max_batch_tokens;
+  engine.prefill_chunk = options.prefill_chunk;
+  engine.prefix_cache_bytes = static_cast<std::int64_t>(
+      std::min<std::size_t>(options.prefix_cache, std::numeric_limits<std::int64_t>::max()));
+  engine.stall_timeout_ms = milliseconds(options.network.write_timeout);
+  engine.request_timeout_ms = milliseconds(options.network.request_timeout);
+  return engine;
+}
+
 api::HandlerOptions describe_api(const ServeOptions& options, std::int32_t sequences) {
   api::HandlerOptions api;
   api.served_names = options.served_names;
@@ -203,20 +222,10 @@ Result<void> serve(ServeOptions options) {
   TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context));
   const model::Backend& backend_view = *backend;
 
-  engine::EngineOptions engine_options;
-  engine_options.max_queue = options.max_queue;
-  engine_options.stall_timeout_ms =
-      static_cast<std::int32_t>(std::lround(options.network.write_timeout * 1000));
-  engine_options.request_timeout_ms =
-      static_cast<std::int32_t>(std::lround(options.network.request_timeout * 1000));
-  engine_options.max_wait_ms = static_cast<std::int32_t>(std::lround(options.queue_timeout * 1000));
-  engine_options.account_share = options.account_share;
-  engine_options.max_running_requests = options.max_running;
-  engine_options.max_batch_tokens = options.max_batch_tokens;
-  engine_options.prefill_chunk = options.prefill_chunk;
-  const auto engine = engine::Engine::create(std::move(backend), engine_options);
+  const auto engine = engine::Engine::create(std::move(backend), describe_engine(options));
   local::LocalOptions local_options;
   local_options.model = describe_model(checkpoint, context);
+  TRY_ASSIGN(local_options.shared_prompts, read_shared_prompts(options.shared_prompts));
   local_options.healthy = [file = checkpoint.tensors.file] { return !file->damaged(); };
   TRY_ASSIGN(const auto service,
              local::LocalChatService::create(*engine, tokenizer, local_options));

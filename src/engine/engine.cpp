@@ -50,6 +50,7 @@ Result<void> check_request(const EngineRequest& request, const model::BackendLim
   for (const TokenId token : request.prompt) CHECK(token >= 0 && token < limits.vocabulary);
   CHECK(request.top_logprobs.value_or(0) >= 0);
   CHECK(std::is_sorted(request.unlisted.begin(), request.unlisted.end()));
+  CHECK(std::is_sorted(request.boundaries.begin(), request.boundaries.end()));
   check_sampling(request.sampling, limits.vocabulary);
   const std::int64_t tokens = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
   if (tokens > limits.max_context) {
@@ -126,6 +127,14 @@ class ThreadedEngine final : public Engine {
             .steps = counters_.steps.load(std::memory_order_relaxed),
             .prompt_tokens = counters_.prompt_tokens.load(std::memory_order_relaxed),
             .generated_tokens = counters_.generated_tokens.load(std::memory_order_relaxed),
+            .cache_hits = counters_.cache_hits.load(std::memory_order_relaxed),
+            .cache_misses = counters_.cache_misses.load(std::memory_order_relaxed),
+            .cached_tokens = counters_.cached_tokens.load(std::memory_order_relaxed),
+            .cache_entries = counters_.cache_entries.load(std::memory_order_relaxed),
+            .cache_evictions = counters_.cache_evictions.load(std::memory_order_relaxed),
+            .kv_blocks_free = counters_.kv_blocks_free.load(std::memory_order_relaxed),
+            .kv_blocks_running = counters_.kv_blocks_running.load(std::memory_order_relaxed),
+            .kv_blocks_cached = counters_.kv_blocks_cached.load(std::memory_order_relaxed),
             .backlog_tokens = backlog,
             .backlog_s = rate > 0 ? static_cast<double>(backlog) / rate : 0};
   }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -26,6 +27,8 @@ struct EngineOptions {
   std::int32_t max_running_requests = 0;  // 0: as many as the backend has sequences
   std::int32_t max_batch_tokens = 0;      // of one step; 0: what the backend takes
   std::int32_t prefill_chunk = 256;       // of prompts in one step; fewer beside decodes
+  // That the prefix cache may hold, of what running sequences leave; 0: no cache.
+  std::int64_t prefix_cache_bytes = std::numeric_limits<std::int64_t>::max();
   std::int32_t event_channel_capacity = 256;
   // Threads that find what constraints allow while the model computes. 0: the engine thread, behind
   // the model.
@@ -43,8 +46,16 @@ struct EngineStats {
   std::int64_t steps = 0;
   std::int64_t prompt_tokens = 0;
   std::int64_t generated_tokens = 0;
-  std::int64_t backlog_tokens = 0;  // that requests in are expected to need yet
-  double backlog_s = 0;             // the time for them, at the rate of late; 0: not known
+  std::int64_t cache_hits = 0;     // requests that found some of their prompt in the prefix cache
+  std::int64_t cache_misses = 0;   // those that did not
+  std::int64_t cached_tokens = 0;  // that were found
+  std::int64_t cache_entries = 0;
+  std::int64_t cache_evictions = 0;
+  std::int64_t kv_blocks_free = 0;     // model::MemoryUse, as of the last step
+  std::int64_t kv_blocks_running = 0;  //
+  std::int64_t kv_blocks_cached = 0;   //
+  std::int64_t backlog_tokens = 0;     // that requests in are expected to need yet
+  double backlog_s = 0;                // the time for them, at the rate of late; 0: not known
 };
 
 class Engine {

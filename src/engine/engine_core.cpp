@@ -79,7 +79,8 @@ std::int64_t kv_tokens(const model::BackendLimits& limits) {
 EngineOptions resolve_options(EngineOptions options, const model::BackendLimits& limits) {
   CHECK(limits.vocabulary > 0 && limits.max_context > 0 && limits.max_sequences > 0 &&
         limits.max_batch_tokens > 0);
-  CHECK(options.max_queue >= 0 && options.max_running_requests >= 0 && options.prefill_chunk > 0);
+  CHECK(options.max_queue >= 0 && options.max_running_requests >= 0 && options.prefill_chunk > 0 &&
+        options.prefix_cache_bytes >= 0);
   CHECK(options.event_channel_capacity > 0 && options.stall_timeout_ms >= 0);
   CHECK(options.request_timeout_ms >= 0 && options.constraint_threads >= 0);
   CHECK(options.max_batch_tokens >= 0);
@@ -100,7 +101,7 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       clock_(clock),
       ledger_(ledger),
       counters_(counters),
-      sequences_(backend, counters.sequences),
+      memory_(backend, options.prefix_cache_bytes, clock, counters),
       scratch_(limits_.vocabulary),
       side_jobs_(options.constraint_threads),
       queue_({options.max_running_requests, limits_.max_sequences, kv_tokens(limits_)},
@@ -149,6 +150,7 @@ bool EngineCore::step() {
   if (plan_.items.empty()) return false;
   compute();
   finish_ended();
+  memory_.settle();
 #ifdef TESSERA_DCHECK
   check_integrity();
 #endif
@@ -237,13 +239,12 @@ void EngineCore::admit() {
     LiveRequest* const head = queue_.head();
     if (head == nullptr) return;
     LiveRequest& request = *head;
-    if (blocked_ == Blocked{request.id, sequences_.releases()}) return;
-    if (const Result<void> reserved = reserve_sequences(request); !reserved) {
-      request.choices.clear();  // gives back what was reserved
+    if (blocked_ == Blocked{request.id, memory_.releases()}) return;
+    if (const Result<void> reserved = memory_.reserve(request); !reserved) {
       const bool may_fit_later =
           reserved.error().code == ErrorCode::kResourceExhausted && !running_.empty();
       if (may_fit_later) {
-        blocked_ = {request.id, sequences_.releases()};
+        blocked_ = {request.id, memory_.releases()};
         return;
       }
       fail_request(request.id, reserved.error());
@@ -252,17 +253,6 @@ void EngineCore::admit() {
     running_.push_back(queue_.admit(request));
     ledger_.admitted(running_.back()->id);
   }
-}
-
-// All that the request can ever need, so that nothing runs out half-way.
-Result<void> EngineCore::reserve_sequences(LiveRequest& request) {
-  const std::int32_t tokens = request.prompt_tokens() + request.request.max_tokens;
-  request.choices.reserve(static_cast<std::size_t>(request.request.choices));
-  for (std::int32_t number = 0; number < request.request.choices; ++number) {
-    TRY_ASSIGN(SequenceHandle sequence, sequences_.create(tokens));
-    request.choices.emplace_back(request.request, number).sequence = std::move(sequence);
-  }
-  return {};
 }
 
 void EngineCore::begin_constraints() {
@@ -301,6 +291,7 @@ void EngineCore::publish(const model::LogitsView& logits) {
     if (part.choice == nullptr) {
       request.prefilled += part.tokens;
       counters_.prompt_tokens.fetch_add(part.tokens, std::memory_order_relaxed);
+      memory_.keep_place(request);
     } else {
       std::vector<TokenId>& unread = part.choice->unread;
       unread.erase(unread.begin(), unread.begin() + part.tokens);
@@ -321,15 +312,10 @@ void EngineCore::publish(const model::LogitsView& logits) {
 // The prompt is computed: the other choices get copies of its sequence in place of what was
 // reserved for them, and every choice samples its first token from the same row.
 Result<void> EngineCore::finish_prompt(LiveRequest& request, std::span<const float> logits) {
-  request.events->push(PrefillDone{});
+  request.events->push(PrefillDone{request.cached});
   for (Choice& choice : request.choices) TRY(sample_choice(request, choice, logits));
-  const SequenceHandle& prompt = request.choices.front().sequence;
-  for (Choice& choice : request.choices) {
-    if (choice.number == 0 || choice.ended) continue;
-    choice.sequence.reset();
-    TRY_ASSIGN(choice.sequence, sequences_.copy(prompt));
-  }
-  return {};
+  memory_.publish_places(request);
+  return memory_.copy_prompt(request);
 }
 
 Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
@@ -359,6 +345,7 @@ void EngineCore::take_token(LiveRequest& request, Choice& choice, TokenEvent eve
   choice.sampler.accept(event.token);
   if (choice.constraint) choice.constraint->accept(event.token);
   choice.unread.push_back(event.token);
+  if (request.request.keep_answer) choice.answer.push_back(event.token);
   ++choice.generated;
   counters_.generated_tokens.fetch_add(1, std::memory_order_relaxed);
   request.events->push(std::move(event));
@@ -400,8 +387,11 @@ void EngineCore::finish_ended() {
   bool any_over = false;
   for (const StepPart& part : plan_.parts) {
     part.request->took_part = true;
-    for (Choice& choice : part.request->choices)
-      if (choice.ended) choice.sequence.reset();
+    for (Choice& choice : part.request->choices) {
+      if (!choice.ended || !choice.sequence.holds()) continue;
+      if (!part.request->failure) memory_.keep_answer(*part.request, choice);
+      choice.sequence.reset();
+    }
     any_over = any_over || is_over(*part.request);
   }
   if (!any_over) return;
@@ -411,6 +401,8 @@ void EngineCore::finish_ended() {
   std::erase(running_, nullptr);
   for (auto& request : ended) {
     EngineEvent terminal = RequestDone{};
+    if (request->failure && request->failure->code == ErrorCode::kNumerical)
+      memory_.forget(*request);
     if (std::optional<Error> failure = std::move(request->failure); failure)
       terminal = RequestFailed{*std::move(failure)};
     queue_.release(*request);
@@ -422,6 +414,7 @@ void EngineCore::finish_ended() {
 // the reader sees it.
 void EngineCore::end(std::unique_ptr<LiveRequest> request, EngineEvent terminal) {
   request->choices.clear();
+  request->places.clear();
   ledger_.finished(request->id);
   request->events->push(std::move(terminal));
   ledger_.delivered();
@@ -429,9 +422,11 @@ void EngineCore::end(std::unique_ptr<LiveRequest> request, EngineEvent terminal)
 
 void EngineCore::check_integrity() const {
   std::int32_t owned = 0;
+  std::int32_t pending = 0;
   for (const auto& request : running_) {
     CHECK(std::cmp_equal(request->choices.size(), request->request.choices));
     CHECK(request->live_choices() > 0);
+    pending += static_cast<std::int32_t>(request->places.size());
     for (const Choice& choice : request->choices) {
       CHECK(choice.sequence.holds() == !choice.ended);
       CHECK(choice.generated <= request->request.max_tokens);
@@ -439,8 +434,8 @@ void EngineCore::check_integrity() const {
     }
   }
   queue_.check_integrity(running_);
-  CHECK(owned == sequences_.live());
-  CHECK(owned <= limits_.max_sequences);
+  CHECK(owned == memory_.live_sequences());
+  memory_.check_integrity(pending);
   CHECK(std::cmp_equal(running_.size(), ledger_.running()));
 }
 

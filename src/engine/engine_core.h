@@ -21,7 +21,7 @@
 #include "engine/request_ledger.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
-#include "engine/sequence_pool.h"
+#include "engine/sequence_memory.h"
 #include "engine/step_pace.h"
 #include "model/backend.h"
 
@@ -52,7 +52,6 @@ class EngineCore {
   void end_overdue();
   void look_after_readers();
   void admit();
-  Result<void> reserve_sequences(LiveRequest& request);
   // What the constraints of the choices in this step say, found while the model computes.
   void begin_constraints();
   void find_next(Choice& choice);
@@ -74,7 +73,7 @@ class EngineCore {
   RequestLedger& ledger_;
   EngineCounters& counters_;
 
-  SequencePool sequences_;
+  SequenceMemory memory_;
   Scheduler scheduler_;
   StepPace pace_;
   SamplerScratch scratch_;

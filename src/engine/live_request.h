@@ -2,6 +2,7 @@
 // thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -41,7 +42,8 @@ struct Choice {
   // The last of those generated: decided and published, not yet in the sequence. One was sampled;
   // what it forced follows it.
   std::vector<TokenId> unread;
-  std::int32_t generated = 0;  // tokens published
+  std::int32_t generated = 0;   // tokens published
+  std::vector<TokenId> answer;  // those, where the request's keep_answer is set
   bool ended = false;
 };
 
@@ -55,8 +57,13 @@ struct LiveRequest {
   const EngineRequest request;
   const std::shared_ptr<EventChannel> events;
 
-  std::vector<Choice> choices;   // filled at admission; never resized after
-  std::int32_t prefilled = 0;    // prompt tokens in the sequence
+  std::vector<Choice> choices;  // filled at admission; never resized after
+  std::int32_t prefilled = 0;   // prompt tokens in the sequence
+  std::int32_t cached = 0;      // of these, from the prefix cache
+  // Where chunks of the prompt end, because the state there is kept; ascending.
+  std::vector<std::int32_t> stops;
+  // Kept and not in the cache yet: lengths of the prompt.
+  std::vector<std::pair<std::int32_t, CheckpointHandle>> places;
   bool has_room = true;          // its reader keeps up; only then it takes part in a step
   bool took_part = true;         // in a step since its reader was last looked after
   AccountBook* book = nullptr;   // the queue's, of its account
@@ -71,7 +78,10 @@ struct LiveRequest {
   std::int32_t prompt_tokens() const { return static_cast<std::int32_t>(request.prompt.size()); }
   bool in_prefill() const { return prefilled < prompt_tokens(); }
   // Where the chunk that comes next has to end at the latest.
-  std::int32_t next_stop() const { return prompt_tokens(); }
+  std::int32_t next_stop() const {
+    const auto stop = std::upper_bound(stops.begin(), stops.end(), prefilled);
+    return stop == stops.end() ? prompt_tokens() : *stop;
+  }
   std::int32_t live_choices() const {
     std::int32_t live = 0;
     for (const Choice& choice : choices) live += choice.ended ? 0 : 1;

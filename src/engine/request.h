@@ -40,6 +40,10 @@ struct EngineRequest {
   std::vector<TokenId> end_tokens;  // sampling one of them ends a choice: kEnd
   SamplingParams sampling;
   std::int32_t choices = 1;
+  // For the prefix cache: so many of the prompt's first tokens are no secret of the account's, and
+  // the state behind the answer is worth keeping, for the next prompt may go on there.
+  std::int32_t shared_tokens = 0;
+  bool keep_answer = false;
   ConstraintFactory make_constraint = nullptr;  // may be null, and may give null: a free choice
   // TokenEvents come with the model's log probabilities: of the token, and of so many of the
   // likeliest. Absent: none.

@@ -23,8 +23,9 @@ class TestTranscript {
 
   void add(const EngineEvent& event) {
     EXPECT_FALSE(is_over()) << "an event after the terminal one";
-    if (std::holds_alternative<PrefillDone>(event)) {
+    if (const auto* prefill = std::get_if<PrefillDone>(&event)) {
       EXPECT_EQ(std::exchange(prefills_, prefills_ + 1), 0);
+      cached_tokens_ = prefill->cached_tokens;
     } else if (const auto* token = std::get_if<TokenEvent>(&event)) {
       EXPECT_EQ(prefills_, 1);
       EXPECT_FALSE(ends_.at(static_cast<std::size_t>(token->choice)));
@@ -46,6 +47,7 @@ class TestTranscript {
   bool is_over() const { return done_ || error_; }
   bool is_done() const { return done_; }
   bool saw_prefill() const { return prefills_ > 0; }
+  std::int32_t cached_tokens() const { return cached_tokens_; }
   const std::optional<Error>& error() const { return error_; }
   const std::vector<TokenId>& tokens(std::size_t choice = 0) const { return tokens_.at(choice); }
   std::optional<EndReason> end(std::size_t choice = 0) const { return ends_.at(choice); }
@@ -55,6 +57,7 @@ class TestTranscript {
   std::vector<std::vector<TokenId>> tokens_;
   std::vector<std::optional<EndReason>> ends_;
   int prefills_ = 0;
+  std::int32_t cached_tokens_ = 0;
   bool done_ = false;
   std::optional<Error> error_;
 };

@@ -199,6 +199,17 @@ Result<LocalChatService::Room, Refusal> LocalChatService::measure_room(
   return room;
 }
 
+// The first turn, where it is a listed system prompt and nothing else: tools stand in it, too.
+std::int32_t LocalChatService::count_shared(const chat::ChatRequest& request,
+                                            std::span<const std::int32_t> boundaries) const {
+  const chat::Message& first = request.prompt.messages.front();
+  const bool is_plain = first.role == chat::Role::kSystem && request.prompt.tools.empty();
+  if (!is_plain || boundaries.empty() || options_.shared_prompts.empty()) return 0;
+  const Sha256 digest = sha256(first.content);
+  const auto& listed = options_.shared_prompts;
+  return std::find(listed.begin(), listed.end(), digest) == listed.end() ? 0 : boundaries.front();
+}
+
 // When what is in now is through, at the rate of late.
 std::int32_t LocalChatService::retry_after_s() const {
   constexpr double kLongest = 600;
@@ -230,7 +241,11 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   engine_request.account = request.account;
   engine_request.weight = request.weight;
   engine_request.prompt = std::move(tokens.ids);
+  engine_request.shared_tokens = count_shared(request, tokens.boundaries);
   engine_request.boundaries = std::move(tokens.boundaries);
+  // A call's result continues the answer; without tools the next turn's prompt leaves its think
+  // block out.
+  engine_request.keep_answer = !request.prompt.tools.empty();
   engine_request.max_tokens = room.answer;
   engine_request.choices = request.choices;
   engine_request.sampling =

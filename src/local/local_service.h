@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/sha256.h"
 #include "chat/output_parser.h"
 #include "chat/prompt.h"
 #include "chat/service.h"
@@ -31,6 +32,8 @@ struct LocalOptions {
   std::function<bool()> healthy = [] { return true; };  // false: nothing can be answered any more
   // What an overloaded server tells its clients while it does not know how long its backlog takes.
   std::int32_t retry_after_s = 5;
+  // SHA-256 of system prompts whose state all accounts may share in the prefix cache.
+  std::vector<Sha256> shared_prompts;
 };
 
 class LocalChatService final : public chat::ChatService {
@@ -58,6 +61,8 @@ class LocalChatService final : public chat::ChatService {
   struct Room;  // for prompt and answer
 
   std::int32_t retry_after_s() const;
+  std::int32_t count_shared(const chat::ChatRequest& request,
+                            std::span<const std::int32_t> boundaries) const;
 
   engine::SamplingParams resolve_sampling(const chat::Sampling& given,
                                           const chat::Sampling& standard) const;

@@ -1,0 +1,69 @@
+// The memory that requests live in: their sequences, and the prefix cache that fills what they
+// leave.
+//
+// A request reserves all that it can ever need before it runs; entries of the cache go for it,
+// least valuable first, but only where that makes it fit. Checkpoints of a prompt are saved as it
+// is computed and enter the cache once its logits were found sound; what a request has put there
+// goes again if a number of its is not finite later. Owned by EngineCore; the engine thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "engine/live_request.h"
+#include "engine/prefix_cache.h"
+#include "engine/request_ledger.h"
+#include "engine/sequence_pool.h"
+#include "model/backend.h"
+
+namespace tessera::engine {
+
+class SequenceMemory {
+ public:
+  // `cache_bytes`: of checkpoints and the KV that only they hold; 0: no cache. `counters` gets the
+  // sequences and what the cache does.
+  SequenceMemory(model::Backend& backend, std::int64_t cache_bytes, const Clock& clock,
+                 EngineCounters& counters);
+
+  // Makes the request's choices and their sequences; behind what the cache has of the prompt, which
+  // then is prefilled. On an error nothing is left behind.
+  Result<void> reserve(LiveRequest& request);
+  // The prompt is computed: sequences for the other choices in place of what was reserved for them.
+  Result<void> copy_prompt(LiveRequest& request);
+  // The prompt has advanced, perhaps to a place whose state is kept.
+  void keep_place(LiveRequest& request);
+  // Its logits are sound: what was kept can be found from now on.
+  void publish_places(LiveRequest& request);
+  // A choice has ended, its sequence is still there: the whole answer, for requests that say so.
+  void keep_answer(LiveRequest& request, Choice& choice);
+  // It failed with numbers that are not finite.
+  void forget(const LiveRequest& request) { cache_.forget(request.id); }
+
+  // How often memory was given back.
+  std::int64_t releases() const { return sequences_.releases(); }
+  std::int32_t live_sequences() const { return sequences_.live(); }
+  // CHECKs, the backend's own included. `pending`: checkpoints that requests hold.
+  void check_integrity(std::int32_t pending) const;
+  // After each step: what has ended may have left the cache more than its cap. Counts for others.
+  void settle();
+
+ private:
+  std::optional<PrefixCache::Hit> find(const LiveRequest& request);
+  template <class Make>
+  Result<SequenceHandle> make_room(std::int32_t tokens, const CheckpointHandle* spared, Make make);
+  bool would_fit(std::int32_t tokens) const;
+  std::optional<CheckpointHandle> save(const SequenceHandle& sequence);
+  AccountId scope_of(const LiveRequest& request, std::int32_t length) const;
+
+  model::Backend& backend_;
+  const model::BackendLimits limits_;
+  const std::int64_t cache_bytes_;
+  const std::int32_t least_;  // tokens that a checkpoint saves at least
+  EngineCounters& counters_;
+  SequencePool sequences_;
+  PrefixCache cache_;  // its handles are the pool's
+};
+
+}  // namespace tessera::engine
