@@ -50,6 +50,15 @@ bool Machine::may_end(const Threads& threads) const {
                      [&](const Thread& thread) { return stepper.may_end(thread); });
 }
 
+ByteSet Machine::next_bytes(const Threads& threads) const {
+  ByteSet bytes;
+  Threads none;
+  Machine& self = const_cast<Machine&>(*this);
+  const Stepper stepper(self, none);
+  for (const Thread& thread : threads) stepper.add_next_bytes(thread, bytes);
+  return bytes;
+}
+
 void Machine::leave_text(const Thread& thread, Threads& to) {
   to.clear();
   Stepper(*this, to).leave_text(thread);

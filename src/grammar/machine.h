@@ -7,8 +7,10 @@
 // are rolled back by copying a few words.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -66,6 +68,16 @@ struct Thread {
   bool operator==(const Thread&) const = default;
 };
 
+struct ByteSet {
+  std::array<std::uint64_t, 4> bits{};
+  bool has(std::uint8_t byte) const { return (bits[byte / 64u] >> (byte % 64u) & 1) != 0; }
+  void add(std::uint8_t byte) { bits[byte / 64u] |= std::uint64_t{1} << (byte % 64u); }
+  void add(std::string_view bytes) {
+    for (const char byte : bytes) add(static_cast<std::uint8_t>(byte));
+  }
+  void add_all() { bits.fill(~std::uint64_t{0}); }
+};
+
 class Machine {
  public:
   explicit Machine(GrammarPtr grammar);
@@ -74,6 +86,8 @@ class Machine {
   Threads start() const;
   // The threads behind `symbol`; none: it cannot come.
   void step(const Threads& from, std::uint32_t symbol, Threads& to);
+  // No other bytes can come; some of these may not come either.
+  ByteSet next_bytes(const Threads& threads) const;
   // The text may end here.
   bool may_end(const Threads& threads) const;
   // The threads behind the text (a string, a key, a raw parameter) that `thread` is inside of,

@@ -3,6 +3,7 @@
 // the text is looked at once for all tokens that end it.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "base/check.h"
@@ -110,32 +111,45 @@ bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
 void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken& taken,
                         std::span<std::uint32_t> words) {
   const Separators& separators = vocabulary_->separators(thread.phase == Phase::kRaw);
-  const std::size_t mark = machine_.mark();
+  const std::size_t arena = machine_.mark();
   machine_.leave_text(thread, levels_[0]);
-  if (levels_[0].empty()) return machine_.release(mark);
+  if (levels_[0].empty()) return machine_.release(arena);
   const Machine::Threads behind = levels_[0];
   tails_.assign((separators.tails().size() + 31) / 32, 0);
   tails_[0] = 1;  // the empty one
-  walk<true>(separators.tail_trie(), 0, static_cast<std::uint32_t>(separators.tail_trie().size()),
-             tails_);
-  const TakenTexts texts(taken);
+  walk_fan<true>(separators.tail_trie(), 0, 0, tails_);
   const bool key = thread.phase == Phase::kFreeKey;
-  for (std::size_t number = 0; number + 1 < separators.tails().size(); ++number) {
-    const Separators::Tail& tail = separators.tails()[number];
-    // Behind a key a further one may come in the same token, and that one may be the same.
-    const bool in_doubt = key && tail.second != Separators::kNowhere;
-    if (in_doubt ? read(behind, std::string_view(tail.text).substr(0, tail.second)).empty()
-                 : (tails_[number / 32] >> (number % 32) & 1) == 0)
-      continue;
-    for (std::uint32_t i = tail.first_pair; i < separators.tails()[number + 1].first_pair; ++i) {
-      if ((mask.ends[i / 32] >> (i % 32) & 1) == 0) continue;
+  const TakenTexts texts(taken);
+  const auto set_tail = [&](std::uint32_t number, const auto& may) {
+    const std::uint32_t end = separators.tails()[number + 1].first_pair;
+    for (std::uint32_t i = separators.tails()[number].first_pair; i < end; ++i) {
+      const std::uint32_t bits = mask.ends[i / 32] >> (i % 32);
+      i += bits == 0 ? 31 - i % 32 : static_cast<std::uint32_t>(std::countr_zero(bits));
+      if (bits == 0 || i >= end) continue;
       const Separators::Pair pair = separators.pairs()[i];
-      const std::string_view text = vocabulary_->bytes(pair.token);
-      if (in_doubt ? read({thread}, text).empty() : texts.has(text.substr(0, pair.head))) continue;
+      if (!may(vocabulary_->bytes(pair.token), pair.head)) continue;
       words[static_cast<std::size_t>(pair.token) / 32] |= 1u << (pair.token % 32);
     }
+  };
+  // Behind a key a further one may come in the same token, and that one may be the same.
+  if (key) {
+    for (const std::uint32_t number : separators.reopening()) {
+      const Separators::Tail& tail = separators.tails()[number];
+      tails_[number / 32] &= ~(1u << (number % 32));
+      if (read(behind, std::string_view(tail.text).substr(0, tail.second)).empty()) continue;
+      set_tail(number,
+               [&](std::string_view text, std::size_t) { return !read({thread}, text).empty(); });
+    }
   }
-  machine_.release(mark);
+  for (std::uint32_t word = 0; word < tails_.size(); ++word) {
+    for (std::uint32_t bits = tails_[word]; bits != 0; bits &= bits - 1) {
+      set_tail(word * 32 + static_cast<std::uint32_t>(std::countr_zero(bits)),
+               [&](std::string_view text, std::size_t head) {
+                 return taken.empty() || !texts.has(text.substr(0, head));
+               });
+    }
+  }
+  machine_.release(arena);
 }
 
 Machine::Threads Matcher::read(Machine::Threads threads, std::string_view bytes) {
@@ -151,14 +165,15 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
                         const Thread& thread, std::span<std::uint32_t> words) {
   const TextPlace place = *place_of(thread);
   const TextReader reader(place);
-  const std::size_t base = trie[begin].depth;
+  const std::vector<TrieNode>& nodes = trie.nodes();
+  const std::size_t base = nodes[begin].depth;
   std::array<TextReader::At, kLongestToken + 1> levels;
   std::array<char, kLongestToken + 1> path;  // the bytes read, by depth
   levels[base] = reader.start();
   std::int64_t looked_at = 0;
   for (std::uint32_t i = begin; i < end && fuel_ >= 0;) {
     ++looked_at;
-    const TrieNode& node = trie[i];
+    const TrieNode& node = nodes[i];
     const TextReader::At& at = levels[node.depth];
     if (node.byte == (place.raw ? '\n' : '"') && at.part == TextReader::Part::kWhole) {
       // It may end: the automaton reads the token again, and goes on.

@@ -156,8 +156,7 @@ bool Matcher::fill_mask(std::span<std::uint32_t> words) {
   }
   if (!others.empty()) {
     levels_[0] = std::move(others);
-    walk<false>(vocabulary_->nodes(), 0, static_cast<std::uint32_t>(vocabulary_->nodes().size()),
-                words);
+    walk_fan<false>(vocabulary_->trie(), 0, 0, words);
   }
   if (fuel_ < 0) return false;
   fill_controls(words);
@@ -191,10 +190,11 @@ template <bool kTails>
 void Matcher::walk(const TokenTrie& trie, std::uint32_t begin, std::uint32_t end,
                    std::span<std::uint32_t> words) {
   if (begin == end) return;
-  const std::size_t base = trie[begin].depth;
+  const std::vector<TrieNode>& nodes = trie.nodes();
+  const std::size_t base = nodes[begin].depth;
   marks_[base] = machine_.mark();
   for (std::uint32_t i = begin; i < end;) {
-    const TrieNode& node = trie[i];
+    const TrieNode& node = nodes[i];
     // What deeper nodes made is not needed any more.
     machine_.release(marks_[node.depth]);
     Machine::Threads& next = levels_[node.depth + 1u];
@@ -209,20 +209,41 @@ void Matcher::walk(const TokenTrie& trie, std::uint32_t begin, std::uint32_t end
     if (node.token >= 0) set_number<kTails>(node, words);
     ++i;
     if (node.end - i < kWorthSplitting) continue;
+    const auto go_on = [&] {
+      if (node.fan == 0) return walk<kTails>(trie, i, node.end, words);
+      walk_fan<kTails>(trie, node.fan, node.depth + 1u, words);
+    };
     // Threads inside texts go their own, faster way.
     const auto text = std::partition(next.begin(), next.end(), [&](const Thread& thread) {
       return !place_of(thread).has_value();
     });
-    if (text == next.end()) continue;
+    if (text == next.end()) {
+      if (node.fan == 0) continue;
+      go_on();
+      i = node.end;
+      continue;
+    }
     const Machine::Threads texts(text, next.end());
     next.erase(text, next.end());
-    if (!next.empty()) walk<kTails>(trie, i, node.end, words);
+    if (!next.empty()) go_on();
     for (const Thread& thread : texts) walk_text<kTails>(trie, i, node.end, thread, words);
     i = node.end;
   }
   machine_.release(marks_[base]);
 }
 
+template <bool kTails>
+void Matcher::walk_fan(const TokenTrie& trie, std::uint16_t fan, std::uint32_t depth,
+                       std::span<std::uint32_t> words) {
+  const ByteSet bytes = machine_.next_bytes(levels_[depth]);
+  for (const TokenTrie::Child& child : trie.fan(fan)) {
+    if (!bytes.has(child.byte)) continue;
+    walk<kTails>(trie, child.node, trie.nodes()[child.node].end, words);
+  }
+}
+
+template void Matcher::walk_fan<true>(const TokenTrie&, std::uint16_t, std::uint32_t,
+                                      std::span<std::uint32_t>);
 template void Matcher::walk<true>(const TokenTrie&, std::uint32_t, std::uint32_t,
                                   std::span<std::uint32_t>);
 template void Matcher::walk<false>(const TokenTrie&, std::uint32_t, std::uint32_t,

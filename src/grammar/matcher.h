@@ -66,6 +66,10 @@ class Matcher {
   template <bool kTails>
   void walk(const TokenTrie& trie, std::uint32_t begin, std::uint32_t end,
             std::span<std::uint32_t> words);
+  // The same for the nodes of a fan, which are at `depth`.
+  template <bool kTails>
+  void walk_fan(const TokenTrie& trie, std::uint16_t fan, std::uint32_t depth,
+                std::span<std::uint32_t> words);
   template <bool kTails>
   void set_number(const TrieNode& node, std::span<std::uint32_t> words) const {
     if constexpr (kTails) {

@@ -90,16 +90,17 @@ void Separators::add_tails(bool raw, const std::vector<std::string>& tokens) {
   std::vector<TrieEntry> entries;
   for (const auto& [text, list] : by_tail) {
     entries.emplace_back(text, static_cast<std::int32_t>(tails_.size()));
-    tails_.push_back({std::string(text), static_cast<std::uint32_t>(pairs_.size()),
-                      find_second(text, separator)});
+    const std::uint8_t second = find_second(text, separator);
+    if (second != kNowhere) reopening_.push_back(static_cast<std::uint32_t>(tails_.size()));
+    tails_.push_back({std::string(text), static_cast<std::uint32_t>(pairs_.size()), second});
     pairs_.insert(pairs_.end(), list.begin(), list.end());
   }
   tails_.push_back({"", static_cast<std::uint32_t>(pairs_.size()), kNowhere});
-  tail_trie_ = build_trie(entries);
+  tail_trie_ = TokenTrie(entries);
 }
 
 std::size_t Separators::bytes() const {
-  std::size_t total = tail_trie_.size() * sizeof(TrieNode) + entries_.size() * sizeof(Entry);
+  std::size_t total = tail_trie_.bytes() + entries_.size() * sizeof(Entry);
   total += characters_.size() * 4 + parts_.size() * sizeof(Part) + pairs_.size() * sizeof(Pair);
   for (const Tail& tail : tails_) total += sizeof(Tail) + tail.text.size();
   return total;

@@ -58,6 +58,8 @@ class Separators {
   const std::vector<Pair>& pairs() const { return pairs_; }  // by tail
   // Ascending, and one more that ends the last one's pairs.
   const std::vector<Tail>& tails() const { return tails_; }
+  // The numbers of tails with a second further separator.
+  const std::vector<std::uint32_t>& reopening() const { return reopening_; }
   // Numbers: of the tails; the empty one, the first, is not in it.
   const TokenTrie& tail_trie() const { return tail_trie_; }
   std::size_t bytes() const;
@@ -72,6 +74,7 @@ class Separators {
   std::vector<Part> parts_;
   std::vector<Pair> pairs_;
   std::vector<Tail> tails_;
+  std::vector<std::uint32_t> reopening_;
   TokenTrie tail_trie_;
 };
 

@@ -24,6 +24,7 @@ class Stepper {
 
   void step(Thread thread, std::uint32_t symbol);
   bool may_end(const Thread& thread) const;
+  void add_next_bytes(const Thread& thread, ByteSet& bytes) const;
   // The threads that begin the answer.
   void begin_answer();
   // Those behind the text that `thread` is inside of.
@@ -51,6 +52,7 @@ class Stepper {
 
   // White space between tokens: at most a blank, or a newline and a bounded indentation.
   static bool read_space(Thread& thread, std::uint8_t byte);
+  void add_first_bytes(NodeId node, ByteSet& bytes) const;
   void begin_value(Thread thread, NodeId node, std::uint8_t byte);
   void begin_alt(Thread thread, AltId id, std::uint8_t byte);
   void end_value(Thread thread);

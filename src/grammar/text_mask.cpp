@@ -260,7 +260,7 @@ void Maker::fill_dense() {
 
 // False: it was not walked to the end.
 bool Maker::walk_plain(std::size_t most) {
-  const TokenTrie& trie = vocabulary_.nodes();
+  const std::vector<TrieNode>& trie = vocabulary_.trie().nodes();
   std::array<TextReader::At, kLongestToken + 1> levels;
   levels[0] = reader_.start();
   std::size_t looked_at = 0;

@@ -4,11 +4,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace tessera::grammar {
+
+// A byte string of at most kLongestToken bytes, and its number.
+using TrieEntry = std::pair<std::string_view, std::int32_t>;
+
+// The longest token of a trie.
+inline constexpr std::size_t kLongestToken = 255;
 
 // A node's children follow it.
 struct TrieNode {
@@ -16,17 +23,38 @@ struct TrieNode {
   std::int32_t token = -1;  // the first of those that end here; -1: none
   std::uint8_t byte = 0;
   std::uint8_t depth = 0;  // bytes before this one
+  std::uint16_t fan = 0;   // its children once more; 0: they are too few
 };
 
-using TokenTrie = std::vector<TrieNode>;
+class TokenTrie {
+ public:
+  // Many siblings side by side: those that nothing reads are passed by without a look at the nodes,
+  // which lie far apart.
+  struct Child {
+    std::uint32_t node = 0;
+    std::uint8_t byte = 0;
+  };
 
-// A byte string of at most 255 bytes, and its number.
-using TrieEntry = std::pair<std::string_view, std::int32_t>;
+  TokenTrie() = default;
+  // `sorted` ascends; of equal strings the first one's number is kept.
+  explicit TokenTrie(const std::vector<TrieEntry>& sorted);
 
-// The longest token of a trie.
-inline constexpr std::size_t kLongestToken = 255;
+  const std::vector<TrieNode>& nodes() const { return nodes_; }
+  // Fan 0 is that of the beginning.
+  std::span<const Child> fan(std::uint16_t number) const {
+    return std::span(children_).subspan(fans_[number], fans_[number + 1u] - fans_[number]);
+  }
+  std::size_t bytes() const {
+    return nodes_.size() * sizeof(TrieNode) + children_.size() * sizeof(Child) + fans_.size() * 4;
+  }
 
-// `sorted` ascends; of equal strings the first one's number is kept.
-TokenTrie build_trie(const std::vector<TrieEntry>& sorted);
+ private:
+  void add_fan(std::uint32_t first, std::uint32_t end);
+  void add_fans();
+
+  std::vector<TrieNode> nodes_;
+  std::vector<Child> children_;
+  std::vector<std::uint32_t> fans_;  // where each begins, and the end
+};
 
 }  // namespace tessera::grammar

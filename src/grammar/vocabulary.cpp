@@ -52,7 +52,7 @@ Vocabulary::Vocabulary(std::vector<std::string> bytes, std::span<const TokenId> 
     next_alike_.resize(bytes_.size(), -1);
     next_alike_[static_cast<std::size_t>(entries[i - 1].second)] = entries[i].second;
   }
-  trie_ = build_trie(entries);
+  trie_ = TokenTrie(entries);
   sets_ = std::make_unique<const TokenSets>(bytes_);
   quotes_ = std::make_unique<const Separators>(false, bytes_);
   newlines_ = std::make_unique<const Separators>(true, bytes_);
@@ -77,7 +77,7 @@ TextMaskPtr Vocabulary::text_mask(const TextPlace& place, std::int64_t& fuel) co
 }
 
 std::size_t Vocabulary::table_bytes() const {
-  std::size_t total = trie_.size() * sizeof(TrieNode) + sets_->bytes() + quotes_->bytes();
+  std::size_t total = trie_.bytes() + sets_->bytes() + quotes_->bytes();
   total += newlines_->bytes() + kinds_.size() + next_alike_.size() * sizeof(TokenId);
   for (const std::string& text : bytes_)
     total += sizeof(text) + (text.size() > 15 ? text.size() : 0);

@@ -37,7 +37,7 @@ class Vocabulary {
   std::size_t mask_words() const { return (size() + 31) / 32; }
 
   // All tokens. One may share its node with others.
-  const TokenTrie& nodes() const { return trie_; }
+  const TokenTrie& trie() const { return trie_; }
   const TokenSets& sets() const { return *sets_; }
   // What a JSON string, or a raw text, can end in.
   const Separators& separators(bool raw) const { return raw ? *newlines_ : *quotes_; }

@@ -1,0 +1,83 @@
+// Stepper: which bytes a thread can read at all, cheaply and not exactly: what is left out is not
+// stepped on when masks are made.
+#include "grammar/stepper.h"
+
+namespace tessera::grammar {
+namespace {
+
+constexpr std::string_view kSpace = " \n\t";
+constexpr std::string_view kBehindValue = " \n\t,]}";
+constexpr std::string_view kNumber = "0123456789+-.eE";
+
+}  // namespace
+
+void Stepper::add_first_bytes(NodeId node, ByteSet& bytes) const {
+  if (node == kNone) return;
+  for (const AltId id : g_.nodes[node].alts) {
+    const Alt& alt = g_.alts[id];
+    switch (alt.kind) {
+      case Alt::Kind::kLiteral:
+        for (const auto& [byte, to] : g_.literals[alt.index].edges) bytes.add(byte);
+        break;
+      case Alt::Kind::kNumber:
+        bytes.add(kNumber);
+        break;
+      case Alt::Kind::kString:
+        bytes.add('"');
+        break;
+      case Alt::Kind::kArray:
+        bytes.add('[');
+        break;
+      case Alt::Kind::kObject:
+        bytes.add('{');
+        break;
+    }
+  }
+}
+
+void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
+  switch (thread.phase) {
+    case Phase::kCallStart:
+    case Phase::kCallEnd:
+    case Phase::kDone:
+      return;
+    case Phase::kColon:
+      return bytes.add(':');
+    case Phase::kObjectOpen:
+    case Phase::kObjectComma:
+      bytes.add(kSpace);
+      return bytes.add("\"}");
+    case Phase::kBehindValue:
+      return bytes.add(kBehindValue);
+    case Phase::kValue:
+      bytes.add(kSpace);
+      return add_first_bytes(thread.alt, bytes);
+    case Phase::kArrayOpen: {
+      bytes.add(kSpace);
+      bytes.add(']');
+      const Items items = next_items(frame(thread.top));
+      add_first_bytes(items.first.node, bytes);
+      return add_first_bytes(items.second.node, bytes);
+    }
+    case Phase::kNumber:
+      bytes.add(kNumber);
+      return bytes.add(kBehindValue);
+    case Phase::kLiteral:
+      for (const auto& [byte, to] : g_.literals[thread.state].edges) bytes.add(byte);
+      return bytes.add(kBehindValue);
+    case Phase::kKey: {
+      if (thread.part != 0) return bytes.add_all();
+      bytes.add("\"\\");
+      const Frame& at = frame(thread.top);
+      for (const auto& [symbol, to] : g_.objects[at.alt].trie.node(thread.state).edges) {
+        if (symbol >= 128) return bytes.add_all();
+        bytes.add(static_cast<std::uint8_t>(symbol));
+      }
+      return;
+    }
+    default:
+      return bytes.add_all();
+  }
+}
+
+}  // namespace tessera::grammar
