@@ -8,7 +8,6 @@
 
 #include "base/check.h"
 #include "base/json.h"
-#include "base/utf8.h"
 #include "grammar/compile.h"
 #include "grammar/matcher.h"
 #include "grammar/text_reader.h"
@@ -44,31 +43,6 @@ bool may_run_out(const Language& language, Language::State from, const Taken& ta
   }
   return false;
 }
-
-// Keys as texts, to be compared with the beginnings of tokens.
-class TakenTexts {
- public:
-  explicit TakenTexts(const Taken& taken) {
-    for (const std::u32string& key : taken) {
-      std::string& text = texts_.emplace_back();
-      for (const char32_t c : key) append_utf8(c, text);
-    }
-    std::sort(texts_.begin(), texts_.end());
-  }
-  // Whether what `head` writes in a JSON string is one of them.
-  bool has(std::string_view head) const {
-    if (texts_.empty()) return false;
-    if (head.find('\\') == std::string_view::npos) return find(head);
-    const auto value = json::parse('"' + std::string(head) + '"');
-    return value && find(*value->if_string());
-  }
-
- private:
-  bool find(std::string_view text) const {
-    return std::binary_search(texts_.begin(), texts_.end(), text);
-  }
-  std::vector<std::string> texts_;
-};
 
 }  // namespace
 
@@ -119,7 +93,12 @@ void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken&
   tails_[0] = 1;  // the empty one
   walk_fan<true>(separators.tail_trie(), 0, 0, tails_);
   const bool key = thread.phase == Phase::kFreeKey;
-  const TakenTexts texts(taken);
+  const auto is_taken = [&](const Separators::Pair& pair) {
+    const Separators::Entry& head = separators.entries()[pair.entry];
+    const char32_t* begin = separators.characters().data() + head.characters;
+    const std::u32string_view characters(begin, head.length);
+    return std::find(taken.begin(), taken.end(), characters) != taken.end();
+  };
   const auto set_tail = [&](std::uint32_t number, const auto& may) {
     const std::uint32_t end = separators.tails()[number + 1].first_pair;
     for (std::uint32_t i = separators.tails()[number].first_pair; i < end; ++i) {
@@ -127,7 +106,7 @@ void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken&
       i += bits == 0 ? 31 - i % 32 : static_cast<std::uint32_t>(std::countr_zero(bits));
       if (bits == 0 || i >= end) continue;
       const Separators::Pair pair = separators.pairs()[i];
-      if (!may(vocabulary_->bytes(pair.token), pair.head)) continue;
+      if (!may(pair)) continue;
       words[static_cast<std::size_t>(pair.token) / 32] |= 1u << (pair.token % 32);
     }
   };
@@ -137,16 +116,15 @@ void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken&
       const Separators::Tail& tail = separators.tails()[number];
       tails_[number / 32] &= ~(1u << (number % 32));
       if (read(behind, std::string_view(tail.text).substr(0, tail.second)).empty()) continue;
-      set_tail(number,
-               [&](std::string_view text, std::size_t) { return !read({thread}, text).empty(); });
+      set_tail(number, [&](const Separators::Pair& pair) {
+        return !read({thread}, vocabulary_->bytes(pair.token)).empty();
+      });
     }
   }
   for (std::uint32_t word = 0; word < tails_.size(); ++word) {
     for (std::uint32_t bits = tails_[word]; bits != 0; bits &= bits - 1) {
       set_tail(word * 32 + static_cast<std::uint32_t>(std::countr_zero(bits)),
-               [&](std::string_view text, std::size_t head) {
-                 return taken.empty() || !texts.has(text.substr(0, head));
-               });
+               [&](const Separators::Pair& pair) { return !is_taken(pair); });
     }
   }
   machine_.release(arena);

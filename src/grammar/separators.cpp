@@ -46,7 +46,8 @@ Separators::Separators(bool raw, const std::vector<std::string>& tokens) : parts
     entry.common = static_cast<std::uint8_t>(differ.first - before.begin());
     entry.length = static_cast<std::uint8_t>(text.size());
     entry.characters = static_cast<std::uint32_t>(characters_.size());
-    characters_.insert(characters_.end(), text.begin(), text.end());
+    characters_ += text;
+    if (entry.head) pairs_[entry.number].entry = static_cast<std::uint32_t>(entries_.size());
     entries_.push_back(entry);
     before = text;
   }
@@ -83,7 +84,7 @@ void Separators::add_tails(bool raw, const std::vector<std::string>& tokens) {
     const std::string_view text = tokens[i];
     for (std::size_t at = text.find(separator); at != std::string_view::npos;
          at = text.find(separator, at + 1)) {
-      const Pair pair{static_cast<TokenId>(i), static_cast<std::uint8_t>(at)};
+      const Pair pair{static_cast<TokenId>(i), static_cast<std::uint8_t>(at), 0};
       by_tail[text.substr(at + 1)].push_back(pair);
     }
   }

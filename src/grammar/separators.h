@@ -26,7 +26,8 @@ class Separators {
   // A separator in a token: its head is what lies before, its tail what lies behind.
   struct Pair {
     TokenId token = 0;
-    std::uint8_t head = 0;  // bytes
+    std::uint8_t head = 0;    // bytes
+    std::uint32_t entry = 0;  // the head's, if any text reads it
   };
   // What begins behind a tail's second further separator is only reached by a text that began in
   // the tail; kNowhere: there is none.
@@ -53,7 +54,7 @@ class Separators {
   Separators(bool raw, const std::vector<std::string>& tokens);
 
   const std::vector<Entry>& entries() const { return entries_; }
-  const std::vector<std::uint32_t>& characters() const { return characters_; }
+  const std::u32string& characters() const { return characters_; }
   const std::vector<Part>& parts() const { return parts_; }
   const std::vector<Pair>& pairs() const { return pairs_; }  // by tail
   // Ascending, and one more that ends the last one's pairs.
@@ -70,7 +71,7 @@ class Separators {
   void add_tails(bool raw, const std::vector<std::string>& tokens);
 
   std::vector<Entry> entries_;
-  std::vector<std::uint32_t> characters_;
+  std::u32string characters_;
   std::vector<Part> parts_;
   std::vector<Pair> pairs_;
   std::vector<Tail> tails_;

@@ -18,7 +18,7 @@ using Words = std::span<std::uint32_t>;
 
 constexpr std::int64_t kPlacesPerFuel = 8;
 // Nodes of the trie that are looked at before a text counts as dense.
-constexpr std::size_t kSparse = 1536;
+constexpr std::size_t kSparse = 640;
 // Tokens that are read one by one rather than by a walk through the trie.
 constexpr std::size_t kFewTokens = 8192;
 // Languages with more classes of characters are walked.
@@ -58,9 +58,12 @@ class Maker {
     CharacterClass rest;
     std::uint32_t reach = 0;  // up to so many characters may come
     bool ends = false;        // and none of more
+    // Of the language's classes: the first, the rest, and what leads away from the rest.
+    Classes begin, kept, exits;
   };
 
   void fill_dense();
+  void select_others(const Row& row, std::vector<std::uint32_t>& others) const;
   Row make_row() const;
   void extend(Row& row, State state) const;
   std::uint32_t reach_of_total() const;
@@ -70,7 +73,14 @@ class Maker {
   Classes living(State state) const;
   Classes ever_living(State state) const;
   CharacterClass characters(const Classes& classes) const;
+  struct PlainWalk {
+    const TokenTrie& trie;
+    TextReader::At* levels;
+    std::size_t read;  // nodes
+    std::size_t most;
+  };
   bool walk_plain(std::size_t most);
+  void walk_plain(PlainWalk& walk, std::uint32_t index, std::uint8_t byte, std::uint32_t depth);
   void read_special();
   bool may_become(State state, std::uint32_t read, const Separators::Part& part) const;
   void set_entry(const Separators::Entry& entry);
@@ -153,6 +163,7 @@ Maker::Row Maker::make_row() const {
   const std::vector<std::uint32_t> weights = class_weights();
   const auto [state, classes] = main_step(place_.state, weights);
   row.first = characters(classes);
+  row.begin = classes;
   row.ends = true;
   if (state == Language::kDead || place_.left == 0) return row;
   if (language_.shortest(state) > place_.left - 1) return row;
@@ -169,8 +180,12 @@ void Maker::extend(Row& row, State state) const {
     return sum;
   };
   Classes kept(language_.class_count(), true);
+  Classes alive(language_.class_count(), false);
   const auto finish = [&](std::uint32_t reach, bool ends) {
     row.rest = characters(kept);
+    row.kept = kept;
+    row.exits = alive;
+    for (std::size_t c = 0; c < alive.size(); ++c) row.exits[c] = alive[c] && !kept[c];
     row.reach = std::min<std::uint32_t>(reach, kLongestToken);
     row.ends = ends || row.reach == kLongestToken;
   };
@@ -178,6 +193,9 @@ void Maker::extend(Row& row, State state) const {
     if (language_.is_total(state)) return finish(std::max(row.reach, reach_of_total()), false);
     auto [next, classes] = main_step(state, weights);
     if (next == Language::kDead) return finish(row.reach, true);
+    for (std::uint32_t c = 0; c < alive.size(); ++c) {
+      if (language_.next_of_class(state, c) != Language::kDead) alive[c] = true;
+    }
     for (std::size_t c = 0; c < kept.size(); ++c) classes[c] = classes[c] && kept[c];
     // What most characters do is worth following, not what few do.
     if (row.reach > 1 && 2 * weigh(classes) < weigh(kept)) return finish(row.reach, false);
@@ -217,6 +235,32 @@ Classes Maker::ever_living(State state) const {
   return out;
 }
 
+// Tokens that are not of the row, but may come as far as their characters go; some of the row may
+// be among them.
+void Maker::select_others(const Row& row, std::vector<std::uint32_t>& others) const {
+  if (row.ends && language_.is_total(place_.state)) return;
+  const TokenSets& sets = vocabulary_.sets();
+  const std::uint32_t most = std::min<std::uint32_t>(place_.left, kLongestToken);
+  const Classes first = living(place_.state);
+  Classes ever = ever_living(place_.state);
+  // What begins like a row that ends has to leave it.
+  const bool leave = row.ends && !row.kept.empty();
+  bool exits = !leave || first != row.begin;
+  bool strays = false;  // that would neither stay in the row nor leave it
+  for (std::size_t c = 0; c < ever.size() && leave; ++c) {
+    exits = exits || row.exits[c];
+    strays = strays || (ever[c] && !row.exits[c] && !row.kept[c]);
+  }
+  if (!exits) return;
+  others.resize(vocabulary_.mask_words());
+  sets.select(characters(first), characters(ever), most, others);
+  if (!strays) return;
+  for (std::size_t c = 0; c < ever.size(); ++c) ever[c] = ever[c] && !row.exits[c];
+  std::vector<std::uint32_t> staying(others.size());
+  sets.select(row.first, characters(ever), most, staying);
+  for (std::size_t i = 0; i < others.size(); ++i) others[i] &= ~staying[i];
+}
+
 void Maker::fill_dense() {
   if (language_.class_count() > kMaxClasses) {
     walk_plain(~std::size_t{0});
@@ -227,18 +271,18 @@ void Maker::fill_dense() {
   Words words = out_->words;
   sets.select(row.first, row.rest, kLongestToken, words);
   fuel_ -= static_cast<std::int64_t>(words.size()) / kPlacesPerFuel;
-  const std::vector<std::uint32_t> in_row(words.begin(), words.end());
-  if (row.reach < kLongestToken) sets.keep_short(row.reach, words);
-  if (row.ends && language_.is_total(place_.state)) return;
-  // What is not in the row, but may come as far as its characters go.
-  std::vector<std::uint32_t> others(words.size());
-  sets.select(characters(living(place_.state)), characters(ever_living(place_.state)),
-              std::min<std::uint32_t>(place_.left, kLongestToken), others);
+  const auto shorten = [&] {
+    if (row.reach < kLongestToken) sets.keep_short(row.reach, words);
+  };
+  std::vector<std::uint32_t> others;
+  if (!row.ends) shorten();
+  select_others(row, others);
   std::size_t count = 0;
   for (std::size_t i = 0; i < others.size(); ++i) {
-    others[i] &= ~(row.ends ? in_row[i] : words[i]);
+    others[i] &= ~words[i];
     count += static_cast<std::size_t>(std::popcount(others[i]));
   }
+  if (row.ends) shorten();
   if (count > kFewTokens) {
     walk_plain(~std::size_t{0});
     return;
@@ -260,27 +304,33 @@ void Maker::fill_dense() {
 
 // False: it was not walked to the end.
 bool Maker::walk_plain(std::size_t most) {
-  const std::vector<TrieNode>& trie = vocabulary_.trie().nodes();
   std::array<TextReader::At, kLongestToken + 1> levels;
   levels[0] = reader_.start();
-  std::size_t looked_at = 0;
-  const auto size = static_cast<std::uint32_t>(trie.size());
-  std::uint32_t i = 0;
-  while (i < size && looked_at < most) {
-    ++looked_at;
-    const TrieNode& node = trie[i];
-    TextReader::At& at = levels[node.depth + 1u];
-    at = levels[node.depth];
-    const bool plain = node.byte >= 0x80 || reader_.is_plain(node.byte);
-    if (!plain || !reader_.step(at, node.byte)) {
-      i = node.end;
-      continue;
+  PlainWalk walk{vocabulary_.trie(), levels.data(), 0, most};
+  for (const TokenTrie::Child& child : walk.trie.fan(0))
+    walk_plain(walk, child.node, child.byte, 0);
+  fuel_ -= static_cast<std::int64_t>(walk.read) / kPlacesPerFuel;
+  return walk.read <= most;
+}
+
+void Maker::walk_plain(PlainWalk& walk, std::uint32_t index, std::uint8_t byte,
+                       std::uint32_t depth) {
+  TextReader::At& at = walk.levels[depth + 1];
+  at = walk.levels[depth];
+  if ((byte < 0x80 && !reader_.is_plain(byte)) || !reader_.step(at, byte)) return;
+  if (++walk.read > walk.most) return;
+  const std::vector<TrieNode>& nodes = walk.trie.nodes();
+  const TrieNode& node = nodes[index];
+  if (node.token >= 0) vocabulary_.set_tokens(node, out_->words);
+  if (node.fan != 0) {
+    for (const TokenTrie::Child& child : walk.trie.fan(node.fan)) {
+      walk_plain(walk, child.node, child.byte, depth + 1);
     }
-    if (node.token >= 0) vocabulary_.set_tokens(node, out_->words);
-    ++i;
+    return;
   }
-  fuel_ -= static_cast<std::int64_t>(looked_at) / kPlacesPerFuel;
-  return i >= size;
+  for (std::uint32_t child = index + 1; child < node.end; child = nodes[child].end) {
+    walk_plain(walk, child, nodes[child].byte, depth + 1);
+  }
 }
 
 void Maker::read_special() {
@@ -294,12 +344,14 @@ void Maker::read_special() {
     }
     return;
   }
-  const std::uint32_t* characters = separators.characters().data();
+  const char32_t* characters = separators.characters().data();
   // Of the entry before: the states behind so many characters, which were read.
   std::array<State, kLongestToken + 1> states;
   states[0] = place_.state;
   std::uint32_t good = 0;
-  for (const Separators::Entry& entry : separators.entries()) {
+  const std::vector<Separators::Entry>& entries = separators.entries();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const Separators::Entry& entry = entries[i];
     if (entry.common > good) continue;  // it fails where the one before did
     good = entry.common;
     for (; good < entry.length && good < place_.left; ++good) {
