@@ -376,7 +376,7 @@ test("a 500 is an InternalServerError, retried only where that can help", async 
 });
 
 test("a full queue is a 503 with Retry-After, and the SDK's retry gets through", async (t) => {
-  const fake = await servers.extra(t, { script: endlessScript({ max_sequences: 1 }), flags: ["--max-queue", "1"] });
+  const fake = await servers.extra(t, { script: endlessScript({ max_sequences: 1 }), flags: ["--max-queue", "1", "--account-share", "1"] });
   const streams = [];
   for (let i = 0; i < 2; i++) streams.push(await open(fake).chat.completions.create(ask("Hi", { stream: true, max_tokens: 30000 })));
   await until(async () => {
