@@ -69,4 +69,15 @@ Int128 next_multiple(Int128 low, Int128 step) {
   return quotient * step;
 }
 
+bool has_multiple(Int128 low, Int128 high, Int128 step, const std::vector<Int128>& but) {
+  constexpr int kCandidates = 64;
+  Int128 value = next_multiple(low, step);
+  for (int i = 0; i < kCandidates && value <= high; ++i, value += step) {
+    const bool out =
+        std::any_of(but.begin(), but.end(), [&](Int128 other) { return value % other == 0; });
+    if (!out) return true;
+  }
+  return false;
+}
+
 }  // namespace tessera::grammar

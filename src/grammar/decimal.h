@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tessera::grammar {
 
@@ -44,5 +45,8 @@ Scaled scale(const Decimal& value);
 
 // The smallest multiple of `step` (> 0) that is not below `low`.
 Int128 next_multiple(Int128 low, Int128 step);
+// Whether [low, high] has a multiple of `step` that is no multiple of any of `but`. Some tens of
+// candidates are looked at: where all of them are out, the answer is no.
+bool has_multiple(Int128 low, Int128 high, Int128 step, const std::vector<Int128>& but);
 
 }  // namespace tessera::grammar

@@ -69,6 +69,39 @@ std::size_t KeyTrie::bytes() const {
   return total;
 }
 
+NodeId ArrayAlt::item_node(std::uint32_t index, std::uint32_t kind) const {
+  const std::vector<NodeId>& tuple = kind == 0 ? prefix : counted[kind - 1].prefix;
+  if (index < tuple.size()) return tuple[index];
+  return kind == 0 ? rest : counted[kind - 1].rest;
+}
+
+std::uint32_t ArrayAlt::counts_behind(std::uint32_t state, std::uint32_t kind) const {
+  std::uint32_t unit = 1;
+  std::uint32_t out = state;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const std::uint32_t size = counts[i].last() + 1;
+    const std::uint32_t count = state / unit % size;
+    if ((kind >> i & 1) != 0) {
+      if (count < counts[i].last()) {
+        out += unit;
+      } else if (counts[i].max != kUnbounded) {
+        return kNone;
+      }
+    }
+    unit *= size;
+  }
+  return out;
+}
+
+bool ArrayAlt::counts_suffice(std::uint32_t state) const {
+  for (const Count& count : counts) {
+    const std::uint32_t size = count.last() + 1;
+    if (state % size < count.min) return false;
+    state /= size;
+  }
+  return true;
+}
+
 void ObjectAlt::finish() {
   const std::size_t count = keys.size();
   last_from.assign(count + 1, kNone);
@@ -90,7 +123,8 @@ std::size_t Grammar::bytes() const {
   // Languages that alternatives share are counted with each: an upper bound.
   for (const StringAlt& string : strings) total += sizeof(StringAlt) + string.language->bytes();
   for (const ArrayAlt& array : arrays) {
-    total += sizeof(ArrayAlt) + (array.prefix.size() + array.found_prefix.size()) * sizeof(NodeId);
+    total += sizeof(ArrayAlt) + array.prefix.size() * (1 + array.counted.size()) * sizeof(NodeId);
+    total += array.feasible.size() / 8 + array.counted.size() * sizeof(ArrayAlt::Counted);
   }
   for (const ObjectAlt& object : objects) {
     total += sizeof(ObjectAlt) + object.keys.size() * 20 + object.trie.bytes();

@@ -3,6 +3,7 @@
 // compile.h and calls.h, then immutable: any thread, shared by all matchers.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -68,6 +69,7 @@ struct NumberAlt {
   Int128 low = 0;        // in units of 10^-17, as the others
   Int128 high = 0;
   Int128 multiple = 1;
+  std::vector<Int128> no_multiple_of;
 };
 
 struct ArrayAlt {
@@ -75,11 +77,37 @@ struct ArrayAlt {
   NodeId rest = kNone;  // kNone: no items behind the prefix
   std::uint32_t min = 0;
   std::uint32_t max = kUnbounded;
-  // An item that counts for `contains` also fits these nodes; empty: none has to be there.
-  std::vector<NodeId> found_prefix;
-  NodeId found_rest = kNone;
-  bool contains = false;
-  std::uint32_t found_until = 0;  // an item that counts comes before this index, or never
+  // What `contains` asks for: how many items of a kind there are.
+  struct Count {
+    std::uint32_t min = 0;
+    std::uint32_t max = kUnbounded;
+    // Counted up to here.
+    std::uint32_t last() const { return max == kUnbounded ? min : max; }
+  };
+  std::vector<Count> counts;
+  // Items that count for the counts in the bits of 1 + the index here fit these nodes; the others
+  // those above.
+  struct Counted {
+    std::vector<NodeId> prefix;
+    NodeId rest = kNone;
+  };
+  std::vector<Counted> counted;
+  // By the item's index (those behind the last are alike) and the counts so far (as one number, the
+  // first count lowest): whether an end can be reached.
+  std::vector<bool> feasible;
+  std::uint32_t count_states = 1;
+
+  std::uint32_t last_index() const {
+    return max != kUnbounded ? max : std::max(min, static_cast<std::uint32_t>(prefix.size()));
+  }
+  // Of an item that counts for the bits of `kind`.
+  NodeId item_node(std::uint32_t index, std::uint32_t kind) const;
+  // The counts behind such an item; kNone: one would be too high.
+  std::uint32_t counts_behind(std::uint32_t state, std::uint32_t kind) const;
+  bool counts_suffice(std::uint32_t state) const;
+  bool is_feasible(std::uint32_t index, std::uint32_t state) const {
+    return counts.empty() || feasible[std::min(index, last_index()) * count_states + state];
+  }
   // No item twice. Then all items are of the node `rest`, which has literals and strings alone, the
   // strings' lengths are in their languages, and `max` is not above the number of its values.
   bool unique = false;
@@ -94,6 +122,7 @@ struct ObjectAlt {
   struct Region {
     LanguagePtr language;
     NodeId node = kNone;
+    std::uint8_t marks = 0;  // of `needed`, that such a member has
   };
   std::vector<Key> keys;
   std::vector<std::string> names;  // of the keys
@@ -103,6 +132,7 @@ struct ObjectAlt {
   std::uint32_t required_count = 0;
   std::uint32_t min = 0;
   std::uint32_t max = kUnbounded;
+  std::uint8_t needed = 0;  // marks that members have to have, together
 
   // Sets last_from and required_count.
   void finish();

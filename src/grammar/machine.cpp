@@ -136,7 +136,7 @@ std::uint32_t Stepper::push(Frame frame) {
   // Everything that lies elsewhere enters by its own hash.
   const bool used = frame.kind == FrameKind::kUsed;
   std::uint64_t hash =
-      mix(static_cast<std::uint64_t>(frame.kind) << 1 | frame.found, m_.arena_[frame.parent].hash);
+      mix(static_cast<std::uint64_t>(frame.kind) << 8 | frame.marks, m_.arena_[frame.parent].hash);
   hash = mix(hash, used ? m_.arena_[frame.alt].hash : frame.alt);
   hash = mix(hash, static_cast<std::uint64_t>(frame.next) << 32 | frame.count);
   frame.hash = mix(mix(hash, m_.arena_[frame.used].hash), frame.depth);

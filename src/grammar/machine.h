@@ -118,13 +118,13 @@ class Machine {
   enum class FrameKind : std::uint8_t { kBottom, kArray, kObject, kCall, kCharacter, kUsed };
   struct Frame {
     FrameKind kind = FrameKind::kBottom;
-    bool found = false;  // kArray: the item that `contains` asks for was there
+    std::uint8_t marks = 0;  // kObject: what members that have to be there were there
     std::uint32_t parent = 0;
     std::uint32_t depth = 0;  // containers; kCharacter: its index in the key
     std::uint32_t alt = 0;    // of its kind; kUsed: the last character of a key
     std::uint32_t next =
         0;  // kObject, kCall: the first key that may come; kArray: the item's index
-    std::uint32_t count = 0;  // kObject: members so far
+    std::uint32_t count = 0;  // kObject: members so far; kArray: its counts
     std::uint32_t used = 0;   // arena: free keys, or items of a unique array, so far; 0: none
     std::uint64_t hash = 0;   // of all the above, whatever the places
   };

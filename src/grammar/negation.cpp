@@ -17,10 +17,10 @@ Shape of_type(std::uint8_t types) {
   return shape;
 }
 
-// Keywords whose denial we cannot write as shapes.
-constexpr std::string_view kUndeniable[] = {
-    "patternProperties", "propertyNames",     "prefixItems",      "multipleOf", "contains",
-    "dependencies",      "dependentRequired", "dependentSchemas", "oneOf",      "uniqueItems"};
+const json::Value& anything() {
+  static const json::Value schema(true);
+  return schema;
+}
 
 }  // namespace
 
@@ -41,15 +41,19 @@ Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
     TRY(add(Term{target, false}));
     if (document_.ref_stands_alone()) return out;
   }
-  for (const std::string_view keyword : kUndeniable) {
-    if (const json::Value* value = object->find(keyword)) {
-      return unsupported("the negation of " + std::string(keyword) + " cannot be enforced", *value);
+  if (const json::Value* unique = object->find("uniqueItems")) {
+    if (*unique->if_bool()) {
+      return unsupported("the negation of uniqueItems cannot be enforced", *unique);
     }
   }
   TRY(negate_simple(schema, out));
   TRY(negate_values(schema, out));
   TRY(negate_strings(schema, out));
-  TRY(negate_containers(schema, out));
+  TRY(negate_arrays(schema, out));
+  TRY(negate_objects(schema, out));
+  TRY(negate_keys(schema, out));
+  TRY(negate_dependencies(schema, out));
+  TRY(negate_one_of(schema, out));
   if (const json::Value* list = object->find("allOf")) {
     for (const json::Value& branch : *list->if_array()) TRY(add(Term{&branch, false}));
   }
@@ -75,15 +79,20 @@ Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
 
 Shaper::Step Shaper::negate_simple(const json::Value& schema, Shapes& out) {
   Shape shape;
-  if (const json::Value* type = schema.find("type")) {
+  const auto no_multiple_of = [&](Int128 step) {
+    Shape other = of_type(kNumberBit);
+    other.number.no_multiple_of.push_back(step);
+    other.number.bounded = true;
+    out.push_back(std::move(other));
+  };
+  if (schema.find("type") != nullptr) {
     TRY(read_types(schema, shape));
-    if (shape.number.integer) {
-      return unsupported("the negation of type integer cannot be enforced", *type);
-    }
+    if (shape.number.integer) no_multiple_of(scaled_one());
     out.push_back(of_type(all_but(shape.types)));
   }
   shape = Shape();
   TRY(read_number(schema, shape));
+  if (schema.find("multipleOf") != nullptr) no_multiple_of(shape.number.multiple);
   if (!shape.number.bounded) return {};
   if (shape.number.low > -scaled_limit()) {
     Shape below = of_type(kNumberBit);
@@ -106,6 +115,7 @@ Shaper::Step Shaper::negate_values(const json::Value& schema, Shapes& out) {
     if (list == nullptr) continue;
     std::vector<std::string_view> texts;
     std::vector<Int128> numbers;
+    std::vector<const json::Value*> containers;
     std::uint8_t types = kAllTypes;
     const auto exclude = [&](const json::Value& value) -> Step {
       if (value.is_null()) types &= all_but(kNullBit);
@@ -117,7 +127,8 @@ Shaper::Step Shaper::negate_values(const json::Value& schema, Shapes& out) {
         if (!scaled.exact) return unsupported("the negation of such a number", value);
       }
       if (value.if_array() != nullptr || value.if_object() != nullptr) {
-        return unsupported("the negation of an array or object cannot be enforced", value);
+        types &= all_but(value.if_array() != nullptr ? kArrayBit : kObjectBit);
+        containers.push_back(&value);
       }
       return {};
     };
@@ -125,6 +136,16 @@ Shaper::Step Shaper::negate_values(const json::Value& schema, Shapes& out) {
       TRY(exclude(*list));
     } else {
       for (const json::Value& value : *list->if_array()) TRY(exclude(value));
+    }
+    for (const std::uint8_t type : {kArrayBit, kObjectBit}) {
+      Shapes others{of_type(type)};
+      for (const json::Value* value : containers) {
+        if ((value->if_array() != nullptr) != (type == kArrayBit)) continue;
+        Shapes one;
+        add_others(*value, one);
+        TRY(cross(others, one));
+      }
+      if ((types & type) == 0) out.insert(out.end(), others.begin(), others.end());
     }
     Shape rest = of_type(types);
     if (!texts.empty()) {
@@ -178,37 +199,102 @@ Shaper::Step Shaper::negate_strings(const json::Value& schema, Shapes& out) {
   return {};
 }
 
-Shaper::Step Shaper::negate_containers(const json::Value& schema, Shapes& out) {
-  if (const json::Value* items = schema.find("items")) {
-    if (items->if_array() != nullptr)
-      return unsupported("the negation of a tuple cannot be enforced", *items);
+void Shaper::add_others(const json::Value& value, Shapes& out) {
+  const auto no = [&](const json::Value& part) {
+    budget_.take(400 + json::to_text(part).size() * 8);
+    json::Object schema;
+    schema.set("const", part);
+    return Term{&made_.emplace_back(std::move(schema)), false};
+  };
+  if (const json::Array* items = value.if_array()) {
+    const auto size = static_cast<std::uint32_t>(items->size());
+    Shape longer = of_type(kArrayBit);
+    longer.array.min = size + 1;
+    out.push_back(std::move(longer));
+    if (size == 0) return;
+    Shape shorter = of_type(kArrayBit);
+    shorter.array.max = size - 1;
+    out.push_back(std::move(shorter));
+    for (std::uint32_t i = 0; i < size; ++i) {
+      Shape other = of_type(kArrayBit);
+      other.array.min = i + 1;
+      other.array.places.emplace_back(i, no((*items)[i]));
+      out.push_back(std::move(other));
+    }
+    return;
+  }
+  std::vector<std::string_view> names;
+  for (const auto& [name, member] : *value.if_object()) {
+    names.push_back(name);
+    Shape without = of_type(kObjectBit);
+    without.object.forbidden.push_back(name);
+    out.push_back(std::move(without));
+    Shape other = of_type(kObjectBit);
+    other.object.required.push_back(name);
+    other.object.members.emplace_back(name, no(member));
+    out.push_back(std::move(other));
+  }
+  Shape more = of_type(kObjectBit);
+  more.object.min = static_cast<std::uint32_t>(names.size() + 1);
+  out.push_back(std::move(more));
+}
+
+Shaper::Step Shaper::negate_arrays(const json::Value& schema, Shapes& out) {
+  const auto [prefix, rest] = tuple_of(schema);
+  const auto size = static_cast<std::uint32_t>(prefix == nullptr ? 0 : prefix->size());
+  for (std::uint32_t i = 0; i < size; ++i) {
     Shape one = of_type(kArrayBit);
-    one.array.contains.push_back({items, false});
+    one.array.min = i + 1;
+    one.array.places.emplace_back(i, Term{&(*prefix)[i], false});
     out.push_back(std::move(one));
   }
-  TRY_ASSIGN(const auto min_items, read_count(document_, schema, "minItems"));
-  TRY_ASSIGN(const auto max_items, read_count(document_, schema, "maxItems"));
-  TRY_ASSIGN(const auto min_members, read_count(document_, schema, "minProperties"));
-  TRY_ASSIGN(const auto max_members, read_count(document_, schema, "maxProperties"));
-  Shape shape = of_type(kArrayBit);
-  if (min_items && *min_items > 0) {
-    shape.array.max = *min_items - 1;
-    out.push_back(shape);
+  if (rest != nullptr) {
+    Shape one = of_type(kArrayBit);
+    one.array.min = size + 1;
+    one.array.contains.push_back({Term{rest, false}, 1, kUnbounded, size});
+    out.push_back(std::move(one));
   }
-  shape = of_type(kArrayBit);
-  if (max_items) {
-    shape.array.min = *max_items + 1;
-    out.push_back(shape);
+  if (const json::Value* item = schema.find("contains")) {
+    TRY_ASSIGN(const auto least, read_count(document_, schema, "minContains"));
+    TRY_ASSIGN(const auto most, read_count(document_, schema, "maxContains"));
+    if (least.value_or(1) > 0) {
+      Shape fewer = of_type(kArrayBit);
+      fewer.array.contains.push_back({Term{item, true}, 0, least.value_or(1) - 1});
+      out.push_back(std::move(fewer));
+    }
+    if (most) {
+      Shape more = of_type(kArrayBit);
+      more.array.contains.push_back({Term{item, true}, *most + 1});
+      out.push_back(std::move(more));
+    }
   }
-  shape = of_type(kObjectBit);
-  if (min_members && *min_members > 0) {
-    shape.object.max = *min_members - 1;
-    out.push_back(shape);
+  TRY_ASSIGN(const auto min, read_count(document_, schema, "minItems"));
+  TRY_ASSIGN(const auto max, read_count(document_, schema, "maxItems"));
+  if (min && *min > 0) {
+    Shape fewer = of_type(kArrayBit);
+    fewer.array.max = *min - 1;
+    out.push_back(std::move(fewer));
   }
-  shape = of_type(kObjectBit);
-  if (max_members) {
-    shape.object.min = *max_members + 1;
-    out.push_back(shape);
+  if (max) {
+    Shape more = of_type(kArrayBit);
+    more.array.min = *max + 1;
+    out.push_back(std::move(more));
+  }
+  return {};
+}
+
+Shaper::Step Shaper::negate_objects(const json::Value& schema, Shapes& out) {
+  TRY_ASSIGN(const auto min, read_count(document_, schema, "minProperties"));
+  TRY_ASSIGN(const auto max, read_count(document_, schema, "maxProperties"));
+  if (min && *min > 0) {
+    Shape fewer = of_type(kObjectBit);
+    fewer.object.max = *min - 1;
+    out.push_back(std::move(fewer));
+  }
+  if (max) {
+    Shape more = of_type(kObjectBit);
+    more.object.min = *max + 1;
+    out.push_back(std::move(more));
   }
   const json::Value* required = schema.find("required");
   if (required != nullptr && required->if_array() != nullptr) {
@@ -226,11 +312,88 @@ Shaper::Step Shaper::negate_containers(const json::Value& schema, Shapes& out) {
       out.push_back(std::move(with));
     }
   }
-  const json::Value* additional = schema.find("additionalProperties");
-  const bool* all = additional == nullptr ? nullptr : additional->if_bool();
-  if (additional != nullptr && (all == nullptr || !*all)) {
-    return unsupported("the negation of additionalProperties cannot be enforced", *additional);
+  return {};
+}
+
+Shaper::Step Shaper::negate_keys(const json::Value& schema, Shapes& out) {
+  const auto add = [&](LanguagePtr keys, Term member) {
+    Shape some = of_type(kObjectBit);
+    some.object.min = 1;
+    some.object.some.push_back({std::move(keys), member});
+    out.push_back(std::move(some));
+  };
+  LanguagePtr others = Language::any();  // keys that additionalProperties is about
+  const auto exclude = [&](const Language& language) {
+    const LanguagePtr outside = Language::complement(language, budget_);
+    if (outside != nullptr) others = Language::intersection(*others, *outside, budget_);
+    return outside != nullptr && others != nullptr;
+  };
+  if (const json::Value* patterns = schema.find("patternProperties")) {
+    for (const auto& [text, rule] : *patterns->if_object()) {
+      TRY_ASSIGN(const LanguagePtr language, pattern(text, rule));
+      add(language, Term{&rule, false});
+      if (!exclude(*language)) return too_complex();
+    }
   }
+  if (const json::Value* additional = schema.find("additionalProperties")) {
+    std::vector<std::string_view> names;
+    if (const json::Value* members = schema.find("properties")) {
+      for (const auto& [name, rule] : *members->if_object()) names.push_back(name);
+    }
+    const LanguagePtr named = Language::of_texts(names, budget_);
+    if (named == nullptr || !exclude(*named)) return too_complex();
+    const bool* all = additional->if_bool();
+    if (all == nullptr || !*all) add(others, Term{additional, false});
+  }
+  if (const json::Value* rule = schema.find("propertyNames")) {
+    TRY_ASSIGN(const LanguagePtr names, names_language({Term{rule, true}}));
+    LanguagePtr outside = Language::complement(*names, budget_);
+    if (outside == nullptr) return too_complex();
+    add(std::move(outside), Term{&anything(), true});
+  }
+  return {};
+}
+
+Shaper::Step Shaper::negate_dependencies(const json::Value& schema, Shapes& out) {
+  for (const std::string_view keyword : {"dependentRequired", "dependentSchemas", "dependencies"}) {
+    const json::Value* rules = schema.find(keyword);
+    if (rules == nullptr) continue;
+    for (const auto& [name, rule] : *rules->if_object()) {
+      Shape present = of_type(kObjectBit);
+      present.object.required.push_back(name);
+      if (const json::Array* others = rule.if_array()) {
+        for (const json::Value& other : *others) {
+          Shape alone = present;
+          alone.object.forbidden.push_back(*other.if_string());
+          if (*other.if_string() != name) out.push_back(std::move(alone));
+        }
+        continue;
+      }
+      Shapes denied{present};
+      TRY_ASSIGN(const auto shapes, this->shapes(Term{&rule, false}));
+      TRY(cross(denied, *shapes));
+      out.insert(out.end(), denied.begin(), denied.end());
+    }
+  }
+  return {};
+}
+
+Shaper::Step Shaper::negate_one_of(const json::Value& schema, Shapes& out) {
+  const json::Value* list = schema.find("oneOf");
+  if (list == nullptr) return {};
+  Shapes none(1);
+  const json::Array& branches = *list->if_array();
+  for (std::size_t i = 0; i < branches.size(); ++i) {
+    TRY_ASSIGN(const auto denied, this->shapes(Term{&branches[i], false}));
+    TRY(cross(none, *denied));
+    for (std::size_t j = 0; j < i; ++j) {
+      TRY_ASSIGN(const Shapes both,
+                 shapes(std::vector<Term>{{&branches[i], true}, {&branches[j], true}}));
+      out.insert(out.end(), both.begin(), both.end());
+      if (!budget_.spend(both.size() * 4)) return too_complex();
+    }
+  }
+  out.insert(out.end(), none.begin(), none.end());
   return {};
 }
 

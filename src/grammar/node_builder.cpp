@@ -1,9 +1,9 @@
 #include "grammar/node_builder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
-
-#include "base/utf8.h"
 
 namespace tessera::grammar {
 namespace {
@@ -11,13 +11,38 @@ namespace {
 constexpr std::size_t kMaxRegions = 64;          // kinds of keys that patterns tell apart
 constexpr std::uint32_t kMaxFiniteNames = 1000;  // of a region with finitely many keys
 constexpr std::size_t kMaxTuple = 2000;
+constexpr std::size_t kMaxCounts = 3;           // rules of `contains`
+constexpr std::uint32_t kMaxCountStates = 64;   // what they can have counted
+constexpr std::size_t kMaxWays = 64;            // in which members that have to be there can be
+constexpr std::size_t kMaxMarks = 3;            // of them under free keys
 constexpr std::size_t kMaxNumberText = 1000;    // of a number in enum or const
 constexpr std::size_t kMaxNameStates = 20'000;  // of a region with finitely many keys
 
-std::vector<std::uint32_t> code_points(std::string_view text) {
-  std::vector<std::uint32_t> out;
-  for (std::size_t at = 0; at < text.size();) out.push_back(next_code_point(text, at));
-  return out;
+// How a word or a number is written: as it is in the schema, and an integer without a fraction.
+void append_texts(const json::Value& value, std::vector<std::string>& texts) {
+  texts.push_back(json::to_text(value));
+  const json::Number* number = value.if_number();
+  if (number == nullptr) return;
+  const Scaled scaled = scale(parse_decimal(number->text));
+  if (!scaled.exact || scaled.floor % scaled_one() != 0) return;
+  texts.push_back(fmt::format("{}", scaled.floor / scaled_one()));
+}
+
+NumberAlt number_alt(const NumberRule& rule) {
+  NumberAlt alt{rule.integer, rule.bounded,  rule.low,
+                rule.high,    step_of(rule), rule.no_multiple_of};
+  if (rule.multiple == 1 && rule.no_multiple_of.empty()) return alt;
+  // It has to be a multiple, or none, for those who read it as a double, too.
+  const Int128 one = scaled_one();
+  const auto whole = [&](Int128 step) { return step % one == 0; };
+  const auto& others = rule.no_multiple_of;
+  if (alt.multiple == 1 && std::any_of(others.begin(), others.end(), whole)) {
+    alt.multiple = power_of_ten(kFractionDigits - 6);
+  }
+  const Int128 limit = power_of_ten(whole(alt.multiple) ? 15 : 9) * one;
+  alt.low = std::max(alt.low, -limit);
+  alt.high = std::min(alt.high, limit);
+  return alt;
 }
 
 }  // namespace
@@ -71,8 +96,7 @@ NodeBuilder::Step NodeBuilder::build(NodeId id, const std::vector<Term>& terms) 
     }
     words |= shape.types & (kNullBit | kFalseBit | kTrueBit);
     if ((shape.types & kNumberBit) != 0) {
-      const NumberRule& rule = shape.number;
-      NumberAlt alt{rule.integer, rule.bounded, rule.low, rule.high, step_of(rule)};
+      const NumberAlt alt = number_alt(shape.number);
       add_alt(id, Alt::Kind::kNumber, grammar_.numbers.size());
       grammar_.numbers.push_back(alt);
     }
@@ -102,7 +126,7 @@ NodeBuilder::Step NodeBuilder::add_values(NodeId id, const Shape& shape,
     if (const std::string* text = value->if_string()) {
       texts.push_back(*text);
     } else if (value->if_array() == nullptr && value->if_object() == nullptr) {
-      scalars.push_back(json::to_text(*value));
+      append_texts(*value, scalars);
     } else {
       TRY(add_literal_value(id, *value));
     }
@@ -170,32 +194,58 @@ NodeBuilder::Step NodeBuilder::add_string(NodeId id, StringRule rule) {
 NodeBuilder::Step NodeBuilder::add_array(NodeId id, const ArrayRule& rule) {
   const std::size_t prefix = Shaper::prefix_size(rule);
   if (prefix > kMaxTuple) return too_complex();
-  if (rule.contains.size() > 1) {
-    return fail(GrammarErrorCode::kUnsupportedSchema, "several `contains` cannot be enforced",
-                shaper_.document().path_of(*rule.contains.back().schema));
-  }
   ArrayAlt array;
   array.min = rule.min;
   array.max = rule.max;
-  array.contains = !rule.contains.empty();
-  for (std::size_t i = 0; i <= prefix; ++i) {
-    std::vector<Term> terms = shaper_.item_terms(rule, i);
-    const NodeId plain = node(terms);
-    NodeId found = kNone;
-    if (array.contains) {
-      terms.push_back(rule.contains[0]);
-      found = node(std::move(terms));
+  std::vector<const Contains*> counted;
+  for (const Contains& contains : rule.contains) {
+    if (contains.min > contains.max) return {};
+    const bool bounded = contains.max < rule.max;
+    if (contains.min == 0 && !bounded) continue;
+    array.min = std::max(array.min, contains.min == 0 ? 0 : contains.min + contains.from);
+    array.counts.push_back({contains.min, bounded ? contains.max : kUnbounded});
+    if (array.counts.back().last() >= kMaxCountStates) return too_complex();
+    array.count_states *= array.counts.back().last() + 1;
+    counted.push_back(&contains);
+    if (counted.size() > kMaxCounts || array.count_states > kMaxCountStates) return too_complex();
+  }
+  if (array.min > array.max) return {};
+  if (!counted.empty() && array.last_index() > kMaxTuple) {
+    if (array.min > kMaxTuple) return too_complex();
+    array.max = kMaxTuple;  // longer ones are not written: each place has its feasible counts
+  }
+  for (std::uint32_t kind = 0; kind < 1u << counted.size(); ++kind) {
+    ArrayAlt::Counted made;
+    for (std::uint32_t i = 0; i <= prefix; ++i) {
+      std::vector<Term> terms = shaper_.item_terms(rule, i);
+      bool possible = true;
+      for (std::size_t c = 0; c < counted.size(); ++c) {
+        const bool in = (kind >> c & 1) != 0;
+        const Contains& contains = *counted[c];
+        if (i < contains.from) {
+          possible = possible && !in;
+        } else if (in || array.counts[c].max != kUnbounded) {
+          terms.push_back({contains.item.schema, contains.item.positive == in});
+        }
+      }
+      const NodeId item = possible ? node(std::move(terms)) : kNone;
+      if (i < prefix) {
+        made.prefix.push_back(item);
+      } else {
+        made.rest = item;
+      }
     }
-    if (i < prefix) {
-      array.prefix.push_back(plain);
-      if (array.contains) array.found_prefix.push_back(found);
+    if (kind == 0) {
+      array.prefix = std::move(made.prefix);
+      array.rest = made.rest;
     } else {
-      array.rest = plain;
-      array.found_rest = found;
+      array.counted.push_back(std::move(made));
     }
   }
-  if (array.contains) array.min = std::max(array.min, 1u);
-  if (array.min > array.max) return {};
+  if (!counted.empty() &&
+      !shaper_.budget().take(std::size_t{array.last_index() + 1} * array.count_states)) {
+    return too_complex();
+  }
   if (rule.unique != nullptr && array.max > 1) {
     unique_.emplace_back(grammar_.arrays.size(), rule.unique);
   }
@@ -204,7 +254,46 @@ NodeBuilder::Step NodeBuilder::add_array(NodeId id, const ArrayRule& rule) {
   return {};
 }
 
+// A member that has to be there comes under one of the keys that the schema names, or under a free
+// one: each way is an object of its own.
 NodeBuilder::Step NodeBuilder::add_object(NodeId id, const ObjectRule& rule) {
+  std::vector<std::pair<ObjectRule, std::vector<Some>>> ways(1);
+  ways[0].first = rule;
+  ways[0].first.some.clear();
+  for (const Some& some : rule.some) {
+    std::vector<std::string> names = rule.required;
+    for (const json::Value* part : rule.parts) {
+      const json::Value* properties = part->find("properties");
+      if (properties == nullptr) continue;
+      for (const auto& [name, schema] : *properties->if_object()) names.push_back(name);
+    }
+    for (const auto& [name, term] : rule.members) names.push_back(name);
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    std::erase_if(names, [&](const std::string& name) {
+      shaper_.budget().spend(name.size() + 8);
+      return !some.keys->matches(name);
+    });
+    std::vector<std::pair<ObjectRule, std::vector<Some>>> more;
+    for (const auto& [way, free] : ways) {
+      if (!shaper_.budget().spend((names.size() + 1) * (names.size() + 20))) return too_complex();
+      for (const std::string& name : names) {
+        more.emplace_back(way, free);
+        more.back().first.required.push_back(name);
+        more.back().first.members.emplace_back(name, some.member);
+      }
+      more.emplace_back(way, free);
+      more.back().second.push_back(some);
+    }
+    ways = std::move(more);
+    if (ways.size() > kMaxWays || ways.back().second.size() > kMaxMarks) return too_complex();
+  }
+  for (const auto& [way, free] : ways) TRY(add_object_with(id, way, free));
+  return {};
+}
+
+NodeBuilder::Step NodeBuilder::add_object_with(NodeId id, const ObjectRule& rule,
+                                               const std::vector<Some>& free) {
   // Names in the order of the schema; what is only required comes behind.
   std::vector<std::string> names;
   std::map<std::string, bool, std::less<>> seen;  // name → required
@@ -226,7 +315,8 @@ NodeBuilder::Step NodeBuilder::add_object(NodeId id, const ObjectRule& rule) {
   ObjectAlt object;
   object.min = rule.min;
   object.max = rule.max;
-  TRY(add_regions(rule, object, names));
+  object.needed = static_cast<std::uint8_t>((1u << free.size()) - 1);
+  TRY(add_regions(rule, free, object, names));
   LanguagePtr allowed;
   if (!rule.names.empty()) {
     TRY_ASSIGN(allowed, shaper_.names_language(rule.names));
@@ -254,8 +344,8 @@ NodeBuilder::Step NodeBuilder::add_object(NodeId id, const ObjectRule& rule) {
   return {};
 }
 
-NodeBuilder::Step NodeBuilder::add_regions(const ObjectRule& rule, ObjectAlt& object,
-                                           std::vector<std::string>& names) {
+NodeBuilder::Step NodeBuilder::add_regions(const ObjectRule& rule, const std::vector<Some>& free,
+                                           ObjectAlt& object, std::vector<std::string>& names) {
   Budget& budget = shaper_.budget();
   std::vector<LanguagePtr> patterns;
   std::vector<std::pair<const json::Value*, std::size_t>> uses;  // part, pattern
@@ -309,13 +399,33 @@ NodeBuilder::Step NodeBuilder::add_regions(const ObjectRule& rule, ObjectAlt& ob
       const json::Value* additional = part->find("additionalProperties");
       if (!matched && additional != nullptr) terms.push_back({additional, true});
     }
-    TRY(add_region(std::move(kind.language), terms, object, names));
+    TRY(add_marked_regions(std::move(kind.language), terms, free, object, names));
   }
   return {};
 }
 
+NodeBuilder::Step NodeBuilder::add_marked_regions(LanguagePtr language,
+                                                  const std::vector<Term>& terms,
+                                                  const std::vector<Some>& free, ObjectAlt& object,
+                                                  std::vector<std::string>& names) {
+  for (std::uint32_t marks = 1; marks < 1u << free.size(); ++marks) {
+    LanguagePtr part = language;
+    std::vector<Term> all = terms;
+    for (std::size_t i = 0; i < free.size(); ++i) {
+      if ((marks >> i & 1) == 0) continue;
+      part = Language::intersection(*part, *free[i].keys, shaper_.budget());
+      if (part == nullptr) return too_complex();
+      all.push_back(free[i].member);
+    }
+    if (part->empty()) continue;
+    TRY(add_region(std::move(part), all, static_cast<std::uint8_t>(marks), object, names));
+  }
+  return add_region(std::move(language), terms, 0, object, names);
+}
+
 NodeBuilder::Step NodeBuilder::add_region(LanguagePtr language, const std::vector<Term>& terms,
-                                          ObjectAlt& object, std::vector<std::string>& names) {
+                                          std::uint8_t marks, ObjectAlt& object,
+                                          std::vector<std::string>& names) {
   const bool none = std::any_of(terms.begin(), terms.end(), [](const Term& term) {
     const bool* all = term.schema->if_bool();
     return all != nullptr && *all != term.positive;
@@ -323,6 +433,8 @@ NodeBuilder::Step NodeBuilder::add_region(LanguagePtr language, const std::vecto
   if (none) return {};
   const std::uint32_t count = language->completions(language->start());
   if (count <= kMaxFiniteNames) {
+    // That one of these has to be there is not kept: it would have to be asked of names.
+    if (marks != 0) return too_complex();
     if (language->state_count() > kMaxNameStates) return too_complex();
     // Few keys: each is a name like those of the schema.
     for (std::string& name : language->texts()) {
@@ -331,7 +443,7 @@ NodeBuilder::Step NodeBuilder::add_region(LanguagePtr language, const std::vecto
     }
     return {};
   }
-  object.regions.push_back({std::move(language), node(terms)});
+  object.regions.push_back({std::move(language), node(terms), marks});
   return {};
 }
 
@@ -343,7 +455,9 @@ Result<NodeId, GrammarError> NodeBuilder::literal_node(const json::Value& value)
     if (rule.language == nullptr) return too_complex();
     TRY(add_string(id, std::move(rule)));
   } else if (value.if_array() == nullptr && value.if_object() == nullptr) {
-    TRY(add_literals(id, {json::to_text(value)}));
+    std::vector<std::string> texts;
+    append_texts(value, texts);
+    TRY(add_literals(id, texts));
   } else {
     TRY(add_literal_value(id, value));
   }
@@ -372,132 +486,6 @@ NodeBuilder::Step NodeBuilder::add_literal_value(NodeId id, const json::Value& v
   add_alt(id, Alt::Kind::kObject, grammar_.objects.size());
   grammar_.objects.push_back(std::move(object));
   return {};
-}
-
-namespace {
-
-// The height of a node's value, which counts as none when it cannot be one.
-std::uint32_t height_of(const Grammar& grammar, NodeId id) {
-  return id == kNone ? kNone : grammar.nodes[id].height;
-}
-
-std::uint32_t array_height(const Grammar& grammar, const ArrayAlt& array) {
-  std::uint32_t height = 0;
-  std::uint32_t found = kNone;  // the item that `contains` asks for
-  std::uint32_t before = 0;
-  const std::size_t needed = std::min<std::size_t>(array.min, array.prefix.size() + 1);
-  for (std::size_t i = 0; i <= array.prefix.size(); ++i) {
-    const bool rest = i == array.prefix.size();
-    const std::uint32_t plain = height_of(grammar, rest ? array.rest : array.prefix[i]);
-    if (i < needed) height = std::max(height, plain);
-    if (array.contains && i < array.max && before != kNone) {
-      const std::uint32_t here =
-          height_of(grammar, rest ? array.found_rest : array.found_prefix[i]);
-      if (here != kNone) found = std::min(found, std::max(before, here));
-    }
-    before = std::max(before, plain);
-  }
-  if (array.contains) height = std::max(height, found);
-  return height == kNone ? kNone : height + 1;
-}
-
-std::uint32_t object_height(const Grammar& grammar, const ObjectAlt& object) {
-  std::uint32_t height = 0;
-  std::uint32_t count = 0;
-  std::vector<std::uint32_t> optional;
-  for (const auto& key : object.keys) {
-    const std::uint32_t here = height_of(grammar, key.node);
-    if (key.required) {
-      height = std::max(height, here);
-      ++count;
-    } else if (here != kNone) {
-      optional.push_back(here);
-    }
-  }
-  if (height == kNone || count > object.max) return kNone;
-  if (count < object.min) {
-    // The shallowest of what is optional; a region has as many keys as one likes.
-    std::uint32_t more = kNone;
-    for (const auto& region : object.regions)
-      more = std::min(more, height_of(grammar, region.node));
-    std::sort(optional.begin(), optional.end());
-    const std::uint32_t missing = object.min - count;
-    if (missing <= optional.size()) more = std::min(more, optional[missing - 1]);
-    height = std::max(height, more);
-  }
-  return height == kNone ? kNone : height + 1;
-}
-
-std::uint32_t alt_height(const Grammar& grammar, const Alt& alt) {
-  switch (alt.kind) {
-    case Alt::Kind::kArray:
-      return array_height(grammar, grammar.arrays[alt.index]);
-    case Alt::Kind::kObject:
-      return object_height(grammar, grammar.objects[alt.index]);
-    case Alt::Kind::kNumber: {
-      const NumberAlt& number = grammar.numbers[alt.index];
-      return number.bounded && next_multiple(number.low, number.multiple) > number.high ? kNone : 0;
-    }
-    case Alt::Kind::kLiteral:
-    case Alt::Kind::kString:
-      return 0;
-  }
-  return kNone;
-}
-
-}  // namespace
-
-void prune(Grammar& grammar, Budget& budget) {
-  // Heights only go down from "none"; each round settles one more level.
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (Node& node : grammar.nodes) {
-      if (!budget.spend(2 + node.alts.size() * 8)) return;
-      for (const AltId id : node.alts) {
-        Alt& alt = grammar.alts[id];
-        if (alt.kind == Alt::Kind::kObject) {
-          budget.spend(grammar.objects[alt.index].keys.size());
-        }
-        const std::uint32_t height = alt_height(grammar, alt);
-        if (height >= alt.height) continue;
-        alt.height = height;
-        if (height < node.height) {
-          node.height = height;
-          changed = true;
-        }
-      }
-    }
-  }
-  for (Node& node : grammar.nodes) {
-    std::erase_if(node.alts, [&](AltId id) { return grammar.alts[id].height > kMaxNesting; });
-  }
-  for (ArrayAlt& array : grammar.arrays) {
-    for (std::size_t i = 0; i < array.prefix.size(); ++i) {
-      if (height_of(grammar, array.prefix[i]) <= kMaxNesting) continue;
-      array.max = std::min(array.max, static_cast<std::uint32_t>(i));
-    }
-    if (height_of(grammar, array.rest) > kMaxNesting) {
-      array.rest = kNone;
-      array.max = std::min(array.max, static_cast<std::uint32_t>(array.prefix.size()));
-    }
-    for (std::uint32_t i = 0; i < array.found_prefix.size(); ++i) {
-      if (height_of(grammar, array.found_prefix[i]) <= kMaxNesting) array.found_until = i + 1;
-    }
-    if (height_of(grammar, array.found_rest) <= kMaxNesting) array.found_until = kUnbounded;
-    array.found_until = std::min(array.found_until, array.max);
-  }
-  for (ObjectAlt& object : grammar.objects) {
-    for (auto& key : object.keys) {
-      if (height_of(grammar, key.node) > kMaxNesting) key.node = kNone;
-    }
-    std::erase_if(object.regions, [&](const auto& region) {
-      return height_of(grammar, region.node) > kMaxNesting;
-    });
-    for (std::uint32_t i = 0; i < object.keys.size(); ++i) {
-      object.trie.add(code_points(object.names[i]), i, object.keys[i].node == kNone);
-    }
-    object.finish();
-  }
 }
 
 }  // namespace tessera::grammar

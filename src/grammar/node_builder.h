@@ -34,9 +34,15 @@ class NodeBuilder {
   Step make_unique(std::size_t array, const json::Value& keyword);
   Step add_unique_string(NodeId id, const StringAlt& string);
   Step add_object(NodeId id, const ObjectRule& rule);
-  Step add_regions(const ObjectRule& rule, ObjectAlt& object, std::vector<std::string>& names);
-  Step add_region(LanguagePtr language, const std::vector<Term>& terms, ObjectAlt& object,
-                  std::vector<std::string>& names);
+  Step add_object_with(NodeId id, const ObjectRule& rule, const std::vector<Some>& free);
+  // `free`: members that have to be there, under a key that the schema does not name.
+  Step add_regions(const ObjectRule& rule, const std::vector<Some>& free, ObjectAlt& object,
+                   std::vector<std::string>& names);
+  Step add_marked_regions(LanguagePtr language, const std::vector<Term>& terms,
+                          const std::vector<Some>& free, ObjectAlt& object,
+                          std::vector<std::string>& names);
+  Step add_region(LanguagePtr language, const std::vector<Term>& terms, std::uint8_t marks,
+                  ObjectAlt& object, std::vector<std::string>& names);
   // A node that writes exactly this value.
   Result<NodeId, GrammarError> literal_node(const json::Value& value);
   Step add_literal_value(NodeId id, const json::Value& value);

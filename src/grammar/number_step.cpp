@@ -32,7 +32,7 @@ bool is_digit(std::uint8_t byte) {
 bool holds(const NumberAlt& alt, bool negative, Int128 low, Int128 high) {
   const Int128 a = std::max(alt.low, negative ? -high : low);
   const Int128 b = std::min(alt.high, negative ? -low : high);
-  return a <= b && next_multiple(a, alt.multiple) <= b;
+  return a <= b && has_multiple(a, b, alt.multiple, alt.no_multiple_of);
 }
 
 }  // namespace

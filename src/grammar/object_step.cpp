@@ -1,5 +1,6 @@
 // Stepper: members of objects, and the texts around the parameters of a call.
 #include <algorithm>
+#include <bit>
 
 #include "grammar/stepper.h"
 
@@ -14,7 +15,7 @@ Stepper::KeyRange Stepper::key_range(const Frame& at) const {
   const ObjectAlt& object = g_.objects[at.alt];
   if (at.count >= object.max || object.last_from[at.next] == kNone) return {};
   KeyRange range{at.next, object.last_from[at.next]};
-  const std::uint32_t required = object.required_from(at.next);
+  const std::uint32_t required = object.required_from(at.next) + missing_marks(at);
   if (object.max - at.count <= required) {  // no room for what is optional
     range.first = range.last;
     if (!object.keys[range.last].required) return {};
@@ -41,12 +42,25 @@ bool Stepper::reaches(const Frame& at, std::uint32_t trie_node) const {
   return false;
 }
 
+std::uint32_t Stepper::missing_marks(const Frame& at) const {
+  const auto missing = static_cast<std::uint8_t>(g_.objects[at.alt].needed & ~at.marks);
+  return static_cast<std::uint32_t>(std::popcount(missing));
+}
+
+bool Stepper::region_fits(const Frame& at, const ObjectAlt::Region& region) const {
+  if (!fits(region.node, at.depth)) return false;
+  const ObjectAlt& object = g_.objects[at.alt];
+  const std::uint32_t missing = missing_marks(at);
+  if (missing == 0 || object.max - at.count > missing) return true;
+  return (region.marks & object.needed & ~at.marks) != 0;  // no room for others
+}
+
 bool Stepper::free_keys(const Frame& at) const {
   const ObjectAlt& object = g_.objects[at.alt];
   return at.count < object.max && object.required_from(at.next) == 0 &&
          std::any_of(
              object.regions.begin(), object.regions.end(),
-             [&](const auto& region) { return fits(region.node, at.depth); });
+             [&](const auto& region) { return region_fits(at, region); });
 }
 
 bool Stepper::object_may_go_on(const Frame& at) const {
@@ -55,7 +69,7 @@ bool Stepper::object_may_go_on(const Frame& at) const {
 
 bool Stepper::object_may_end(const Frame& at) const {
   const ObjectAlt& object = g_.objects[at.alt];
-  return object.required_from(at.next) == 0 && at.count >= object.min;
+  return object.required_from(at.next) == 0 && at.count >= object.min && missing_marks(at) == 0;
 }
 
 void Stepper::begin_key(const Thread& thread) {
@@ -69,7 +83,7 @@ void Stepper::begin_key(const Thread& thread) {
   if (!free_keys(at)) return;
   const ObjectAlt& object = g_.objects[at.alt];
   for (std::uint32_t i = 0; i < object.regions.size(); ++i) {
-    if (!fits(object.regions[i].node, at.depth)) continue;
+    if (!region_fits(at, object.regions[i])) continue;
     key.phase = Phase::kFreeKey;
     key.alt = i;
     key.state = object.regions[i].language->start();
@@ -117,6 +131,7 @@ void Stepper::leave_free_key(Thread thread) {
   }
   const ObjectAlt& object = g_.objects[next.alt];
   next.next = static_cast<std::uint32_t>(object.keys.size());
+  next.marks |= static_cast<std::uint8_t>(object.regions[thread.alt].marks & object.needed);
   next.count = object.max == kUnbounded ? std::min(next.count + 1, object.min) : next.count + 1;
   const NodeId node = object.regions[thread.alt].node;
   thread = Thread();

@@ -34,6 +34,8 @@ NumberRule merge_numbers(const NumberRule& a, const NumberRule& b) {
   out.low = std::max(a.low, b.low);
   out.high = std::min(a.high, b.high);
   out.multiple = common_multiple(a.multiple, b.multiple);
+  out.no_multiple_of = a.no_multiple_of;
+  append_new(out.no_multiple_of, b.no_multiple_of);
   return out;
 }
 
@@ -59,7 +61,7 @@ Int128 step_of(const NumberRule& rule) {
 }
 
 bool is_empty(const NumberRule& rule) {
-  return rule.bounded && next_multiple(rule.low, step_of(rule)) > rule.high;
+  return rule.bounded && !has_multiple(rule.low, rule.high, step_of(rule), rule.no_multiple_of);
 }
 
 bool is_empty(const StringRule& rule) {
@@ -75,7 +77,9 @@ bool admits(const NumberRule& rule, const json::Number& number) {
   const Scaled scaled = scale(value);
   if (scaled.floor < rule.low || scaled.floor > rule.high) return false;
   if (!scaled.exact && scaled.floor == rule.high && rule.high < scaled_limit()) return false;
-  return rule.multiple == 1 || (scaled.exact && scaled.floor % rule.multiple == 0);
+  const bool out = std::any_of(rule.no_multiple_of.begin(), rule.no_multiple_of.end(),
+                               [&](Int128 no) { return scaled.exact && scaled.floor % no == 0; });
+  return !out && (rule.multiple == 1 || (scaled.exact && scaled.floor % rule.multiple == 0));
 }
 
 Shape merge(const Shape& a, const Shape& b, Budget& budget) {
@@ -101,7 +105,7 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
 
   out.array = a.array;
   append_new(out.array.parts, b.array.parts);
-  append_new(out.array.every, b.array.every);
+  append_new(out.array.places, b.array.places);
   append_new(out.array.contains, b.array.contains);
   out.array.min = std::max(a.array.min, b.array.min);
   out.array.max = std::min(a.array.max, b.array.max);
@@ -112,6 +116,7 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   append_new(out.object.parts, b.object.parts);
   append_new(out.object.members, b.object.members);
   append_new(out.object.names, b.object.names);
+  append_new(out.object.some, b.object.some);
   append_new(out.object.required, b.object.required);
   append_new(out.object.forbidden, b.object.forbidden);
   out.object.min = std::max(a.object.min, b.object.min);

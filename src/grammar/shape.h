@@ -39,6 +39,7 @@ struct NumberRule {
   Int128 low = -scaled_limit();  // in units of 10^-17
   Int128 high = scaled_limit();
   Int128 multiple = 1;
+  std::vector<Int128> no_multiple_of;
 };
 
 struct StringRule {
@@ -47,19 +48,36 @@ struct StringRule {
   std::uint32_t max = kUnbounded;
 };
 
+// So many of the items from index `from` on fit the term.
+struct Contains {
+  Term item;
+  std::uint32_t min = 1;
+  std::uint32_t max = kUnbounded;
+  std::uint32_t from = 0;
+  bool operator==(const Contains&) const = default;
+};
+
 struct ArrayRule {
-  std::vector<const json::Value*> parts;  // schemas with prefixItems or items
-  std::vector<Term> every;                // of all items
-  std::vector<Term> contains;             // an item for each
+  std::vector<const json::Value*> parts;               // schemas with prefixItems or items
+  std::vector<std::pair<std::uint32_t, Term>> places;  // of the item with this index
+  std::vector<Contains> contains;
   std::uint32_t min = 0;
   std::uint32_t max = kUnbounded;
   const json::Value* unique = nullptr;  // the keyword that forbids equal items
+};
+
+// A member whose key is one of these fits the term.
+struct Some {
+  LanguagePtr keys;
+  Term member;
+  bool operator==(const Some&) const = default;
 };
 
 struct ObjectRule {
   std::vector<const json::Value*> parts;  // schemas with properties, patternProperties, additional…
   std::vector<std::pair<std::string, Term>> members;  // further rules for a name
   std::vector<Term> names;                            // of every key
+  std::vector<Some> some;
   std::vector<std::string> required;
   std::vector<std::string> forbidden;
   std::uint32_t min = 0;
@@ -76,7 +94,8 @@ struct Shape {
   ObjectRule object;
 
   std::size_t weight() const {
-    return 8 + values.size() + array.parts.size() + object.parts.size() + object.members.size() +
+    return 8 + array.contains.size() + array.places.size() + object.some.size() + values.size() +
+           array.parts.size() + object.parts.size() + object.members.size() +
            object.required.size() + object.forbidden.size();
   }
 };

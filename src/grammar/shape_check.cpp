@@ -38,8 +38,9 @@ bool admits_text(const StringRule& rule, std::string_view text) {
   return rule.language == nullptr || rule.language->matches(text);
 }
 
-// The tuple of a schema's array rule, and what holds behind it.
-std::pair<const json::Array*, const json::Value*> tuple_of(const json::Value& schema) {
+}  // namespace
+
+std::pair<const json::Array*, const json::Value*> Shaper::tuple_of(const json::Value& schema) {
   const json::Value* items = schema.find("items");
   if (const json::Value* prefix = schema.find("prefixItems")) return {prefix->if_array(), items};
   if (items != nullptr && items->if_array() != nullptr) {
@@ -48,19 +49,21 @@ std::pair<const json::Array*, const json::Value*> tuple_of(const json::Value& sc
   return {nullptr, items};
 }
 
-}  // namespace
-
 std::size_t Shaper::prefix_size(const ArrayRule& rule) {
   std::size_t size = 0;
   for (const json::Value* part : rule.parts) {
     const json::Array* prefix = tuple_of(*part).first;
     if (prefix != nullptr) size = std::max(size, prefix->size());
   }
+  for (const auto& [index, term] : rule.places) size = std::max<std::size_t>(size, index + 1);
+  for (const Contains& contains : rule.contains) {
+    size = std::max<std::size_t>(size, contains.from);
+  }
   return size;
 }
 
 std::vector<Term> Shaper::item_terms(const ArrayRule& rule, std::size_t index) {
-  std::vector<Term> terms = rule.every;
+  std::vector<Term> terms;
   for (const json::Value* part : rule.parts) {
     const auto [prefix, rest] = tuple_of(*part);
     if (prefix != nullptr && index < prefix->size()) {
@@ -68,6 +71,9 @@ std::vector<Term> Shaper::item_terms(const ArrayRule& rule, std::size_t index) {
     } else if (rest != nullptr) {
       terms.push_back({rest, true});
     }
+  }
+  for (const auto& [place, term] : rule.places) {
+    if (place == index) terms.push_back(term);
   }
   return terms;
 }
@@ -171,13 +177,13 @@ Result<bool, GrammarError> Shaper::admits(const Shape& shape, const json::Value&
                                      [&](const json::Value& other) { return equal(other, *here); });
       if (twice) return false;
     }
-    for (const Term& term : rule.contains) {
-      bool found = false;
-      for (const json::Value& item : *items) {
-        TRY_ASSIGN(const bool fits, admits(std::vector<Term>{term}, item));
-        found = found || fits;
+    for (const Contains& contains : rule.contains) {
+      std::uint32_t found = 0;
+      for (std::size_t i = contains.from; i < items->size(); ++i) {
+        TRY_ASSIGN(const bool fits, admits(std::vector<Term>{contains.item}, (*items)[i]));
+        found += fits;
       }
-      if (!found) return false;
+      if (found < contains.min || found > contains.max) return false;
     }
     return true;
   }
@@ -190,6 +196,14 @@ Result<bool, GrammarError> Shaper::admits(const Shape& shape, const json::Value&
   }
   for (const std::string& name : rule.forbidden) {
     if (members->contains(name)) return false;
+  }
+  for (const Some& some : rule.some) {
+    bool found = false;
+    for (const auto& [name, member] : *members) {
+      if (found || !some.keys->matches(name)) continue;
+      TRY_ASSIGN(found, admits(std::vector<Term>{some.member}, member));
+    }
+    if (!found) return false;
   }
   for (const auto& [name, member] : *members) {
     TRY_ASSIGN(const std::vector<Term> terms, member_terms(rule, name));

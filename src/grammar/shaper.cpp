@@ -215,11 +215,9 @@ Shaper::Step Shaper::read_number(const json::Value& schema, Shape& shape) {
     if (keyword == "multipleOf") {
       if (scaled.floor <= 0 && scaled.exact) return invalid("multipleOf must be positive", *value);
       if (!scaled.exact || scaled.floor <= 0) return unsupported("multipleOf of that size", *value);
-      NumberRule other;
-      other.multiple = scaled.floor;
-      other.bounded = true;
       Shape with;
-      with.number = other;
+      with.number.multiple = scaled.floor;
+      with.number.bounded = true;
       shape = merge(shape, with, budget_);
       continue;
     }
@@ -296,14 +294,7 @@ Shaper::Step Shaper::read_array(const json::Value& schema, Shape& shape) {
   if (const json::Value* item = schema.find("contains")) {
     TRY_ASSIGN(const auto least, read_count(document_, schema, "minContains"));
     TRY_ASSIGN(const auto most, read_count(document_, schema, "maxContains"));
-    if (least && *least > 1) {
-      return unsupported("minContains above 1 cannot be enforced", *schema.find("minContains"));
-    }
-    if (most && *most < rule.max) {
-      return unsupported("maxContains below maxItems cannot be enforced",
-                         *schema.find("maxContains"));
-    }
-    if (least.value_or(1) > 0) rule.contains.push_back({item, true});
+    rule.contains.push_back({{item, true}, least.value_or(1), most.value_or(kUnbounded)});
   }
   if (rule.min > rule.max) shape.types &= static_cast<std::uint8_t>(~kArrayBit);
   return {};
@@ -392,13 +383,18 @@ Shaper::Step Shaper::apply_one_of(const json::Array& branches, const json::Value
     TRY(cross(set, *shapes));
     sets.push_back(std::move(set));
   }
+  std::vector<std::vector<bool>> overlap(sets.size(), std::vector<bool>(sets.size(), false));
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      TRY_ASSIGN(const bool apart, disjoint(sets[i], sets[j]));
+      overlap[i][j] = overlap[j][i] = !apart;
+    }
+  }
   Shapes any;
   for (std::size_t i = 0; i < sets.size(); ++i) {
     Shapes only = sets[i];
     for (std::size_t j = 0; j < sets.size(); ++j) {
-      if (i == j) continue;
-      TRY_ASSIGN(const bool apart, disjoint(sets[i], sets[j]));
-      if (apart) continue;
+      if (!overlap[i][j]) continue;
       auto others = this->shapes(Term{&branches[j], false});
       if (!others) {
         if (others.error().code == GrammarErrorCode::kSchemaTooComplex) return too_complex();

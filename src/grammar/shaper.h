@@ -3,6 +3,7 @@
 // thread.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,6 +42,8 @@ class Shaper {
   std::vector<Term> item_terms(const ArrayRule& rule, std::size_t index);
   // Items from here on are all alike.
   static std::size_t prefix_size(const ArrayRule& rule);
+  // The tuple of a schema's array rule, and what holds behind it.
+  static std::pair<const json::Array*, const json::Value*> tuple_of(const json::Value& schema);
 
   Result<LanguagePtr, GrammarError> pattern(const std::string& text, const json::Value& at);
   // The strings that the terms allow.
@@ -72,7 +75,13 @@ class Shaper {
   Step negate_simple(const json::Value& schema, Shapes& out);
   Step negate_values(const json::Value& schema, Shapes& out);
   Step negate_strings(const json::Value& schema, Shapes& out);
-  Step negate_containers(const json::Value& schema, Shapes& out);
+  Step negate_arrays(const json::Value& schema, Shapes& out);
+  Step negate_objects(const json::Value& schema, Shapes& out);
+  Step negate_keys(const json::Value& schema, Shapes& out);
+  Step negate_dependencies(const json::Value& schema, Shapes& out);
+  Step negate_one_of(const json::Value& schema, Shapes& out);
+  // Arrays and objects that are not `value`.
+  void add_others(const json::Value& value, Shapes& out);
 
   Step cross(Shapes& into, const Shapes& with);
   Unexpected<GrammarError> unsupported(std::string message, const json::Value& at) const {
@@ -93,6 +102,7 @@ class Shaper {
   int depth_ = 0;
   std::map<std::string, LanguagePtr, std::less<>> patterns_;
   std::map<std::vector<Term>, std::shared_ptr<const Shapes>> known_sets_;
+  std::deque<json::Value> made_;  // schemas of parts of values that are denied
 };
 
 }  // namespace tessera::grammar

@@ -129,8 +129,7 @@ void Stepper::step_byte(Thread& thread, std::uint8_t byte) {
       if (read_space(thread, byte)) return emit(thread);
       if (byte == ']') return step_behind_value(thread, byte);
       const Items items = next_items(frame(thread.top));
-      for (const Item& item : {items.first, items.second}) {
-        if (item.node == kNone) continue;
+      for (const Item& item : items) {
         const Thread inside = enter_item(thread, item);
         begin_value(inside, item.node, byte);
       }
@@ -274,16 +273,13 @@ Stepper::Items Stepper::next_items(const Frame& at) const {
   Items items;
   const std::uint32_t index = at.next;
   if (index >= array.max) return items;
-  const bool tuple = index < array.prefix.size();
-  const bool open = array.contains && !at.found;
-  const NodeId plain = tuple ? array.prefix[index] : array.rest;
-  if (fits(plain, at.depth) &&
-      (!open || index + 1 < array.found_until || array.found_until == kUnbounded)) {
-    items.first = {plain, at.found};
-  }
-  if (open) {
-    const NodeId found = tuple ? array.found_prefix[index] : array.found_rest;
-    if (fits(found, at.depth)) items.second = {found, true};
+  for (std::uint32_t kind = 0; kind <= array.counted.size(); ++kind) {
+    const std::uint32_t counts = array.counts_behind(at.count, kind);
+    // What is counted no further is not looked for.
+    if (counts == kNone || (kind != 0 && counts == at.count)) continue;
+    const NodeId node = array.item_node(index, kind);
+    if (!fits(node, at.depth) || !array.is_feasible(index + 1, counts)) continue;
+    items.items[items.size++] = {node, counts};
   }
   return items;
 }
@@ -294,7 +290,7 @@ Thread Stepper::enter_item(const Thread& thread, const Item& item) {
   // Behind the last index that makes a difference, all are alike.
   const auto last = std::max(static_cast<std::uint32_t>(array.prefix.size()), array.min);
   if (array.max != kUnbounded || next.next < last) ++next.next;
-  next.found = item.found;
+  next.count = item.counts;
   Thread inside;
   inside.top = push(next);
   inside.phase = Phase::kValue;
@@ -304,7 +300,7 @@ Thread Stepper::enter_item(const Thread& thread, const Item& item) {
 
 bool Stepper::array_may_end(const Frame& at) const {
   const ArrayAlt& array = g_.arrays[at.alt];
-  return at.next >= array.min && (!array.contains || at.found);
+  return at.next >= array.min && array.counts_suffice(at.count);
 }
 
 void Stepper::step_behind_value(Thread thread, std::uint8_t byte) {
@@ -313,9 +309,7 @@ void Stepper::step_behind_value(Thread thread, std::uint8_t byte) {
   thread.space = 0;
   if (byte == ',' && array) {
     const Items items = next_items(at);
-    for (const Item& item : {items.first, items.second}) {
-      if (item.node != kNone) emit(enter_item(thread, item));
-    }
+    for (const Item& item : items) emit(enter_item(thread, item));
   } else if (byte == ',' && object_may_go_on(at)) {
     thread.phase = Phase::kObjectComma;
     emit(thread);

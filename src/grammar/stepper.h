@@ -2,6 +2,7 @@
 // face.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -65,9 +66,14 @@ class Stepper {
   // Arrays: the ways in which one more item can be read, as threads in front of its value.
   struct Item {
     NodeId node = kNone;
-    bool found = false;
+    std::uint32_t counts = 0;  // behind it
   };
-  using Items = std::pair<Item, Item>;
+  struct Items {
+    std::array<Item, 8> items;
+    std::size_t size = 0;
+    const Item* begin() const { return items.data(); }
+    const Item* end() const { return items.data() + size; }
+  };
   Items next_items(const Frame& array) const;
   Thread enter_item(const Thread& thread, const Item& item);
   bool array_may_end(const Frame& array) const;
@@ -89,6 +95,9 @@ class Stepper {
   KeyRange key_range(const Frame& object) const;
   bool reaches(const Frame& object, std::uint32_t trie_node) const;
   bool free_keys(const Frame& object) const;
+  // Members that have to be there under free keys, and were not.
+  std::uint32_t missing_marks(const Frame& object) const;
+  bool region_fits(const Frame& object, const ObjectAlt::Region& region) const;
   bool object_may_go_on(const Frame& object) const;
   bool object_may_end(const Frame& object) const;
   void begin_key(const Thread& thread);

@@ -66,7 +66,7 @@ NodeBuilder::Step NodeBuilder::make_unique(std::size_t index, const json::Value&
                 shaper_.document().path_of(keyword));
   };
   const ArrayAlt& array = grammar_.arrays[index];
-  if (array.contains || !array.prefix.empty()) return refuse("beside contains or a tuple");
+  if (!array.counts.empty() || !array.prefix.empty()) return refuse("beside contains or a tuple");
   const NodeId id = new_node();
   std::vector<std::string> texts;
   std::uint32_t count = 0;
