@@ -17,12 +17,12 @@ Shape of_type(std::uint8_t types) {
   return shape;
 }
 
+}  // namespace
+
 const json::Value& anything() {
   static const json::Value schema(true);
   return schema;
 }
-
-}  // namespace
 
 Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
   if (const bool* all = schema.if_bool()) return *all ? Shapes() : Shapes(1);
@@ -36,10 +36,17 @@ Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
     out.insert(out.end(), shapes->begin(), shapes->end());
     return {};
   };
-  if (const json::Value* reference = object->find("$ref")) {
-    TRY_ASSIGN(const json::Value* target, document_.resolve(*reference->if_string(), *reference));
+  for (const std::string_view keyword : {"$ref", "$dynamicRef", "$recursiveRef"}) {
+    const json::Value* reference = object->find(keyword);
+    if (reference == nullptr) continue;
+    TRY_ASSIGN(const json::Value* target, refer(keyword, *reference));
     TRY(add(Term{target, false}));
-    if (document_.ref_stands_alone()) return out;
+    if (keyword == "$ref" && document_.ref_stands_alone()) return out;
+  }
+  for (const std::string_view keyword : {"unevaluatedProperties", "unevaluatedItems"}) {
+    if (const json::Value* rest = object->find(keyword)) {
+      return unsupported("the negation of " + std::string(keyword) + " cannot be enforced", *rest);
+    }
   }
   if (const json::Value* unique = object->find("uniqueItems")) {
     if (*unique->if_bool()) {
@@ -73,6 +80,12 @@ Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
       TRY_ASSIGN(Shapes denied, shapes(std::vector<Term>{{condition, holds}, {rule, false}}));
       out.insert(out.end(), denied.begin(), denied.end());
     }
+  }
+  for (Shape& shape : out) {
+    for (Part& part : shape.array.parts) part.evaluates = false;
+    for (Part& part : shape.object.parts) part.evaluates = false;
+    for (Rest& rest : shape.array.rests) rest.evaluates = false;
+    for (Rest& rest : shape.object.rests) rest.evaluates = false;
   }
   return out;
 }

@@ -56,8 +56,8 @@ void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
       bytes.add(kSpace);
       bytes.add(']');
       const Items items = next_items(frame(thread.top));
-      add_first_bytes(items.first.node, bytes);
-      return add_first_bytes(items.second.node, bytes);
+      for (const Item& item : items) add_first_bytes(item.node, bytes);
+      return;
     }
     case Phase::kNumber:
       bytes.add(kNumber);

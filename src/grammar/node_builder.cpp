@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace tessera::grammar {
@@ -262,8 +263,8 @@ NodeBuilder::Step NodeBuilder::add_object(NodeId id, const ObjectRule& rule) {
   ways[0].first.some.clear();
   for (const Some& some : rule.some) {
     std::vector<std::string> names = rule.required;
-    for (const json::Value* part : rule.parts) {
-      const json::Value* properties = part->find("properties");
+    for (const Part& part : rule.parts) {
+      const json::Value* properties = part.schema->find("properties");
       if (properties == nullptr) continue;
       for (const auto& [name, schema] : *properties->if_object()) names.push_back(name);
     }
@@ -303,8 +304,8 @@ NodeBuilder::Step NodeBuilder::add_object_with(NodeId id, const ObjectRule& rule
     found->second = found->second || required;
     if (fresh) names.push_back(name);
   };
-  for (const json::Value* part : rule.parts) {
-    const json::Value* properties = part->find("properties");
+  for (const Part& part : rule.parts) {
+    const json::Value* properties = part.schema->find("properties");
     if (properties == nullptr) continue;
     for (const auto& [name, schema] : *properties->if_object()) add_name(name, false);
   }
@@ -350,7 +351,8 @@ NodeBuilder::Step NodeBuilder::add_regions(const ObjectRule& rule, const std::ve
   std::vector<LanguagePtr> patterns;
   std::vector<std::pair<const json::Value*, std::size_t>> uses;  // part, pattern
   std::vector<Term> schemas;
-  for (const json::Value* part : rule.parts) {
+  for (const Part& from : rule.parts) {
+    const json::Value* part = from.schema;
     const json::Value* members = part->find("patternProperties");
     if (members == nullptr) continue;
     for (const auto& [text, schema] : *members->if_object()) {
@@ -389,15 +391,24 @@ NodeBuilder::Step NodeBuilder::add_regions(const ObjectRule& rule, const std::ve
   }
   for (Kind& kind : kinds) {
     std::vector<Term> terms;
-    for (const json::Value* part : rule.parts) {
-      bool matched = false;
-      for (std::size_t i = 0; i < uses.size(); ++i) {
-        if (uses[i].first != part || !kind.matched[uses[i].second]) continue;
-        terms.push_back(schemas[i]);
-        matched = true;
-      }
-      const json::Value* additional = part->find("additionalProperties");
-      if (!matched && additional != nullptr) terms.push_back({additional, true});
+    std::set<const json::Value*> looking;  // parts whose patterns the keys match
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+      if (!kind.matched[uses[i].second]) continue;
+      terms.push_back(schemas[i]);
+      looking.insert(uses[i].first);
+    }
+    for (const Part& part : rule.parts) {
+      const json::Value* additional = part.schema->find("additionalProperties");
+      if (additional != nullptr && !looking.contains(part.schema))
+        terms.push_back({additional, true});
+    }
+    for (const Rest& rest : rule.rests) {
+      const bool evaluated =
+          std::any_of(rest.parts.begin(), rest.parts.end(), [&](const Part& part) {
+            return looking.contains(part.schema) ||
+                   part.schema->find("additionalProperties") != nullptr;
+          });
+      if (!evaluated) terms.push_back(rest.term);
     }
     TRY(add_marked_regions(std::move(kind.language), terms, free, object, names));
   }

@@ -98,61 +98,134 @@ bool find_path(const json::Value& from, const json::Value& part, std::string& pa
   return false;
 }
 
+bool has_scheme(std::string_view uri) {
+  const std::size_t end = uri.find_first_of(":/?#");
+  return end != std::string_view::npos && end > 0 && uri[end] == ':';
+}
+
+// RFC 3986, section 5.2, as far as schemas need it.
+std::string resolve_uri(std::string_view base, std::string_view reference) {
+  if (base.empty() || has_scheme(reference)) return std::string(reference);
+  if (reference.empty() || reference.front() == '#') return std::string(base).append(reference);
+  const std::size_t authority = base.find("://");
+  if (has_scheme(base) && authority == std::string_view::npos) return std::string(reference);
+  const std::size_t root = authority == std::string_view::npos
+                               ? 0
+                               : std::min(base.find('/', authority + 3), base.size());
+  if (reference.starts_with("//")) {
+    return std::string(base.substr(0, base.find(':') + 1)).append(reference);
+  }
+  if (reference.front() == '/') return std::string(base.substr(0, root)).append(reference);
+  const std::size_t slash = base.rfind('/');
+  std::string out(base.substr(0, root));
+  std::string path;
+  if (slash != std::string_view::npos && slash >= root) path = base.substr(root, slash + 1 - root);
+  if (path.empty() && root > 0) path = "/";
+  while (reference.starts_with("./") || reference.starts_with("../")) {
+    const bool up = reference[1] == '.';
+    reference.remove_prefix(up ? 3 : 2);
+    if (up && path.size() > 1) path.resize(path.rfind('/', path.size() - 2) + 1);
+  }
+  return out.append(path).append(reference);
+}
+
 }  // namespace
 
 SchemaDocument::SchemaDocument(const json::Value& root, Budget& budget) : root_(root) {
   if (const json::Value* version = root.find("$schema")) {
     if (const std::string* name = version->if_string()) {
       ref_stands_alone_ = name->find("draft-0") != std::string::npos;
+      is_2019_ = name->find("2019-09") != std::string::npos;
     }
   }
-  index(root, budget);
+  index(root, "", budget);
 }
 
-void SchemaDocument::index(const json::Value& part, Budget& budget) {
-  if (!budget.spend(4)) return;
+std::string SchemaDocument::enter_names(const json::Value& part, std::string base) {
+  const auto text_of = [&](std::string_view key) {
+    const json::Value* value = part.find(key);
+    return value == nullptr ? nullptr : value->if_string();
+  };
+  const bool hidden = ref_stands_alone_ && text_of("$ref") != nullptr;
+  for (const std::string_view key : {"$id", "id"}) {
+    const std::string* id = text_of(key);
+    if (id == nullptr || hidden) continue;
+    if (id->starts_with("#")) {
+      names_.emplace(base + *id, &part);
+      continue;
+    }
+    // Without a scheme, a path or a draft that has it, `id` is a word like any other.
+    if (key == "id" && &part != &root_ && id->find_first_of("/:.") == std::string::npos &&
+        !ref_stands_alone_) {
+      continue;
+    }
+    base = resolve_uri(base, *id);
+    base.resize(std::min(base.find('#'), base.size()));
+    names_.emplace(base, &part);
+    if (&part == &root_) root_base_ = base;
+  }
+  for (const std::string_view key : {"$anchor", "$dynamicAnchor"}) {
+    const std::string* anchor = text_of(key);
+    if (anchor == nullptr) continue;
+    names_.emplace(base + '#' + *anchor, &part);
+    ++dynamic_names_[*anchor];
+  }
+  const json::Value* recursive = part.find("$recursiveAnchor");
+  if (recursive != nullptr && &part != &root_) ++dynamic_names_[""];
+  return base;
+}
+
+void SchemaDocument::index(const json::Value& part, std::string base, Budget& budget) {
+  if (!budget.spend(4 + base.size() / 16)) return;
   if (const json::Object* object = part.if_object()) {
+    base = enter_names(part, std::move(base));
     for (const auto& [key, child] : *object) {
-      const std::string* text = child.if_string();
-      if (text != nullptr && key == "$anchor") names_.emplace("#" + *text, &part);
-      if (text != nullptr && (key == "$id" || key == "id")) {
-        const bool anchor = text->starts_with("#");
-        if (anchor || text->find(':') != std::string::npos || &part == &root_) {
-          names_.emplace(*text, &part);
-        }
+      if (key.starts_with("unevaluated")) has_unevaluated_ = true;
+      const bool refers = key == "$ref" || key == "$dynamicRef" || key == "$recursiveRef";
+      if (refers && base != root_base_) {
+        budget.take(base.size() + 64);
+        bases_.emplace(&child, base);
       }
       if (key != "enum" && key != "const" && key != "default" && key != "examples") {
-        index(child, budget);
+        index(child, base, budget);
       }
     }
   }
   if (const json::Array* array = part.if_array()) {
-    for (const json::Value& child : *array) index(child, budget);
+    for (const json::Value& child : *array) index(child, base, budget);
   }
+}
+
+bool SchemaDocument::is_static(std::string_view reference) const {
+  const std::size_t hash = reference.find('#');
+  if (hash == std::string_view::npos || reference.substr(hash + 1).starts_with("/")) return true;
+  const auto found = dynamic_names_.find(std::string(reference.substr(hash + 1)));
+  return found == dynamic_names_.end() || found->second == 1;
 }
 
 Result<const json::Value*, GrammarError> SchemaDocument::resolve(std::string_view reference,
                                                                  const json::Value& at) const {
-  const std::size_t hash = reference.find('#');
-  const std::string_view base = reference.substr(0, hash);
-  const std::string_view fragment =
-      hash == std::string_view::npos ? std::string_view() : reference.substr(hash + 1);
-  const json::Value* target = &root_;
-  if (!base.empty()) {
-    auto found = names_.find(std::string(base));
-    if (found == names_.end()) found = names_.find(std::string(base) + "#");
-    if (found == names_.end()) {
-      return error(GrammarErrorCode::kUnsupportedSchema,
-                   "$ref leads out of the schema; remote schemas are not fetched", at);
-    }
-    target = found->second;
+  const auto base = bases_.find(&at);
+  const std::string full = resolve_uri(base == bases_.end() ? root_base_ : base->second, reference);
+  const std::size_t hash = std::min(full.find('#'), full.size());
+  const std::string place = full.substr(0, hash);
+  const std::string_view fragment = std::string_view(full).substr(std::min(hash + 1, full.size()));
+  const json::Value* target = nullptr;
+  if (place.empty() || place == root_base_) target = &root_;
+  if (const auto found = names_.find(place); found != names_.end()) target = found->second;
+  if (target == nullptr) {
+    return error(GrammarErrorCode::kUnsupportedSchema,
+                 "$ref leads out of the schema; remote schemas are not fetched", at);
   }
   if (fragment.empty()) return target;
   const auto pointer = decode_percent(fragment);
   if (pointer && pointer->starts_with("/")) {
     target = find_pointer(*target, *pointer);
+    // Many an `$id` was not meant to change what pointers start from.
+    if (target == nullptr && reference.starts_with("#")) target = find_pointer(root_, *pointer);
   } else {
-    const auto found = names_.find("#" + std::string(fragment));
+    auto found = names_.find(full);
+    if (found == names_.end()) found = names_.find(root_base_ + '#' + std::string(fragment));
     target = found == names_.end() ? nullptr : found->second;
   }
   if (target == nullptr) {

@@ -17,23 +17,35 @@ class SchemaDocument {
   SchemaDocument(const json::Value& root, Budget& budget);
 
   const json::Value& root() const { return root_; }
-  // JSON pointers and anchors within the document, and `$id`s that it has. Never fetches.
+  // JSON pointers, anchors and `$id`s that the document has; `at` is the reference itself, whose
+  // place says what it is relative to. Never fetches.
   Result<const json::Value*, GrammarError> resolve(std::string_view reference,
                                                    const json::Value& at) const;
   // The JSON pointer of a part; a walk through the document: for messages.
   std::string path_of(const json::Value& part) const;
   // Drafts up to 7 ignore what stands beside `$ref`.
   bool ref_stands_alone() const { return ref_stands_alone_; }
+  bool is_2019() const { return is_2019_; }
+  bool has_unevaluated() const { return has_unevaluated_; }
+  // A dynamic reference that can mean one place alone.
+  bool is_static(std::string_view reference) const;
 
   Unexpected<GrammarError> error(GrammarErrorCode code, std::string message,
                                  const json::Value& at) const;
 
  private:
-  void index(const json::Value& part, Budget& budget);
+  void index(const json::Value& part, std::string base, Budget& budget);
+  // Notes the names of `part`; gives what the references in it are relative to.
+  std::string enter_names(const json::Value& part, std::string base);
 
   const json::Value& root_;
   bool ref_stands_alone_ = false;
-  std::unordered_map<std::string, const json::Value*> names_;  // "#anchor" and ids
+  bool is_2019_ = false;
+  bool has_unevaluated_ = false;
+  std::unordered_map<std::string, const json::Value*> names_;     // absolute, with anchors
+  std::unordered_map<const json::Value*, std::string> bases_;     // of references below an `$id`
+  std::unordered_map<std::string, std::uint32_t> dynamic_names_;  // anchors, and how many there are
+  std::string root_base_;
 };
 
 // Equal as JSON values: 1 is 1.0, members in any order.

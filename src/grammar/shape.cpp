@@ -105,6 +105,7 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
 
   out.array = a.array;
   append_new(out.array.parts, b.array.parts);
+  append_new(out.array.rests, b.array.rests);
   append_new(out.array.places, b.array.places);
   append_new(out.array.contains, b.array.contains);
   out.array.min = std::max(a.array.min, b.array.min);
@@ -114,6 +115,7 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
 
   out.object = a.object;
   append_new(out.object.parts, b.object.parts);
+  append_new(out.object.rests, b.object.rests);
   append_new(out.object.members, b.object.members);
   append_new(out.object.names, b.object.names);
   append_new(out.object.some, b.object.some);

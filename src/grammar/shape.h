@@ -57,10 +57,27 @@ struct Contains {
   bool operator==(const Contains&) const = default;
 };
 
+// A schema that says something of members or items by their place. One that was reached through a
+// denial says it, too, but does not count as having looked at them (unevaluatedProperties, …).
+struct Part {
+  const json::Value* schema = nullptr;
+  bool evaluates = true;
+  bool operator==(const Part&) const = default;
+};
+
+// unevaluatedProperties or unevaluatedItems: of what none of the parts looks at.
+struct Rest {
+  std::vector<Part> parts;
+  Term term;
+  bool evaluates = true;
+  bool operator==(const Rest&) const = default;
+};
+
 struct ArrayRule {
-  std::vector<const json::Value*> parts;               // schemas with prefixItems or items
+  std::vector<Part> parts;                             // schemas with prefixItems or items
   std::vector<std::pair<std::uint32_t, Term>> places;  // of the item with this index
   std::vector<Contains> contains;
+  std::vector<Rest> rests;
   std::uint32_t min = 0;
   std::uint32_t max = kUnbounded;
   const json::Value* unique = nullptr;  // the keyword that forbids equal items
@@ -74,7 +91,8 @@ struct Some {
 };
 
 struct ObjectRule {
-  std::vector<const json::Value*> parts;  // schemas with properties, patternProperties, additional…
+  std::vector<Part> parts;  // schemas with properties, patternProperties, additional…
+  std::vector<Rest> rests;
   std::vector<std::pair<std::string, Term>> members;  // further rules for a name
   std::vector<Term> names;                            // of every key
   std::vector<Some> some;

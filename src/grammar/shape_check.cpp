@@ -1,5 +1,6 @@
 // Shaper: questions about shapes.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/utf8.h"
@@ -51,8 +52,8 @@ std::pair<const json::Array*, const json::Value*> Shaper::tuple_of(const json::V
 
 std::size_t Shaper::prefix_size(const ArrayRule& rule) {
   std::size_t size = 0;
-  for (const json::Value* part : rule.parts) {
-    const json::Array* prefix = tuple_of(*part).first;
+  for (const Part& part : rule.parts) {
+    const json::Array* prefix = tuple_of(*part.schema).first;
     if (prefix != nullptr) size = std::max(size, prefix->size());
   }
   for (const auto& [index, term] : rule.places) size = std::max<std::size_t>(size, index + 1);
@@ -64,8 +65,8 @@ std::size_t Shaper::prefix_size(const ArrayRule& rule) {
 
 std::vector<Term> Shaper::item_terms(const ArrayRule& rule, std::size_t index) {
   std::vector<Term> terms;
-  for (const json::Value* part : rule.parts) {
-    const auto [prefix, rest] = tuple_of(*part);
+  for (const Part& part : rule.parts) {
+    const auto [prefix, rest] = tuple_of(*part.schema);
     if (prefix != nullptr && index < prefix->size()) {
       terms.push_back({&(*prefix)[index], true});
     } else if (rest != nullptr) {
@@ -75,18 +76,26 @@ std::vector<Term> Shaper::item_terms(const ArrayRule& rule, std::size_t index) {
   for (const auto& [place, term] : rule.places) {
     if (place == index) terms.push_back(term);
   }
+  for (const Rest& rest : rule.rests) {
+    const bool evaluated = std::any_of(rest.parts.begin(), rest.parts.end(), [&](const Part& part) {
+      const auto [prefix, behind] = tuple_of(*part.schema);
+      return behind != nullptr || (prefix != nullptr && index < prefix->size());
+    });
+    if (!evaluated) terms.push_back(rest.term);
+  }
   return terms;
 }
 
 Result<std::vector<Term>, GrammarError> Shaper::member_terms(const ObjectRule& rule,
                                                              const std::string& name) {
   std::vector<Term> terms;
-  for (const json::Value* part : rule.parts) {
-    bool named = false;
+  std::set<const json::Value*> looking;  // parts that say something of this name
+  for (const Part& from : rule.parts) {
+    const json::Value* part = from.schema;
     const json::Value* properties = part->find("properties");
     if (const json::Value* member = properties == nullptr ? nullptr : properties->find(name)) {
       terms.push_back({member, true});
-      named = true;
+      looking.insert(part);
     }
     if (const json::Value* patterns = part->find("patternProperties")) {
       for (const auto& [text, schema] : *patterns->if_object()) {
@@ -94,11 +103,18 @@ Result<std::vector<Term>, GrammarError> Shaper::member_terms(const ObjectRule& r
         if (!budget_.spend(name.size() + 1)) return too_complex();
         if (!language->matches(name)) continue;
         terms.push_back({&schema, true});
-        named = true;
+        looking.insert(part);
       }
     }
     const json::Value* additional = part->find("additionalProperties");
-    if (!named && additional != nullptr) terms.push_back({additional, true});
+    if (additional == nullptr) continue;
+    if (!looking.contains(part)) terms.push_back({additional, true});
+  }
+  for (const Rest& rest : rule.rests) {
+    const bool evaluated = std::any_of(rest.parts.begin(), rest.parts.end(), [&](const Part& part) {
+      return looking.contains(part.schema) || part.schema->find("additionalProperties") != nullptr;
+    });
+    if (!evaluated) terms.push_back(rest.term);
   }
   for (const auto& [member, term] : rule.members) {
     if (member == name) terms.push_back(term);

@@ -19,13 +19,7 @@ constexpr std::size_t kMaxReferences = 100'000;
 
 // Assertions that we cannot enforce. Keywords that nobody knows are annotations, as the
 // specification says.
-constexpr std::string_view kUnenforceable[] = {"unevaluatedProperties",
-                                               "unevaluatedItems",
-                                               "$dynamicRef",
-                                               "$recursiveRef",
-                                               "extends",
-                                               "disallow",
-                                               "divisibleBy"};
+constexpr std::string_view kUnenforceable[] = {"extends", "disallow", "divisibleBy"};
 
 std::optional<std::uint8_t> type_bits(std::string_view name) {
   constexpr std::pair<std::string_view, std::uint8_t> kTypes[] = {
@@ -121,13 +115,13 @@ Result<Shapes, GrammarError> Shaper::expand(const json::Value& schema) {
   const json::Object* object = schema.if_object();
   if (object == nullptr) return invalid("a schema must be an object or a boolean", schema);
   Shapes out(1);
-  if (const json::Value* reference = object->find("$ref")) {
-    const std::string* text = reference->if_string();
-    if (text == nullptr) return invalid("$ref must be a string", *reference);
-    TRY_ASSIGN(const json::Value* target, document_.resolve(*text, *reference));
+  for (const std::string_view keyword : {"$ref", "$dynamicRef", "$recursiveRef"}) {
+    const json::Value* reference = object->find(keyword);
+    if (reference == nullptr) continue;
+    TRY_ASSIGN(const json::Value* target, refer(keyword, *reference));
     TRY_ASSIGN(const auto referred, shapes(Term{target, true}));
-    out = *referred;
-    if (document_.ref_stands_alone() || object->size() == 1) return out;
+    TRY(cross(out, *referred));
+    if (keyword == "$ref" && document_.ref_stands_alone()) return out;
   }
   TRY(check_keywords(*object));
   Shape base;
@@ -141,14 +135,23 @@ Result<Shapes, GrammarError> Shaper::expand(const json::Value& schema) {
   TRY(apply_lists(schema, out));
   TRY(apply_condition(schema, out));
   TRY(apply_dependencies(schema, out));
+  TRY(add_rests(schema, out));
   return out;
+}
+
+Result<const json::Value*, GrammarError> Shaper::refer(std::string_view keyword,
+                                                       const json::Value& reference) {
+  const std::string* text = reference.if_string();
+  if (text == nullptr) return invalid(std::string(keyword) + " must be a string", reference);
+  if (keyword != "$ref" && !document_.is_static(*text)) {
+    return unsupported("keyword " + std::string(keyword) + " with several targets", reference);
+  }
+  return document_.resolve(*text, reference);
 }
 
 Shaper::Step Shaper::check_keywords(const json::Object& schema) {
   for (const std::string_view keyword : kUnenforceable) {
     if (const json::Value* value = schema.find(keyword)) {
-      const bool* all = value->if_bool();
-      if (keyword.starts_with("unevaluated") && all != nullptr && *all) continue;
       return unsupported("keyword " + std::string(keyword) + " cannot be enforced", *value);
     }
   }
@@ -280,7 +283,7 @@ Shaper::Step Shaper::read_array(const json::Value& schema, Shape& shape) {
     if (prefix != nullptr && prefix->if_array() == nullptr) {
       return invalid("prefixItems must be an array", *prefix);
     }
-    rule.parts.push_back(&schema);
+    rule.parts.push_back({&schema});
   }
   TRY_ASSIGN(const auto min, read_count(document_, schema, "minItems"));
   TRY_ASSIGN(const auto max, read_count(document_, schema, "maxItems"));
@@ -312,7 +315,7 @@ Shaper::Step Shaper::read_object(const json::Value& schema, Shape& shape) {
     if (!budget_.spend(members->if_object()->size() * 4)) return too_complex();
     part = true;
   }
-  if (part || schema.find("additionalProperties") != nullptr) rule.parts.push_back(&schema);
+  if (part || schema.find("additionalProperties") != nullptr) rule.parts.push_back({&schema});
   const json::Value* required = schema.find("required");
   if (required != nullptr && required->if_bool() == nullptr) {  // draft 3 has booleans there
     const json::Array* names = required->if_array();
@@ -353,7 +356,9 @@ Shaper::Step Shaper::apply_lists(const json::Value& schema, Shapes& out) {
         any.insert(any.end(), shapes->begin(), shapes->end());
       }
     }
-    if (keyword == "anyOf") TRY(cross(out, any));
+    if (keyword != "anyOf") continue;
+    if (document_.has_unevaluated()) TRY(add_combinations(*branches, any));
+    TRY(cross(out, any));
   }
   if (const json::Value* no = schema.find("not")) {
     TRY_ASSIGN(const auto shapes, this->shapes(Term{no, false}));
@@ -414,7 +419,8 @@ Shaper::Step Shaper::apply_condition(const json::Value& schema, Shapes& out) {
   if (condition == nullptr) return {};
   const json::Value* then = schema.find("then");
   const json::Value* otherwise = schema.find("else");
-  if (then == nullptr && otherwise == nullptr) return {};
+  const bool plain = then == nullptr && otherwise == nullptr;
+  if (plain && !document_.has_unevaluated()) return {};
   Shapes any;
   for (const bool holds : {true, false}) {
     TRY_ASSIGN(const auto when, shapes(Term{condition, holds}));

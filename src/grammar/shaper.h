@@ -22,6 +22,9 @@ Result<std::optional<std::uint32_t>, GrammarError> read_count(const SchemaDocume
                                                               const json::Value& schema,
                                                               std::string_view keyword);
 
+// The schema that fits everything.
+const json::Value& anything();
+
 class Shaper {
  public:
   Shaper(const SchemaDocument& document, Budget& budget) : document_(document), budget_(budget) {}
@@ -58,6 +61,9 @@ class Shaper {
   // What a chain of plain references leads to.
   Result<const json::Value*, GrammarError> follow(const json::Value* schema);
   Result<Shapes, GrammarError> expand(const json::Value& schema);
+  // What a keyword that refers to a schema leads to.
+  Result<const json::Value*, GrammarError> refer(std::string_view keyword,
+                                                 const json::Value& reference);
   Step check_keywords(const json::Object& schema);
   Step read_types(const json::Value& schema, Shape& shape);
   Step read_values(const json::Value& schema, Shape& shape);
@@ -69,6 +75,10 @@ class Shaper {
   Step apply_one_of(const json::Array& branches, const json::Value& at, Shapes& out);
   Step apply_condition(const json::Value& schema, Shapes& out);
   Step apply_dependencies(const json::Value& schema, Shapes& out);
+  // unevaluatedProperties and unevaluatedItems, once the schema's own shapes are known.
+  Step add_rests(const json::Value& schema, Shapes& out);
+  // What a value is that fits several branches of an anyOf: more of it counts as evaluated.
+  Step add_combinations(const json::Array& branches, Shapes& any);
   Result<bool, GrammarError> disjoint(const Shapes& a, const Shapes& b);
 
   Result<Shapes, GrammarError> negate(const json::Value& schema);
