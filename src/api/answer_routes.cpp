@@ -63,12 +63,15 @@ void ApiHandler::start(const Call& call, std::string_view endpoint, std::string 
   session.stream = request.stream;
   session.choices = choices_of_each;
   session.headers = call.headers;
+  session.latency = &latency_.of(call.caller().tier->name);
+  session.arrived = clock_.now();
+  session.clock = &clock_;
   if (!request.ignored.empty()) {
     ignored_parameters_ += static_cast<std::int64_t>(request.ignored.size());
     session.headers.fixed.emplace_back("X-Tessera-Ignored-Params",
                                        printable_names(request.ignored));
   }
-  auto log_end = [id = std::move(id), address = call.head.client_address, start = clock_.now(),
+  auto log_end = [id = std::move(id), address = call.head.client_address, start = session.arrived,
                   &clock = clock_](std::string_view outcome, const chat::Usage& usage) {
     const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - start);
     log_info("{} {} from {}: {} prompt + {} completion tokens, {} ms", id, outcome, address,

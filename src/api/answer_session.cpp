@@ -16,6 +16,12 @@ access::Tokens to_tokens(const chat::Usage& usage) {
           usage.reasoning_tokens};
 }
 
+bool is_output(const chat::ChatEvent& event) {
+  return !std::holds_alternative<chat::ChoiceFinished>(event) &&
+         !std::holds_alternative<chat::Completed>(event) &&
+         !std::holds_alternative<chat::Failed>(event);
+}
+
 }  // namespace
 
 ApiError to_api_error(const chat::Refusal& refusal) {
@@ -142,13 +148,28 @@ void AnswerSession::live_until_disconnected() {
   exchange_->on_disconnect([self = shared_from_this()] { self->disconnected(); });
 }
 
+// Before what came is handled: what is timed is the model, not the writing.
+void AnswerSession::time_output() {
+  if (options_.latency == nullptr) return;
+  const Clock::Instant now = options_.clock->now();
+  const std::chrono::duration<double> waited = now - last_output_.value_or(options_.arrived);
+  (last_output_ ? options_.latency->gap_s : options_.latency->first_output_s)
+      .observe(waited.count());
+  last_output_ = now;
+}
+
 void AnswerSession::pump() {
+  bool timed = false;
   for (std::size_t part = 0; part < parts_.size(); ++part) {
     while (running() && parts_[part].stream != nullptr) {
       if (options_.stream && exchange_->buffered() > options_.high_water_bytes)
         return;  // on_writable goes on
       std::optional<chat::ChatEvent> event = parts_[part].stream->next();
       if (!event) break;
+      if (!timed && is_output(*event)) {
+        time_output();
+        timed = true;
+      }
       handle(part, *std::move(event));
     }
   }

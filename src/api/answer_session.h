@@ -17,6 +17,8 @@
 #include "access/gate.h"
 #include "api/answer_format.h"
 #include "api/common_headers.h"
+#include "api/latency.h"
+#include "base/clock.h"
 #include "chat/service.h"
 #include "http/server.h"
 
@@ -34,6 +36,9 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
     bool stream = false;
     std::int32_t choices = 1;              // of each prompt
     CommonHeaders headers = {};            // of the response
+    Latency* latency = nullptr;            // where output is timed; may be null
+    Clock::Instant arrived = {};           // by `clock`
+    const Clock* clock = nullptr;          // beside latency
     std::size_t high_water_bytes = 65536;  // of unsent output, from which on the session waits
   };
 
@@ -62,6 +67,7 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
   void begin();
   void live_until_disconnected();
   void pump();
+  void time_output();
   void handle(std::size_t part, chat::ChatEvent event);
   void write_event(const chat::ChatEvent& event);
   void part_completed(std::size_t part, const chat::Completed& completed);
@@ -82,6 +88,7 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
   std::shared_ptr<http::Exchange> exchange_;  // null once the answer is whole or the client is gone
   std::vector<Part> parts_;
   std::int32_t unfinished_choices_ = 0;
+  std::optional<Clock::Instant> last_output_;
   OnEnd on_end_;  // null once settled
   // What finish() has to write.
   std::string last_frames_;

@@ -16,6 +16,7 @@
 #include "api/answer_session.h"
 #include "api/common_headers.h"
 #include "api/error.h"
+#include "api/latency.h"
 #include "api/limits.h"
 #include "api/origin.h"
 #include "api/parse_chat.h"
@@ -53,6 +54,7 @@ class ApiHandler final : public http::Handler {
 
   // Unknown fields that requests had so far, for the metrics.
   std::int64_t ignored_parameters() const { return ignored_parameters_; }
+  const LatencyBook& latency() const { return latency_; }
 
   struct Call;
   struct Route {
@@ -130,6 +132,7 @@ class ApiHandler final : public http::Handler {
   const OriginPolicy origins_;
   std::atomic<bool> draining_{false};
   std::atomic<std::int64_t> ignored_parameters_{0};
+  LatencyBook latency_;
 };
 
 // The API's error for what the gate refused.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "api/handler.h"
 #include "base/result.h"
@@ -12,9 +13,11 @@
 
 namespace tessera::app {
 
-// GET /metrics. Listens on 127.0.0.1 and runs; what it tells about outlives it.
+// GET /metrics, which calls the model `model`. Listens on 127.0.0.1 and runs; what it tells about
+// outlives it.
 Result<std::unique_ptr<http::Server>> start_admin(std::uint16_t port, const http::Server& server,
                                                   const api::ApiHandler& api,
-                                                  const engine::Engine& engine);
+                                                  const engine::Engine& engine,
+                                                  const std::string& model);
 
 }  // namespace tessera::app

@@ -240,7 +240,7 @@ Result<void> serve(ServeOptions options) {
   std::unique_ptr<http::Server> admin;  // ends before what it tells about
   if (options.network.admin_port >= 0) {
     TRY_ASSIGN(admin, start_admin(static_cast<std::uint16_t>(options.network.admin_port), *server,
-                                  *handler, *engine));
+                                  *handler, *engine, handler_options.served_names.front()));
   }
 
   if (!checkpoint.embedded && options.model.backend != "fake") warm_up(*checkpoint.tensors.file);

@@ -136,6 +136,7 @@ class ThreadedEngine final : public Engine {
             .kv_blocks_running = counters_.kv_blocks_running.load(std::memory_order_relaxed),
             .kv_blocks_cached = counters_.kv_blocks_cached.load(std::memory_order_relaxed),
             .backlog_tokens = backlog,
+            .step_s = counters_.step_s.snapshot(),
             .backlog_s = rate > 0 ? static_cast<double>(backlog) / rate : 0};
   }
 

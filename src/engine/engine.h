@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/result.h"
 #include "engine/event_channel.h"
 #include "engine/request.h"
@@ -55,6 +56,7 @@ struct EngineStats {
   std::int64_t kv_blocks_running = 0;  //
   std::int64_t kv_blocks_cached = 0;   //
   std::int64_t backlog_tokens = 0;     // that requests in are expected to need yet
+  Histogram::Snapshot step_s;          // how long steps took
   double backlog_s = 0;                // the time for them, at the rate of late; 0: not known
 };
 

@@ -166,7 +166,9 @@ void EngineCore::compute() {
   side_jobs_.finish();
   if (logits) {
     publish(*logits);
-    pace_.note(plan_.decodes, plan_.prompt_tokens, clock_.now() - start);
+    const Clock::Duration elapsed = clock_.now() - start;
+    pace_.note(plan_.decodes, plan_.prompt_tokens, elapsed);
+    counters_.step_s.observe(std::chrono::duration<double>(elapsed).count());
     counters_.tokens_per_second = pace_.tokens_per_second();
   } else {
     log_error("step failed, {} sequences with it: {}", plan_.items.size(), logits.error().message);

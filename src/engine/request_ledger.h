@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/histogram.h"
 #include "base/ids.h"
 #include "base/result.h"
 
@@ -80,7 +81,8 @@ struct EngineCounters {
   std::atomic<std::int64_t> cache_entries{0}, cache_evictions{0};
   std::atomic<std::int64_t> kv_blocks_free{0}, kv_blocks_running{0}, kv_blocks_cached{0};
   std::atomic<std::int64_t> backlog_tokens{0};  // that requests in are expected to need yet
-  std::atomic<double> tokens_per_second{0};     // of late, while there was work; 0: not known
+  Histogram step_s{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10};
+  std::atomic<double> tokens_per_second{0};  // of late, while there was work; 0: not known
 };
 
 }  // namespace tessera::engine

@@ -199,6 +199,19 @@ class Metrics(unittest.TestCase):
         connection.close()
         return response, text
 
+    def check_types(self, text):
+        """Each family is announced once, before its samples, with the type that its name promises."""
+        announced, family = set(), None
+        for line in text.splitlines():
+            if line.startswith("# TYPE "):
+                _, _, family, kind = line.split(" ", 3)
+                self.assertNotIn(family, announced)
+                announced.add(family)
+                self.assertEqual(kind, "counter" if family.endswith("_total") else "histogram" if f"{family}_bucket" in text else "gauge")
+            elif not line.startswith("#"):
+                name = line.split("{")[0].split(" ")[0]
+                self.assertIn(name, (family, f"{family}_bucket", f"{family}_sum", f"{family}_count"))
+
     def test_what_the_admin_listener_tells(self):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -220,8 +233,14 @@ class Metrics(unittest.TestCase):
             self.assertEqual(server.ask("POST", "/v1/chat/completions", {**EXAMPLE, "vendor_extra": 1, "another": 2}, "k")[0], 200)
             self.assertIn("\ntessera_ignored_parameters_total 2\n", self.ask(port, "GET", "/metrics")[1])
             self.assertEqual((after["tessera_requests_running"], after["tessera_sequences"]), ("0", "0"))
-            for name in after:
-                self.assertIn(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}\n", text)
+            self.check_types(text)
+            labels = 'model="Qwen/Qwen3.6-35B-A3B",tier="enterprise"'
+            self.assertEqual(after["tessera_time_to_first_output_seconds_count{%s}" % labels], "1")
+            self.assertEqual(after['tessera_time_to_first_output_seconds_bucket{%s,le="+Inf"}' % labels], "1")
+            self.assertGreaterEqual(int(after["tessera_output_gap_seconds_count{%s}" % labels]), 0)  # deliveries may have waited together
+            self.assertEqual(after["tessera_step_seconds_count"], after["tessera_steps_total"])
+            self.assertEqual(after['tessera_kv_blocks{state="running"}'], "0")
+            self.assertEqual(after["tessera_prefix_cache_misses_total"], "1")
             self.assertEqual(self.ask(port, "GET", "/v1/models")[0].status, 404)
             refused = self.ask(port, "POST", "/metrics")[0]
             self.assertEqual((refused.status, refused.headers["Allow"]), (405, "GET, HEAD"))
