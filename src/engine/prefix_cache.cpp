@@ -16,6 +16,7 @@ constexpr std::chrono::minutes kProtected{10};
 constexpr std::int32_t kThinning = 3;
 // Of text without boundaries, where it is longer than so much.
 constexpr std::int32_t kStride = 64;
+constexpr std::int32_t kEndFactor = 4;
 constexpr std::int32_t kLongText = 512;
 
 // The chain with one more piece, from the one without it.
@@ -47,7 +48,8 @@ std::vector<std::int32_t> plan_checkpoints(std::int32_t prompt_tokens,
   std::vector<std::int32_t> points;  // descending
   const std::int32_t last = prompt_tokens - 1;
   std::int32_t newest = boundary_at(last);
-  if (last - newest >= least) newest = last;  // text without messages, or one that goes on
+  // Text without messages, or one that goes on: worth the step that its last token then is.
+  if (last - newest >= kEndFactor * least) newest = last;
   const auto is_worth = [&](std::int32_t position) { return position - cached >= least; };
   for (std::int32_t position = newest; is_worth(position);) {
     points.push_back(position);

@@ -11,6 +11,7 @@ namespace {
 
 // Of the step's tokens for prompts, for the one that was passed over longest: one of so many.
 constexpr std::int32_t kPassedOverShare = 4;
+constexpr std::int32_t kShortSteps = 4;
 
 std::int32_t left_of(const LiveRequest& request) {
   return request.prompt_tokens() - request.prefilled;
@@ -43,8 +44,25 @@ void Scheduler::plan(std::span<const std::unique_ptr<LiveRequest>> running,
   const std::int32_t kept_for_prompts = prompts_.empty() ? 0 : std::max(1, limits.batch / 4);
   plan_decodes(running, limits.batch - kept_for_prompts, plan);
   if (prompts_.empty()) return;
-  const std::int32_t most = plan.decodes > 0 ? limits.beside_decodes : limits.prompts;
-  plan_prompts(std::min(limits.batch - plan.decodes, most), plan);
+  std::sort(prompts_.begin(), prompts_.end(), [](const Prompt& one, const Prompt& other) {
+    const LiveRequest& a = *one.request;
+    const LiveRequest& b = *other.request;
+    return std::tuple(a.rank, left_of(a), a.id) < std::tuple(b.rank, left_of(b), b.id);
+  });
+  plan_prompts(std::min(limits.batch - plan.decodes, tokens_for_prompts(limits, plan)), plan);
+}
+
+std::int32_t Scheduler::tokens_for_prompts(const StepLimits& limits, const StepPlan& plan) const {
+  if (plan.decodes == 0) return limits.prompts;
+  const LiveRequest& first = *prompts_.front().request;
+  const bool is_newcomer =
+      std::none_of(plan.parts.begin(), plan.parts.end(),
+                   [&](const StepPart& part) { return part.request->book == first.book; });
+  if (!is_newcomer || left_of(first) > kShortSteps * limits.prompts) return limits.beside_decodes;
+  // The others' gaps between tokens are the shorter evil, but not for the sake of other prompts.
+  const std::int32_t with_share = left_of(first) + left_of(first) / (kPassedOverShare - 1) + 1;
+  return std::clamp(with_share, limits.beside_decodes,
+                    std::max(limits.prompts, limits.beside_decodes));
 }
 
 void Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running,
@@ -82,11 +100,6 @@ void Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest>> runni
 }
 
 void Scheduler::plan_prompts(std::int32_t budget, StepPlan& plan) {
-  std::sort(prompts_.begin(), prompts_.end(), [](const Prompt& one, const Prompt& other) {
-    const LiveRequest& a = *one.request;
-    const LiveRequest& b = *other.request;
-    return std::tuple(a.rank, left_of(a), a.id) < std::tuple(b.rank, left_of(b), b.id);
-  });
   for (const Prompt& prompt : prompts_) ++prompt.request->passed_over;
   share_out(budget);
   std::sort(prompts_.begin(), prompts_.end(), [](const Prompt& a, const Prompt& b) {

@@ -8,6 +8,10 @@
 // others; only a prompt that is alone may use up the step without completing, for everybody waits
 // for the step's end.
 //
+// Beside decodes, prompts have no more of a step than these take; but what a short one needs
+// that is first and whose account has nothing else running, so that its time to first token is not
+// what others' answers make it.
+//
 // Decodes and prompts: when both compete, decodes take at most three quarters of a step; and when
 // not all choices fit, the next step begins with those left out. The engine thread.
 #pragma once
@@ -59,6 +63,7 @@ class Scheduler {
 
   void plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running, std::int32_t budget,
                     StepPlan& plan);
+  std::int32_t tokens_for_prompts(const StepLimits& limits, const StepPlan& plan) const;
   void plan_prompts(std::int32_t budget, StepPlan& plan);
   void share_out(std::int32_t budget);
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <numeric>
 
+#include "engine/fair_queue.h"
 #include "engine/fake_backend.h"
 #include "engine/step_pace.h"
 #include "engine/test_simulation.h"
@@ -56,7 +57,7 @@ class SchedulerTest : public testing::Test {
     EXPECT_EQ(plan_.decodes, decodes);
     EXPECT_EQ(plan_.prompt_tokens, prompt_tokens);
     EXPECT_LE(decodes + prompt_tokens, limits.batch);
-    EXPECT_LE(prompt_tokens, decodes > 0 ? limits.beside_decodes : limits.prompts);
+    EXPECT_LE(prompt_tokens, limits.prompts);
     return tokens;
   }
 
@@ -91,6 +92,26 @@ TEST_F(SchedulerTest, BesideDecodesAPromptHasLess) {
   add(100);
   add_decoding(3);
   EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{8, 3}));
+}
+
+TEST_F(SchedulerTest, AShortPromptOfAnAccountWithNothingElseHasTheStep) {
+  AccountBook newcomer;
+  AccountBook others;
+  add_decoding(3).book = &others;
+  LiveRequest& first = add(150);
+  first.book = &newcomer;
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{3, 40}));
+  first.prefilled = 0;
+  add_decoding().book = &newcomer;
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{3, 8, 1}));
+}
+
+TEST_F(SchedulerTest, ALongPromptOfAnAccountWithNothingElseHasItsPart) {
+  AccountBook newcomer;
+  AccountBook others;
+  add_decoding(3).book = &others;
+  add(161).book = &newcomer;  // more than four steps
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{3, 8}));
 }
 
 // The short one is through in one step, the long one has its quarter and no more: its tokens would

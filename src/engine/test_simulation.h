@@ -62,6 +62,7 @@ class Simulation {
     read_all();
   }
 
+  std::size_t size() const { return entries_.size(); }
   Entry& entry(std::size_t index) { return entries_[index]; }
   const TestTranscript& operator[](std::size_t index) const { return entries_[index].transcript; }
   FakeBackend& backend() { return backend_; }
