@@ -235,24 +235,56 @@ Result<void, GrammarError> CallBuilder::add(const std::string& name, const json:
 }
 
 Result<void, GrammarError> CallBuilder::add_text(const std::string& name,
-                                                 std::string_view parameter,
-                                                 const Language& language) {
+                                                 std::string_view parameter, const TextForm& form) {
   const LanguagePtr raw = raw_language({});
-  LanguagePtr text = raw == nullptr ? nullptr : Language::intersection(language, *raw, budget_);
-  if (text == nullptr) return too_complex();
-  if (text->empty()) {
-    return fail(GrammarErrorCode::kInvalidGrammar,
-                "no text of the grammar can be written in a call");
-  }
+  if (raw == nullptr) return too_complex();
+  TRY_ASSIGN(const CompiledText text, compile_text(form, *raw, budget_));
   CallAlt call;
-  call.parameters.emplace_back().raw = {static_cast<std::uint32_t>(grammar_.strings.size())};
-  grammar_.strings.push_back({std::move(text), 0, kUnbounded});
+  call.parameters.push_back(text.language != nullptr ? raw_parameter(text.language)
+                                                     : rules_parameter(text.net));
   call.trie.add(bytes_of("<parameter=" + std::string(parameter) + ">\n"), 0, false);
   call.trie.add(bytes_of("</function>\n"), 1, false);
   call.last_from = {0, 1};
   grammar_.calls.push_back(std::move(call));
   add_name(name, {static_cast<std::uint32_t>(grammar_.calls.size() - 1)});
   return {};
+}
+
+CallAlt::Parameter CallBuilder::raw_parameter(LanguagePtr language) {
+  CallAlt::Parameter out;
+  out.raw.push_back(static_cast<std::uint32_t>(grammar_.strings.size()));
+  grammar_.strings.push_back({std::move(language), 0, kUnbounded});
+  return out;
+}
+
+CallAlt::Parameter CallBuilder::rules_parameter(const TextNet& net) {
+  const auto base = static_cast<std::uint32_t>(grammar_.rules.size());
+  std::map<const Language*, std::uint32_t> strings;
+  for (const TextNet::Node& node : net.nodes) {
+    RuleNode made{{}, node.end, node.height, node.cost};
+    for (const TextNet::Edge& edge : node.edges) {
+      if (edge.text == nullptr) {
+        made.edges.push_back({kNone, base + edge.rule, base + edge.to});
+        continue;
+      }
+      const auto [found, fresh] =
+          strings.emplace(edge.text.get(), static_cast<std::uint32_t>(grammar_.strings.size()));
+      if (fresh) grammar_.strings.push_back({edge.text, 0, kUnbounded});
+      made.edges.push_back({found->second, 0, base + edge.to});
+    }
+    grammar_.rules.push_back(std::move(made));
+  }
+  budget_.take(net.nodes.size() * sizeof(RuleNode) * 2);
+  CallAlt::Parameter out;
+  if (net.nothing) {
+    static const LanguagePtr nothing = [] {
+      Budget budget{CompileLimits{}};
+      return Language::of_texts({""}, budget);
+    }();
+    out = raw_parameter(nothing);
+  }
+  out.rules = base + net.start;
+  return out;
 }
 
 void CallBuilder::add_name(const std::string& name, std::vector<std::uint32_t> group) {

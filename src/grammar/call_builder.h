@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "grammar/error.h"
 #include "grammar/grammar.h"
+#include "grammar/text_form.h"
 
 namespace tessera::grammar {
 
@@ -28,11 +29,13 @@ class CallBuilder {
   // A function whose parameters are `root`, after prune(). `schema` may be null. Errors have no
   // path.
   Result<void, GrammarError> add(const std::string& name, const json::Value* schema, NodeId root);
-  // One that has a single parameter, a text of this language.
+  // One that has a single parameter, a text of this form.
   Result<void, GrammarError> add_text(const std::string& name, std::string_view parameter,
-                                      const Language& language);
+                                      const TextForm& form);
 
  private:
+  CallAlt::Parameter raw_parameter(LanguagePtr language);
+  CallAlt::Parameter rules_parameter(const TextNet& net);
   void add_name(const std::string& name, std::vector<std::uint32_t> group);
   Result<CallAlt, GrammarError> build(const json::Value* schema, const ObjectAlt& object);
   Result<CallAlt::Parameter, GrammarError> parameter(const std::vector<std::string_view>& types,

@@ -78,12 +78,6 @@ const json::Value& any_object() {
   return schema;
 }
 
-Result<void, GrammarError> add_input(CallBuilder& calls, const std::string& name,
-                                     const ToolRules::Input& input, Budget& budget) {
-  TRY_ASSIGN(const LanguagePtr language, compile_text(input.form, budget));
-  return calls.add_text(name, input.parameter, *language);
-}
-
 }  // namespace
 
 Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
@@ -123,7 +117,7 @@ Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
     const json::Value* parameters = rules.functions[i]->find("parameters");
     CHECK(name != nullptr && name->if_string() != nullptr);
     if (const auto input = rules.inputs.find(i); input != rules.inputs.end()) {
-      auto added = add_input(calls, *name->if_string(), input->second, budget);
+      auto added = calls.add_text(*name->if_string(), input->second.parameter, input->second.form);
       if (!added)
         return Unexpected{at("/tools/" + std::to_string(i) + "/input", std::move(added).error())};
       continue;

@@ -131,6 +131,7 @@ std::size_t Grammar::bytes() const {
     for (const auto& region : object.regions) total += sizeof(region) + region.language->bytes();
   }
   for (const LiteralNode& literal : literals) total += sizeof(literal) + literal.edges.size() * 8;
+  for (const RuleNode& node : rules) total += sizeof(node) + node.edges.size() * 12;
   for (const CallAlt& call : calls) {
     total += sizeof(call) + call.trie.bytes();
     total += call.parameters.size() * (sizeof(CallAlt::Parameter) + 8);

@@ -162,11 +162,27 @@ struct LiteralNode {
   std::uint32_t ends_below = 0;  // literals that end here or further on
 };
 
+// A place in a rule of a custom tool's grammar (lark_net.h has what they mean).
+struct RuleNode {
+  struct Edge {
+    std::uint32_t string = kNone;  // the text that is read; kNone: a rule is
+    std::uint32_t rule = 0;        // its first node
+    std::uint32_t to = 0;
+  };
+  std::vector<Edge> edges;
+  bool end = false;
+  std::uint32_t height = 0;
+  std::uint32_t cost = 0;
+};
+// Rules are inside each other at most this deep.
+inline constexpr std::uint32_t kMaxRules = 256;
+
 // A tool's call: behind <function=NAME>\n.
 struct CallAlt {
   struct Parameter {
     NodeId node = kNone;             // JSON; kNone: it has no value that is written as JSON
     std::vector<std::uint32_t> raw;  // strings that are written as they are
+    std::uint32_t rules = kNone;     // the first node of a grammar for one
   };
   std::vector<Parameter> parameters;
   KeyTrie trie;  // "<parameter=KEY>\n" by index, and "</function>\n" behind the last index
@@ -191,6 +207,7 @@ struct Grammar {
   std::vector<ArrayAlt> arrays;
   std::vector<ObjectAlt> objects;
   std::vector<LiteralNode> literals;
+  std::vector<RuleNode> rules;
   std::vector<CallAlt> calls;
   std::vector<std::vector<std::uint32_t>> tools;  // the calls that each can be
   KeyTrie call_names;                             // "NAME>\n" by tool

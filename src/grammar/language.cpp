@@ -186,6 +186,16 @@ std::size_t Language::interval_of(std::uint32_t code_point) const {
          1;
 }
 
+std::vector<Language::Step> Language::steps(State state) const {
+  std::vector<Step> out;
+  for (std::size_t i = 0; i < begins_.size(); ++i) {
+    const State to = table_[state * class_count_ + classes_[i]];
+    const std::uint32_t end = i + 1 < begins_.size() ? begins_[i + 1] : kMaxCodePoint + 1;
+    if (to != kDead) out.push_back({begins_[i], end - 1, to});
+  }
+  return out;
+}
+
 bool Language::can_step(State state, std::uint32_t low, std::uint32_t high) const {
   return can_step_within(state, low, high, kUnbounded);
 }

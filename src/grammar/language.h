@@ -57,6 +57,13 @@ class Language {
     return table_[state * class_count_ + class_of(code_point)];
   }
   bool accepts(State state) const { return accepting_[state]; }
+  // Where the code points lead, dead ends left out.
+  struct Step {
+    std::uint32_t low = 0;
+    std::uint32_t high = 0;
+    State to = kDead;
+  };
+  std::vector<Step> steps(State state) const;
   // Whether any code point of [low, high] leads on; surrogates do not count.
   bool can_step(State state, std::uint32_t low, std::uint32_t high) const;
   // Like can_step, but a step counts only if an end is at most `left` characters behind it.

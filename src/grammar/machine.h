@@ -35,6 +35,7 @@ enum class Phase : std::uint8_t {
   kToolName,    // `state` in the trie of names
   kTag,         // `state` in the trie of the call's parameters
   kRaw,         // a parameter's text: `state` of its language, `sub` how much of the closing tag
+  kRuleText,    // `alt` of strings, `state` of its language; `count`: the rules' node behind it
   kValue,       // white space, then a value of node `alt`
   kLiteral,     // `state` in the literals
   kNumber,
@@ -115,13 +116,14 @@ class Machine {
 
  private:
   friend class Stepper;
-  enum class FrameKind : std::uint8_t { kBottom, kArray, kObject, kCall, kCharacter, kUsed };
+  enum class FrameKind : std::uint8_t { kBottom, kArray, kObject, kCall, kRule, kCharacter, kUsed };
   struct Frame {
     FrameKind kind = FrameKind::kBottom;
     std::uint8_t marks = 0;  // kObject: what members that have to be there were there
     std::uint32_t parent = 0;
     std::uint32_t depth = 0;  // containers; kCharacter: its index in the key
-    std::uint32_t alt = 0;    // of its kind; kUsed: the last character of a key
+    // Of its kind; kRule: the node behind the rule; kUsed: the last character of a key.
+    std::uint32_t alt = 0;
     std::uint32_t next =
         0;  // kObject, kCall: the first key that may come; kArray: the item's index
     std::uint32_t count = 0;  // kObject: members so far; kArray: its counts

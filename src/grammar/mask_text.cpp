@@ -59,6 +59,9 @@ std::optional<TextPlace> Matcher::place_of(const Thread& thread) const {
     if (string.max != kUnbounded) place.left = string.max - thread.count;
     place.need = string.min - std::min(string.min, thread.count);
     place.raw = thread.phase == Phase::kRaw;
+  } else if (thread.phase == Phase::kRuleText) {
+    place.language = machine_.grammar().strings[thread.alt].language;
+    place.raw = true;
   } else {
     return std::nullopt;
   }
@@ -66,6 +69,7 @@ std::optional<TextPlace> Matcher::place_of(const Thread& thread) const {
 }
 
 bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
+  if (thread.phase == Phase::kRuleText) return false;  // it has no separator behind it
   std::optional<TextPlace> place = place_of(thread);
   Taken taken;
   if (thread.phase == Phase::kFreeKey && thread.part == 0) {
@@ -149,11 +153,16 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
   std::array<char, kLongestToken + 1> path;  // the bytes read, by depth
   levels[base] = reader.start();
   std::int64_t looked_at = 0;
+  // A rule's text may end behind any of its characters.
+  const bool rule = thread.phase == Phase::kRuleText;
+  const std::size_t mark_behind = machine_.mark();
+  Machine::Threads behind;
+  if (rule) machine_.leave_text(thread, behind);
   for (std::uint32_t i = begin; i < end && fuel_ >= 0;) {
     ++looked_at;
     const TrieNode& node = nodes[i];
     const TextReader::At& at = levels[node.depth];
-    if (node.byte == (place.raw ? '\n' : '"') && at.part == TextReader::Part::kWhole) {
+    if (!rule && node.byte == (place.raw ? '\n' : '"') && at.part == TextReader::Part::kWhole) {
       // It may end: the automaton reads the token again, and goes on.
       if (place.raw || reader.may_end(at)) {
         const std::size_t mark = machine_.mark();
@@ -173,7 +182,11 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
     path[node.depth] = static_cast<char>(node.byte);
     if (node.token >= 0) set_number<kTails>(node, words);
     ++i;
+    if (!rule || !reader.may_end(next)) continue;
+    levels_[node.depth + 1u] = behind;
+    walk<kTails>(trie, i, node.end, words);
   }
+  machine_.release(mark_behind);
   fuel_ -= looked_at / kPlacesPerFuel;
 }
 

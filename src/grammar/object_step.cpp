@@ -235,6 +235,7 @@ void Stepper::begin_parameter(Thread thread, std::uint32_t index) {
     thread.alt = parameter.node;
     emit(thread);
   }
+  if (parameter.rules != kNone) enter_rules(top, parameter.rules);
   for (const std::uint32_t raw : parameter.raw) {
     thread = Thread();
     thread.top = top;

@@ -108,6 +108,7 @@ void Stepper::step_byte(Thread& thread, std::uint8_t byte) {
     case Phase::kNumber:
       return step_number(thread, byte);
     case Phase::kRaw:
+    case Phase::kRuleText:
     case Phase::kString:
     case Phase::kKey:
     case Phase::kFreeKey:

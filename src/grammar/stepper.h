@@ -123,6 +123,9 @@ class Stepper {
                       std::uint32_t characters) const;
   bool can_read_free_key(const Thread& thread, std::uint32_t low, std::uint32_t high) const;
   const Language& region_language(const Thread& thread) const;
+  // Rules of a custom tool's grammar (rule_step.cpp): the threads that can go on from a node.
+  void enter_rules(std::uint32_t top, std::uint32_t node);
+  void read_rule_text(Thread thread, std::uint32_t code_point);
   // What a free key's characters lead to among the names of the schema.
   std::uint32_t next_name(const Thread& thread, std::uint32_t code_point) const;
   std::uint32_t push_character(std::uint32_t characters, std::uint32_t code_point);

@@ -7,6 +7,7 @@
 
 #include "grammar/error.h"
 #include "grammar/language.h"
+#include "grammar/lark_net.h"
 
 namespace tessera::grammar {
 
@@ -16,7 +17,13 @@ struct TextForm {
   std::string_view definition;
 };
 
-// The error's path is empty.
-Result<LanguagePtr, GrammarError> compile_text(const TextForm& form, Budget& budget);
+struct CompiledText {
+  LanguagePtr language;  // null: `net` has it
+  TextNet net;
+};
+
+// The texts of the form that are of `allowed`, too. The error's path is empty.
+Result<CompiledText, GrammarError> compile_text(const TextForm& form, const Language& allowed,
+                                                Budget& budget);
 
 }  // namespace tessera::grammar

@@ -228,5 +228,26 @@ TEST(TextMask, RawParameters) {
   }
 }
 
+TEST(TextMask, RulesOfCustomTools) {
+  const auto tool = json::parse(R"({"name":"f"})");
+  ToolRules rules;
+  rules.functions.push_back(&*tool);
+  rules.required = true;
+  rules.inputs[0] = {"input",
+                     {TextForm::Syntax::kLark,
+                      "start: \"(\" start \")\" | QUOTED | WORD | start \",\" start\n"
+                      "QUOTED: /\"[^\"]*\"/\nWORD: /[a-zé中]{1,5}/\n%ignore \" \""}};
+  const auto grammar = compile_tools(rules);
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  for (const std::string_view prefix :
+       {"", "(", "((no", "\"", "\"no", "(\"\xe4", "a,", "a, \"x\"", "(a)"}) {
+    Matcher matcher(*grammar, words().vocabulary);
+    ASSERT_TRUE(matcher.accept_symbol(kCallOpen));
+    const std::string what = "\n<function=f>\n<parameter=input>\n" + std::string(prefix);
+    ASSERT_TRUE(matcher.accept_bytes(what)) << what;
+    expect_exact(matcher, what);
+  }
+}
+
 }  // namespace
 }  // namespace tessera::grammar

@@ -54,6 +54,8 @@ bool Stepper::can_read(const Thread& thread, std::uint32_t low, std::uint32_t hi
           string.max == kUnbounded ? kUnbounded - 1 : string.max - thread.count - 1;
       return string.language->can_step_within(thread.state, low, high, left);
     }
+    case Phase::kRuleText:
+      return g_.strings[thread.alt].language->can_step(thread.state, low, high);
     case Phase::kKey: {
       const Frame& at = frame(thread.top);
       const KeyTrie& trie = g_.objects[at.alt].trie;
@@ -135,6 +137,8 @@ void Stepper::read(Thread thread, std::uint32_t code_point) {
       if (string.max != kUnbounded && shortest > string.max - thread.count) return;
       return emit(thread);
     }
+    case Phase::kRuleText:
+      return read_rule_text(thread, code_point);
     case Phase::kKey:
       thread.state = g_.objects[frame(thread.top).alt].trie.next(thread.state, code_point);
       if (reaches(frame(thread.top), thread.state)) emit(thread);
@@ -163,6 +167,7 @@ void Stepper::end_text(Thread thread) {
 
 void Stepper::leave_text(Thread thread) {
   if (thread.phase == Phase::kFreeKey) return leave_free_key(thread);
+  if (thread.phase == Phase::kRuleText) return enter_rules(thread.top, thread.count);
   if (thread.phase != Phase::kRaw) return end_value(thread);
   const std::uint32_t top = thread.top;
   thread = Thread();
@@ -189,7 +194,7 @@ void Stepper::step_text(Thread thread, std::uint8_t byte) {
     if (thread.count >= string.min && string.language->accepts(thread.state)) leave_text(thread);
   }
   if (byte >= 0x80) return begin_utf8(thread, byte);
-  if (raw) return read(thread, byte);
+  if (raw || thread.phase == Phase::kRuleText) return read(thread, byte);
   if (byte == '"') return end_text(thread);
   if (byte < 0x20) return;
   if (byte != '\\') return read(thread, byte);
