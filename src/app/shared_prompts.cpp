@@ -7,10 +7,15 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
+#include <sstream>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace tessera::app {
 namespace {
+
+constexpr std::size_t kMostBytes = 1 << 20;
 
 std::optional<Sha256> read_digest(std::string_view line) {
   Sha256 digest{};
@@ -33,8 +38,16 @@ Result<std::vector<Sha256>> read_shared_prompts(const std::string& path) {
   if (!file)
     return fail(ErrorCode::kIo,
                 fmt::format("--shared-prompts: cannot read '{}': {}", path, std::strerror(errno)));
+  // Reads no more than it says it takes, whatever the file is.
+  std::string text(kMostBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kMostBytes)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--shared-prompts: '{}' has more than {} bytes", path, kMostBytes));
+  std::istringstream lines(std::move(text));
   std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
+  for (int number = 1; std::getline(lines, line); ++number) {
     if (line.ends_with('\r')) line.pop_back();
     if (line.empty() || line.starts_with('#')) continue;
     const std::optional<Sha256> digest = read_digest(line);

@@ -228,7 +228,7 @@ TEST_F(StructuredAnswerTest, RefusalsNameTheKindAndThePlace) {
   using Code = chat::RefusalCode;
   const auto of_schema = [&](std::string_view schema) { return refused(json_request(schema)); };
   const std::string at = "response_format.json_schema.schema";
-  EXPECT_EQ(of_schema(R"({"unevaluatedItems":false})").code, Code::kUnsupportedSchema);
+  EXPECT_EQ(of_schema(R"({"$ref":"https://example.com/s"})").code, Code::kUnsupportedSchema);
   EXPECT_EQ(of_schema(R"({"anyOf":[true,{"type":"strin"}]})").param, at + ".anyOf[1].type");
   EXPECT_EQ(of_schema(R"({"type":"strin"})").code, Code::kInvalidSchema);
   EXPECT_EQ(of_schema(R"({"properties":{"a/b":{"type":5}}})").param, at + ".properties.a/b.type");

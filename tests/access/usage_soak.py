@@ -94,7 +94,7 @@ class Server:
         with contextlib.closing(connection):
             connection.request("GET", "/metrics")
             lines = connection.getresponse().read().decode().splitlines()
-        return {name: int(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
+        return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
 
     def state(self):
         metrics, pid = self.metrics(), self.process.pid

@@ -88,7 +88,7 @@ class Server:
         """Over one connection, which stays: its descriptor is part of every count."""
         self.admin.request("GET", "/metrics")
         lines = self.admin.getresponse().read().decode().splitlines()
-        return {name: int(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
+        return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
 
     def status_line(self, name):
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
