@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <initializer_list>
 #include <iostream>
 #include <iterator>
 #include <map>
@@ -22,6 +23,7 @@
 #include "app/checkpoint.h"
 #include "app/commands.h"
 #include "base/json.h"
+#include "chat/custom_tool.h"
 #include "grammar/compile.h"
 #include "grammar/matcher.h"
 
@@ -42,17 +44,37 @@ std::string one_line(std::string text) {
   return text;
 }
 
+// A member of members of a value, a string; null when there is none.
+const std::string* text_at(const json::Value* value, std::initializer_list<std::string_view> path) {
+  for (const std::string_view step : path) {
+    if (value == nullptr) return nullptr;
+    value = value->find(step);
+  }
+  return value == nullptr ? nullptr : value->if_string();
+}
+
+grammar::TextForm form_of(const json::Value& custom) {
+  using Syntax = grammar::TextForm::Syntax;
+  const std::string* type = text_at(&custom, {"format", "type"});
+  const std::string* syntax = text_at(&custom, {"format", "grammar", "syntax"});
+  const std::string* definition = text_at(&custom, {"format", "grammar", "definition"});
+  if (type == nullptr || *type != "grammar" || syntax == nullptr || definition == nullptr)
+    return {};
+  return {*syntax == "regex" ? Syntax::kRegex : Syntax::kLark, *definition};
+}
+
 Result<GrammarPtr, GrammarError> compile(const json::Value& schema, std::string_view mode) {
   if (mode == "json_object") return grammar::compile_json_object();
   if (mode != "qwen_tool") return grammar::compile_schema(schema);
   grammar::ToolRules rules;
   const json::Array* tools = schema.if_array();
   for (std::size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
-    const json::Value* function = (*tools)[i].find("function");
-    const json::Value* name = function == nullptr ? nullptr : function->find("name");
-    if (name == nullptr || name->if_string() == nullptr) {
+    const json::Value* custom = (*tools)[i].find("custom");
+    const json::Value* function = custom != nullptr ? custom : (*tools)[i].find("function");
+    if (text_at(function, {"name"}) == nullptr) {
       return grammar::fail(grammar::GrammarErrorCode::kInvalidSchema, "a tool without a name");
     }
+    if (custom != nullptr) rules.inputs[i] = {chat::kCustomInput, form_of(*custom)};
     rules.functions.push_back(function);
   }
   return grammar::compile_tools(rules);
