@@ -158,6 +158,7 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
   const std::size_t mark_behind = machine_.mark();
   Machine::Threads behind;
   if (rule) machine_.leave_text(thread, behind);
+  const ByteSet exits = machine_.next_bytes(behind);
   for (std::uint32_t i = begin; i < end && fuel_ >= 0;) {
     ++looked_at;
     const TrieNode& node = nodes[i];
@@ -184,7 +185,10 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
     ++i;
     if (!rule || !reader.may_end(next)) continue;
     levels_[node.depth + 1u] = behind;
-    walk<kTails>(trie, i, node.end, words);
+    for (std::uint32_t child = i; child < node.end; child = nodes[child].end) {
+      ++looked_at;
+      if (exits.has(nodes[child].byte)) walk<kTails>(trie, child, nodes[child].end, words);
+    }
   }
   machine_.release(mark_behind);
   fuel_ -= looked_at / kPlacesPerFuel;

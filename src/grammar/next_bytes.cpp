@@ -75,6 +75,21 @@ void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
       }
       return;
     }
+    case Phase::kRuleText: {
+      if (thread.part != 0) return bytes.add_all();
+      const Language& language = *g_.strings[thread.alt].language;
+      for (std::uint32_t c = 0; c < 128; ++c) {
+        if (language.next(thread.state, c) != Language::kDead)
+          bytes.add(static_cast<std::uint8_t>(c));
+      }
+      if (!language.can_step(thread.state, 128, kMaxCodePoint)) return;
+      for (std::uint32_t byte = 0xC2; byte <= 0xF4; ++byte)
+        bytes.add(static_cast<std::uint8_t>(byte));
+      return;
+    }
+    case Phase::kFixed:
+      if (thread.state == kParameterEnd && thread.count == 0) return bytes.add('\n');
+      return bytes.add_all();
     default:
       return bytes.add_all();
   }
