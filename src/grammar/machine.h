@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -75,6 +76,11 @@ struct ByteSet {
   void add(std::uint8_t byte) { bits[byte / 64u] |= std::uint64_t{1} << (byte % 64u); }
   void add(std::string_view bytes) {
     for (const char byte : bytes) add(static_cast<std::uint8_t>(byte));
+  }
+  int count() const {
+    int total = 0;
+    for (const std::uint64_t word : bits) total += std::popcount(word);
+    return total;
   }
   void add_all() { bits.fill(~std::uint64_t{0}); }
 };

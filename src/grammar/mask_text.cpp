@@ -19,6 +19,8 @@ using Taken = std::vector<std::u32string>;
 
 // A place inside a text takes an eighth of what one takes that the automaton reads.
 constexpr std::int64_t kPlacesPerFuel = 8;
+// Where fewer bytes can come, few places of the vocabulary are looked at anyway.
+constexpr int kManyBytes = 32;
 // More keys than these are not compared with each other.
 constexpr std::size_t kMaxCompared = 64;
 
@@ -69,7 +71,7 @@ std::optional<TextPlace> Matcher::place_of(const Thread& thread) const {
 }
 
 bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
-  if (thread.phase == Phase::kRuleText) return false;  // it has no separator behind it
+  if (thread.phase == Phase::kRuleText) return fill_rule_text(thread, words);
   std::optional<TextPlace> place = place_of(thread);
   Taken taken;
   if (thread.phase == Phase::kFreeKey && thread.part == 0) {
@@ -83,6 +85,46 @@ bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
   const TextMaskPtr mask = vocabulary_->text_mask(*place, fuel_);
   for (std::size_t i = 0; i < words.size(); ++i) words[i] |= mask->words[i];
   fill_ends(thread, *mask, taken, words);
+  return true;
+}
+
+bool Matcher::fill_rule_text(const Thread& thread, std::span<std::uint32_t> words) {
+  const std::optional<TextPlace> place = place_of(thread);
+  if (!place || machine_.next_bytes({thread}).count() < kManyBytes) return false;
+  const std::size_t mark = machine_.mark();
+  machine_.leave_text(thread, levels_[0]);
+  const Machine::Threads behind = levels_[0];
+  // Tokens that stay inside the text, but for those with newlines, which the mask takes for ends.
+  const TextMaskPtr inside = vocabulary_->text_mask(*place, fuel_);
+  for (std::size_t i = 0; i < words.size(); ++i) words[i] |= inside->words[i];
+  ByteSet exits = machine_.next_bytes(behind);
+  exits.add('\n');
+  const TextReader reader(*place);
+  std::int64_t looked_at = 0;
+  const auto may_come = [&](std::string_view text) {
+    TextReader::At at = reader.start();
+    for (std::size_t i = 0; i < text.size(); ++i, ++looked_at) {
+      const auto byte = static_cast<std::uint8_t>(text[i]);
+      if (i > 0 && exits.has(byte) && reader.may_end(at)) {
+        const std::size_t before = machine_.mark();
+        const bool read_on = !read(behind, text.substr(i)).empty();
+        machine_.release(before);
+        if (read_on) return true;
+      }
+      if (!reader.step(at, byte)) return false;
+    }
+    return true;
+  };
+  for (std::uint32_t byte = 0; byte < 256 && fuel_ >= 0; ++byte) {
+    if (!exits.has(static_cast<std::uint8_t>(byte))) continue;
+    for (const TokenId token : vocabulary_->tokens_with(static_cast<std::uint8_t>(byte))) {
+      std::uint32_t& word = words[static_cast<std::size_t>(token) / 32];
+      const std::uint32_t bit = 1u << (token % 32);
+      if ((word & bit) == 0 && may_come(vocabulary_->bytes(token))) word |= bit;
+    }
+  }
+  machine_.release(mark);
+  fuel_ -= looked_at / kPlacesPerFuel;
   return true;
 }
 

@@ -88,6 +88,8 @@ class Matcher {
   // The same as walk() for the whole vocabulary and one thread inside a text, in one piece
   // (mask_text.cpp); false: this text is not of that kind.
   bool fill_text(const Thread& thread, std::span<std::uint32_t> words);
+  // The same for one inside a rule's text.
+  bool fill_rule_text(const Thread& thread, std::span<std::uint32_t> words);
   void fill_ends(const Thread& thread, const TextMask& mask,
                  const std::vector<std::u32string>& taken, std::span<std::uint32_t> words);
   // What becomes of `threads` behind `bytes`.

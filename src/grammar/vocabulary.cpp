@@ -95,4 +95,24 @@ std::optional<TokenId> Vocabulary::token_of_symbol(std::uint32_t symbol) const {
   return symbols_[symbol - kThinkClose];
 }
 
+std::span<const TokenId> Vocabulary::tokens_with(std::uint8_t byte) const {
+  std::call_once(listed_, [this] {
+    std::array<std::vector<TokenId>, 256> lists;
+    for (TokenId token = 0; token < static_cast<TokenId>(size()); ++token) {
+      const std::string_view text = bytes(token);
+      if (!is_text(token) || text.size() > kLongestToken) continue;
+      for (std::size_t i = 1; i < text.size(); ++i) {
+        std::vector<TokenId>& list = lists[static_cast<std::uint8_t>(text[i])];
+        if (list.empty() || list.back() != token) list.push_back(token);
+      }
+    }
+    for (std::size_t i = 0; i < lists.size(); ++i) {
+      with_.insert(with_.end(), lists[i].begin(), lists[i].end());
+      with_begins_[i + 1] = static_cast<std::uint32_t>(with_.size());
+    }
+  });
+  const std::uint32_t begin = with_begins_[byte];
+  return std::span(with_).subspan(begin, with_begins_[byte + 1u] - begin);
+}
+
 }  // namespace tessera::grammar

@@ -3,6 +3,7 @@
 // tokenizer, then immutable: any thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -60,6 +61,9 @@ class Vocabulary {
   std::span<const TokenId> end_tokens() const { return end_tokens_; }
   std::uint32_t longest() const { return longest_; }
 
+  // The tokens that have this byte behind their first one. Listed when it is first asked for: any
+  // thread.
+  std::span<const TokenId> tokens_with(std::uint8_t byte) const;
   // The mask of a text's place, kept for all grammars: the last used ones, some 16 MiB. Any thread.
   TextMaskPtr text_mask(const TextPlace& place, std::int64_t& fuel) const;
   // Of the tables, without what is kept.
@@ -77,6 +81,10 @@ class Vocabulary {
   std::vector<TokenId> end_tokens_;
   std::optional<TokenId> symbols_[3];
   std::uint32_t longest_ = 0;
+
+  mutable std::once_flag listed_;
+  mutable std::vector<TokenId> with_;
+  mutable std::array<std::uint32_t, 257> with_begins_{};
 
   // Those used lately, and those used before them: the former become the latter when they are many.
   using Kept = std::unordered_map<std::uint64_t, TextMaskPtr>;

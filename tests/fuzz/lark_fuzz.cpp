@@ -1,5 +1,6 @@
-// Any text as a custom tool's grammar in Lark's notation. Compiling must end within its steps; where it succeeds, an input
-// that is written byte by byte, each one of those that may come, must never get stuck.
+// Any text as a custom tool's grammar in Lark's notation. Compiling must end within its steps;
+// where it succeeds, an input that is written byte by byte, each one of those that may come, must
+// never get stuck.
 //
 // The first byte chooses the walk; the rest is the grammar.
 #include <cstddef>
