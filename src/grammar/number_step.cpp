@@ -78,6 +78,19 @@ bool Stepper::number_lives(const Thread& thread) const {
   return holds(alt, negative, thread.number * unit, (thread.number + 1) * unit - 1);
 }
 
+// A digit too small to be kept: where all that it can make of the number is within the bounds.
+void Stepper::step_beyond(Thread thread) {
+  const NumberAlt& alt = g_.numbers[thread.alt];
+  if (!alt.bounded || alt.multiple != 1 || !alt.no_multiple_of.empty()) return;
+  if (thread.digits >= kMaxDigits) return;
+  ++thread.digits;
+  const bool negative = thread.space == 1;
+  const Int128 next = thread.number + 1;
+  const bool inside =
+      holds(alt, negative, thread.number, thread.number) && holds(alt, negative, next, next);
+  if (inside) emit(thread);
+}
+
 void Stepper::step_number(Thread thread, std::uint8_t byte) {
   const NumberAlt& alt = g_.numbers[thread.alt];
   const auto digit = [&] {
@@ -110,7 +123,7 @@ void Stepper::step_number(Thread thread, std::uint8_t byte) {
     case kFraction:
       if (is_digit(byte)) {
         const std::uint32_t most = alt.bounded ? kFractionDigits : kMaxDigits;
-        if (thread.extra >= most) return;
+        if (thread.extra >= most) return step_beyond(thread);
         thread.part = kFraction;
         ++thread.extra;
         return digit();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/utf8.h"
 #include "grammar/schema.h"
 
 namespace tessera::grammar {
@@ -39,6 +40,12 @@ NumberRule merge_numbers(const NumberRule& a, const NumberRule& b) {
   return out;
 }
 
+std::uint32_t count_characters(std::string_view text) {
+  std::uint32_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++count) next_code_point(text, at);
+  return count;
+}
+
 void merge_values(Shape& out, const Shape& a, const Shape& b, Budget& budget) {
   if (!a.has_values || !b.has_values) {
     out.values = a.has_values ? a.values : b.values;
@@ -52,6 +59,19 @@ void merge_values(Shape& out, const Shape& a, const Shape& b, Budget& budget) {
     if (common) out.values.push_back(value);
   }
   if (out.values.empty()) out.types = 0;
+}
+
+void merge_scalars(Shape& out, const Shape& a, const Shape& b, Budget& budget) {
+  out.number = merge_numbers(a.number, b.number);
+  if (is_empty(out.number)) out.types &= static_cast<std::uint8_t>(~kNumberBit);
+  out.string.min = std::max(a.string.min, b.string.min);
+  out.string.max = std::min(a.string.max, b.string.max);
+  out.string.language = a.string.language == nullptr ? b.string.language : a.string.language;
+  if ((out.types & kStringBit) != 0 && a.string.language != nullptr &&
+      b.string.language != nullptr && a.string.language != b.string.language) {
+    out.string.language = Language::intersection(*a.string.language, *b.string.language, budget);
+  }
+  if (is_empty(out.string)) out.types &= static_cast<std::uint8_t>(~kStringBit);
 }
 
 }  // namespace
@@ -82,6 +102,12 @@ bool admits(const NumberRule& rule, const json::Number& number) {
   return !out && (rule.multiple == 1 || (scaled.exact && scaled.floor % rule.multiple == 0));
 }
 
+bool admits(const StringRule& rule, std::string_view text) {
+  const std::uint32_t count = count_characters(text);
+  if (count < rule.min || count > rule.max) return false;
+  return rule.language == nullptr || rule.language->matches(text);
+}
+
 Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   Shape out;
   budget.spend(a.weight() + b.weight() + a.object.required.size() * b.object.required.size() / 4 +
@@ -91,17 +117,19 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   out.has_values = a.has_values || b.has_values;
   merge_values(out, a, b, budget);
 
-  out.number = merge_numbers(a.number, b.number);
-  if (is_empty(out.number)) out.types &= static_cast<std::uint8_t>(~kNumberBit);
-
-  out.string.min = std::max(a.string.min, b.string.min);
-  out.string.max = std::min(a.string.max, b.string.max);
-  out.string.language = a.string.language == nullptr ? b.string.language : a.string.language;
-  if ((out.types & kStringBit) != 0 && a.string.language != nullptr &&
-      b.string.language != nullptr && a.string.language != b.string.language) {
-    out.string.language = Language::intersection(*a.string.language, *b.string.language, budget);
+  if (out.has_values) {
+    // What the rules say of words, numbers and texts is settled here.
+    std::erase_if(out.values, [&](const json::Value* value) {
+      const json::Number* number = value->if_number();
+      const std::string* text = value->if_string();
+      budget.spend(text == nullptr ? 4 : text->size() + 4);
+      if (number != nullptr) return !admits(a.number, *number) || !admits(b.number, *number);
+      return text != nullptr && (!admits(a.string, *text) || !admits(b.string, *text));
+    });
+    if (out.values.empty()) out.types = 0;
+  } else {
+    merge_scalars(out, a, b, budget);
   }
-  if (is_empty(out.string)) out.types &= static_cast<std::uint8_t>(~kStringBit);
 
   out.array = a.array;
   append_new(out.array.parts, b.array.parts);

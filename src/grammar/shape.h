@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -129,5 +130,6 @@ Int128 step_of(const NumberRule& rule);
 bool is_empty(const NumberRule& rule);
 bool is_empty(const StringRule& rule);
 bool admits(const NumberRule& rule, const json::Number& number);
+bool admits(const StringRule& rule, std::string_view text);
 
 }  // namespace tessera::grammar

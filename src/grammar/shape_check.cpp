@@ -3,7 +3,6 @@
 #include <set>
 #include <utility>
 
-#include "base/utf8.h"
 #include "grammar/shaper.h"
 
 namespace tessera::grammar {
@@ -25,18 +24,6 @@ std::uint8_t bit_of(const json::Value& value) {
       return kObjectBit;
   }
   return 0;
-}
-
-std::uint32_t count_characters(std::string_view text) {
-  std::uint32_t count = 0;
-  for (std::size_t at = 0; at < text.size(); ++count) next_code_point(text, at);
-  return count;
-}
-
-bool admits_text(const StringRule& rule, std::string_view text) {
-  const std::uint32_t count = count_characters(text);
-  if (count < rule.min || count > rule.max) return false;
-  return rule.language == nullptr || rule.language->matches(text);
 }
 
 }  // namespace
@@ -132,7 +119,7 @@ Result<LanguagePtr, GrammarError> Shaper::names_language(const std::vector<Term>
       std::vector<std::string_view> texts;
       for (const json::Value* value : shape.values) {
         const std::string* text = value->if_string();
-        if (text != nullptr && admits_text(shape.string, *text)) texts.push_back(*text);
+        if (text != nullptr && grammar::admits(shape.string, *text)) texts.push_back(*text);
       }
       one = Language::of_texts(texts, budget_);
     } else if (shape.string.min > 0 || shape.string.max != kUnbounded) {
@@ -149,14 +136,26 @@ Result<LanguagePtr, GrammarError> Shaper::names_language(const std::vector<Term>
   return inside;
 }
 
+Shaper::Answer Shaper::settled_shapes(const std::vector<Term>& terms) {
+  const auto known = known_sets_.find(terms);
+  if (known != known_sets_.end()) return known->second;
+  const bool met_before = std::exchange(met_open_, false);
+  ++settling_;
+  auto fresh = shapes(terms);
+  --settling_;
+  const bool settled = !met_open_;
+  met_open_ = met_before;
+  if (!fresh) return Unexpected{std::move(fresh).error()};
+  if (!settled) return std::shared_ptr<const Shapes>();
+  auto made = std::make_shared<const Shapes>(*std::move(fresh));
+  known_sets_.emplace(terms, made);
+  return made;
+}
+
 Result<bool, GrammarError> Shaper::admits(const std::vector<Term>& terms,
                                           const json::Value& value) {
-  auto& known = known_sets_[terms];
-  if (known == nullptr) {
-    TRY_ASSIGN(Shapes fresh, shapes(terms));
-    known = std::make_shared<const Shapes>(std::move(fresh));
-  }
-  const std::shared_ptr<const Shapes> all = known;
+  TRY_ASSIGN(const auto all, settled_shapes(terms));
+  if (all == nullptr) return true;
   for (const Shape& shape : *all) {
     TRY_ASSIGN(const bool fits, admits(shape, value));
     if (fits) return true;
@@ -177,7 +176,7 @@ Result<bool, GrammarError> Shaper::admits(const Shape& shape, const json::Value&
   if (const json::Number* number = value.if_number()) return grammar::admits(shape.number, *number);
   if (const std::string* text = value.if_string()) {
     budget_.spend(text->size());
-    return admits_text(shape.string, *text);
+    return grammar::admits(shape.string, *text);
   }
   if (const json::Array* items = value.if_array()) {
     const ArrayRule& rule = shape.array;
@@ -245,8 +244,9 @@ Result<bool, GrammarError> Shaper::is_empty(const Shape& shape, int depth) {
   }
   if ((shape.types & ~(kArrayBit | kObjectBit)) != 0 || depth == 0) return false;
   const auto none = [&](std::vector<Term> terms) -> Result<bool, GrammarError> {
-    TRY_ASSIGN(const Shapes all, shapes(terms));
-    for (const Shape& one : all) {
+    TRY_ASSIGN(const auto all, settled_shapes(terms));
+    if (all == nullptr) return false;
+    for (const Shape& one : *all) {
       TRY_ASSIGN(const bool empty, is_empty(one, depth - 1));
       if (!empty) return false;
     }

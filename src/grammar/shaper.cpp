@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kMaxExpansionDepth = 200;
 constexpr std::size_t kMaxShapes = 4096;
+// From here on it is worth while to look for those that no value fits.
+constexpr std::size_t kManyShapes = 4;
 // A longer chain of references is a circle, or as good as one.
 constexpr std::size_t kMaxReferences = 100'000;
 
@@ -61,7 +63,9 @@ Shaper::Answer Shaper::shapes(Term term) {
   if (found != known_.end()) return found->second;
   if (depth_ > kMaxExpansionDepth || !budget_.spend(20)) return too_complex();
   if (!open_.insert(term).second) {
-    if (!term.positive) return unsupported("`not` of a schema that refers to itself", *term.schema);
+    if (!term.positive && settling_ == 0) {
+      return unsupported("`not` of a schema that refers to itself", *term.schema);
+    }
     met_open_ = true;
     return std::make_shared<const Shapes>();
   }
@@ -99,11 +103,20 @@ Result<Shapes, GrammarError> Shaper::shapes(const std::vector<Term>& terms) {
 
 Shaper::Step Shaper::cross(Shapes& into, const Shapes& with) {
   Shapes out;
+  const bool many = into.size() * with.size() > kManyShapes;
   for (const Shape& a : into) {
     for (const Shape& b : with) {
       Shape both = merge(a, b, budget_);
       if (budget_.exhausted() || out.size() > kMaxShapes) return too_complex();
-      if (both.types != 0) out.push_back(std::move(both));
+      if (both.types == 0) continue;
+      if (many && !pruning_) {
+        pruning_ = true;
+        const auto empty = is_empty(both, 1);
+        pruning_ = false;
+        if (!empty) return Unexpected{empty.error()};
+        if (*empty) continue;
+      }
+      out.push_back(std::move(both));
     }
   }
   into = std::move(out);
@@ -414,6 +427,28 @@ Shaper::Step Shaper::apply_one_of(const json::Array& branches, const json::Value
   return {};
 }
 
+// Where one member decides, its absence is told from its values: of many conditions about it, few
+// then hold together.
+Shapes Shaper::split_by_presence(const json::Value& condition, const Shapes& when) {
+  const json::Value* members = condition.find("properties");
+  const json::Object* object = members == nullptr ? nullptr : members->if_object();
+  if (object == nullptr || object->size() != 1) return when;
+  const std::string& name = object->begin()->first;
+  Shapes out;
+  for (const Shape& shape : when) {
+    Shape absent;
+    absent.object.forbidden.push_back(name);
+    Shape present;
+    present.types = kObjectBit;
+    present.object.required.push_back(name);
+    for (const Shape& side : {absent, present}) {
+      Shape both = merge(shape, side, budget_);
+      if (both.types != 0) out.push_back(std::move(both));
+    }
+  }
+  return out;
+}
+
 Shaper::Step Shaper::apply_condition(const json::Value& schema, Shapes& out) {
   const json::Value* condition = schema.find("if");
   if (condition == nullptr) return {};
@@ -425,7 +460,7 @@ Shaper::Step Shaper::apply_condition(const json::Value& schema, Shapes& out) {
   for (const bool holds : {true, false}) {
     TRY_ASSIGN(const auto when, shapes(Term{condition, holds}));
     Shapes branch = out;
-    TRY(cross(branch, *when));
+    TRY(cross(branch, holds ? split_by_presence(*condition, *when) : *when));
     if (const json::Value* rule = holds ? then : otherwise) {
       TRY_ASSIGN(const auto what, shapes(Term{rule, true}));
       TRY(cross(branch, *what));

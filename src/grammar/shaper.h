@@ -73,6 +73,7 @@ class Shaper {
   Step read_object(const json::Value& schema, Shape& shape);
   Step apply_lists(const json::Value& schema, Shapes& out);
   Step apply_one_of(const json::Array& branches, const json::Value& at, Shapes& out);
+  Shapes split_by_presence(const json::Value& condition, const Shapes& when);
   Step apply_condition(const json::Value& schema, Shapes& out);
   Step apply_dependencies(const json::Value& schema, Shapes& out);
   // unevaluatedProperties and unevaluatedItems, once the schema's own shapes are known.
@@ -94,6 +95,9 @@ class Shaper {
   void add_others(const json::Value& value, Shapes& out);
 
   Step cross(Shapes& into, const Shapes& with);
+  // The shapes of all the terms; null: one of them is being expanded, so that nothing can be said
+  // of them yet.
+  Answer settled_shapes(const std::vector<Term>& terms);
   Unexpected<GrammarError> unsupported(std::string message, const json::Value& at) const {
     return document_.error(GrammarErrorCode::kUnsupportedSchema, std::move(message), at);
   }
@@ -110,6 +114,8 @@ class Shaper {
   std::set<Term> open_;    // being expanded: a schema that leads back to itself says nothing new
   bool met_open_ = false;  // such a loop was met: the answer is not to be kept
   int depth_ = 0;
+  bool pruning_ = false;
+  int settling_ = 0;  // in settled_shapes()
   std::map<std::string, LanguagePtr, std::less<>> patterns_;
   std::map<std::vector<Term>, std::shared_ptr<const Shapes>> known_sets_;
   std::deque<json::Value> made_;  // schemas of parts of values that are denied

@@ -133,6 +133,7 @@ class Stepper {
   // Numbers (number_step.cpp).
   void begin_number(Thread thread, std::uint8_t byte);
   void step_number(Thread thread, std::uint8_t byte);
+  void step_beyond(Thread thread);
   bool number_lives(const Thread& thread) const;
   bool number_complete(const Thread& thread) const;
 
