@@ -17,9 +17,9 @@
 #include <thread>
 #include <vector>
 
+#include "app/read_bandwidth.h"
 #include "base/thread_team.h"
 #include "cpu/kernels.h"
-#include "read_bandwidth.h"
 #include "weights/tensor_type.h"
 
 namespace {
@@ -48,10 +48,10 @@ std::vector<std::byte> random_weights(std::size_t bytes) {
 }
 
 void read_bandwidth(benchmark::State& state) {
-  bench::ReadBandwidth probe(static_cast<int>(state.range(0)));
+  app::ReadBandwidth probe(static_cast<int>(state.range(0)));
   for (auto _ : state) probe.read();
   state.SetBytesProcessed(state.iterations() *
-                          static_cast<std::int64_t>(bench::ReadBandwidth::kBytes));
+                          static_cast<std::int64_t>(app::ReadBandwidth::kBytes));
 }
 
 struct Case {

@@ -214,6 +214,7 @@ Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options
   cpu_options.max_context = context;
   cpu_options.max_sequences = max_sequences;
   TRY_ASSIGN(cpu_options.kv_type, find_kv_type(options.kv_type));
+  if (options.activations == "float32") cpu_options.activations = cpu::Activations::kFloat32;
   if (max_sequences == 0) {
     TRY_ASSIGN(cpu_options.memory_bytes, choose_memory(options, checkpoint));
   }

@@ -21,8 +21,9 @@ struct ModelOptions {
   int threads = 0;              // 0: all cores
   std::int32_t context =
       0;  // tokens of one request; 0: what the model was made for, at most 32,768
-  std::string kv_type = "f16";  // of keys and values: f16, bf16, f32, q8
-  std::uint64_t memory = 0;     // bytes; 0: the weights and half of what the machine has left
+  std::string kv_type = "f16";       // of keys and values: f16, bf16, f32, q8
+  std::string activations = "int8";  // where they meet quantised weights: int8, float32
+  std::uint64_t memory = 0;          // bytes; 0: the weights and half of what the machine has left
 };
 
 // How the API answers, and to whom in browsers.
@@ -83,6 +84,15 @@ struct ChatOptions {
   std::int32_t max_tokens = 1024;
 };
 
+struct BenchOptions {
+  ModelOptions model;
+  std::vector<int> streams = {1, 4, 8, 16};  // sequences that decode together
+  std::vector<int> depths = {0};             // tokens that lie behind
+  int prompt = 512;                          // tokens of a prompt; 0: none
+  int repeats = 8;
+  bool json = false;
+};
+
 struct LogitsOptions {
   ModelOptions model;
   std::string tokens_path;
@@ -118,6 +128,7 @@ struct UsageOptions {
 // Each returns the process's exit status: 0, or 1 after a message on standard error.
 int run_serve(const ServeOptions& options);
 int run_chat(const ChatOptions& options);
+int run_bench(const BenchOptions& options);
 int run_logits(const LogitsOptions& options);
 int run_keys(KeysVerb verb, const KeysOptions& options);
 int run_usage(const UsageOptions& options);

@@ -16,6 +16,7 @@ namespace {
 struct Everything {
   ServeOptions serve;
   ChatOptions chat;
+  BenchOptions bench;
   LogitsOptions logits;
   bool markdown = false;
   std::map<KeysVerb, KeysOptions> keys;
@@ -80,6 +81,15 @@ void add_kv_flag(CLI::App& command, ModelOptions& model) {
                   "how keys and values are kept: f16, bf16, f32, q8 (8 bits) (cpu backend)")
       ->envname("TESSERA_KV_TYPE")
       ->check(CLI::IsMember({"f16", "bf16", "f32", "q8"}))
+      ->capture_default_str();
+}
+
+void add_activations_flag(CLI::App& command, ModelOptions& model) {
+  command
+      .add_option("--activations", model.activations,
+                  "where they meet quantised weights: int8, or float32 (slow; nothing is rounded)")
+      ->envname("TESSERA_ACTIVATIONS")
+      ->check(CLI::IsMember({"int8", "float32"}))
       ->capture_default_str();
 }
 
@@ -308,6 +318,28 @@ void add_chat(CLI::App& app, ChatOptions& options, std::function<int()>& run) {
   command.callback([&] { run = [&] { return run_chat(options); }; });
 }
 
+void add_bench(CLI::App& app, BenchOptions& options, std::function<int()>& run) {
+  CLI::App& command = *app.add_subcommand(
+      "bench", "decode and prompt speed of the model here, beside the machine's limits");
+  add_model_flags(command, options.model);
+  add_kv_flag(command, options.model);
+  add_activations_flag(command, options.model);
+  command.add_option("--streams", options.streams, "sequences that decode together, 1,4,8,16")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--depths", options.depths, "tokens that lie behind, 0,4096,32768")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 1 << 20));
+  command.add_option("--prompt", options.prompt, "tokens of a prompt at each depth; 0: none")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--repeats", options.repeats, "prompts, and slices of eight decode steps")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  command.add_flag("--json", options.json, "a JSON object a line");
+  command.callback([&] { run = [&] { return run_bench(options); }; });
+}
+
 void add_database_flag(CLI::App& command, std::string& database) {
   command
       .add_option("--db", database,
@@ -417,11 +449,14 @@ void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
   inspect.callback(
       [&] { run = [&] { return run_inspect(all.inspect_path, all.inspect_context); }; });
 
+  add_bench(app, all.bench, run);
   CLI::App& logits =
       *app.add_subcommand("logits", "write the logits after each of some tokens, as float32 rows");
   add_model_flags(logits, all.logits.model);
   all.logits.model.kv_type = "f32";  // for comparing with oracles
+  all.logits.model.activations = "float32";
   add_kv_flag(logits, all.logits.model);
+  add_activations_flag(logits, all.logits.model);
   logits.add_option("--tokens", all.logits.tokens_path, "file of token ids, comma separated")
       ->required()
       ->type_name("FILE");

@@ -289,6 +289,20 @@ class Tools(unittest.TestCase):
         added = run("tokenize", "--added", text=b"a<|im_end|>").stdout.decode()
         self.assertLess(len(added.split(",")), len(run("tokenize", text=b"a<|im_end|>").stdout.decode().split(",")))
 
+    def test_bench_has_a_row_for_each_speed(self):
+        done = run("bench", "--streams", "1,3", "--depths", "0,70", "--prompt", "20", "--repeats", "2", "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([(row["what"], row["depth"]) for row in rows],
+                         [(what, depth) for depth in (0, 70) for what in ("decode 1", "decode 3", "prompt 20")])
+        for row in rows:
+            self.assertGreater(row["tokens_per_second"], 0)
+            self.assertEqual(row["runs"], 2)
+            self.assertEqual("percent_of_bandwidth" in row, row["what"].startswith("decode"))
+        self.assertEqual(len(run("bench", "--streams", "1", "--prompt", "0", "--repeats", "1").stdout.splitlines()), 3)
+        self.assertNotEqual(run("bench", "--streams", "0").returncode, 0)
+        self.assertEqual(run("bench", "--model", "/nonexistent").returncode, 1)
+
     def test_inspect_tells_the_configuration(self):
         out = run("inspect").stdout.decode()
         for word in ("qwen35moe", "vocabulary", "token_embd.weight", "Q8_0"):

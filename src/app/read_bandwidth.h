@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/thread_team.h"
 
-namespace tessera::bench {
+namespace tessera::app {
 
 class ReadBandwidth {
  public:
@@ -51,4 +51,4 @@ class ReadBandwidth {
   std::vector<std::uint64_t> data_;
 };
 
-}  // namespace tessera::bench
+}  // namespace tessera::app
