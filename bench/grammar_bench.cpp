@@ -25,6 +25,7 @@
 #include "base/utf8.h"
 #include "grammar/compile.h"
 #include "grammar/matcher.h"
+#include "grammar_schemas.h"
 
 namespace {
 
@@ -41,56 +42,6 @@ struct Clock {
 };
 
 constexpr std::size_t kTokens = 248'320;
-
-// The schemas: what clients ask for, and what is dear to enforce.
-constexpr std::pair<std::string_view, std::string_view> kSchemas[] = {
-    {"flat object",
-     R"({"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0,
-     "maximum":150},"email":{"type":"string","format":"email"},"active":{"type":"boolean"}},
-     "required":["name","age"],"additionalProperties":false})"},
-    {"open object",
-     R"({"type":"object","properties":{"id":{"type":"integer"}},"required":["id"]})"},
-    {"list of objects",
-     R"({"type":"object","properties":{"items":{"type":"array","minItems":1,"maxItems":8,"items":
-     {"type":"object","properties":{"sku":{"type":"string","pattern":"^[A-Z]{3}-[0-9]{4}$"},
-     "amount":{"type":"number","minimum":0,"multipleOf":0.01},"tags":{"type":"array","items":
-     {"enum":["new","sale","last","gift"]}}},"required":["sku","amount","tags"],
-     "additionalProperties":false}}},"required":["items"],"additionalProperties":false})"},
-    {"recursive tree",
-     R"({"$defs":{"node":{"type":"object","properties":{"label":{"type":"string","maxLength":20},
-     "children":{"type":"array","items":{"$ref":"#/$defs/node"}}},"required":["label","children"],
-     "additionalProperties":false}},"$ref":"#/$defs/node"})"},
-    {"tagged union",
-     R"({"type":"object","properties":{"steps":{"type":"array","items":{"anyOf":[
-     {"type":"object","properties":{"kind":{"const":"say"},"text":{"type":"string"}},
-     "required":["kind","text"],"additionalProperties":false},
-     {"type":"object","properties":{"kind":{"const":"wait"},"seconds":{"type":"integer","minimum":1,
-     "maximum":3600}},"required":["kind","seconds"],"additionalProperties":false}]}}},
-     "required":["steps"],"additionalProperties":false})"},
-    {"formats",
-     R"({"type":"object","properties":{"at":{"type":"string","format":"date-time"},"id":
-     {"type":"string","format":"uuid"},"page":{"type":"string","format":"uri"},"ip":{"type":"string",
-     "format":"ipv4"}},"required":["at","id","page","ip"],"additionalProperties":false})"},
-    {"bounded text",
-     R"({"type":"object","properties":{"title":{"type":"string","minLength":3,"maxLength":40},
-     "slug":{"type":"string","pattern":"^([a-z]+-)*[a-z]+$","maxLength":60},"words":{"type":"string",
-     "pattern":"^[A-Za-z0-9_ ]+$"},"free":{"type":"string","pattern":"[0-9]{2}"}},
-     "required":["title","slug","words","free"],"additionalProperties":false})"},
-    {"map with patterns",
-     R"({"type":"object","patternProperties":{"^x-":{"type":"string"},"^[0-9]+$":{"type":"integer"}},
-     "additionalProperties":{"type":"boolean"},"minProperties":2})"},
-    {"unique items",
-     R"({"type":"object","properties":{"codes":{"type":"array","items":{"type":"string","pattern":
-     "^[A-Z]{2,5}$"},"uniqueItems":true,"maxItems":9},"words":{"type":"array","items":
-     {"type":"string","maxLength":12},"uniqueItems":true,"maxItems":9},"days":{"type":"array",
-     "items":{"enum":["mo","tu","we","th","fr"]},"uniqueItems":true}},
-     "required":["codes","words","days"],"additionalProperties":false})"},
-    {"any json object", R"({"type":"object"})"},
-    {"conditions",
-     R"({"type":"object","properties":{"a":{"enum":["x","y"]},"b":{"type":"string"},"c":
-     {"type":"integer"}},"required":["a"],"if":{"properties":{"a":{"const":"x"}}},"then":
-     {"required":["b"]},"else":{"required":["c"]},"additionalProperties":false})"},
-};
 
 // A tokenizer of which only the vocabulary is asked.
 class MadeVocabulary final : public text::Tokenizer {
@@ -192,8 +143,9 @@ void print(std::string_view name, std::vector<double> times) {
   };
   double sum = 0;
   for (const double time : times) sum += time;
-  fmt::print("{:<20} {:>7} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f}\n", name, times.size(),
-             sum / static_cast<double>(times.size()), at(0.5), at(0.9), at(0.99), at(1));
+  fmt::print("{:<20} {:>7} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f}\n", name,
+             times.size(), sum / static_cast<double>(times.size()), at(0.5), at(0.9), at(0.99),
+             at(0.999), at(1));
 }
 
 void show(double time, std::string_view text) {
@@ -263,12 +215,14 @@ int main(int argc, char** argv) {
   fmt::print("vocabulary of {} tokens: {:.0f} ms, and {:.0f} ms to warm up\n\n", kTokens,
              built / 1000, microseconds_since(start) / 1000);
 
-  fmt::print("microseconds         {:>7} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "count", "mean", "p50",
-             "p90", "p99", "max");
+  fmt::print("microseconds         {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "count", "mean",
+             "p50", "p90", "p99", "p99.9", "max");
   std::mt19937 random(seed);
   std::vector<double> compiling;
   std::vector<double> masks;
-  for (const auto& [name, text] : kSchemas) {
+  std::vector<bench::NamedSchema> schemas(std::begin(bench::kSchemas), std::end(bench::kSchemas));
+  for (bench::NamedSchema& schema : bench::large_schemas()) schemas.push_back(std::move(schema));
+  for (const auto& [name, text] : schemas) {
     start = Clock::now();
     const auto schema = json::parse(text);
     const auto grammar = grammar::compile_schema(*schema);

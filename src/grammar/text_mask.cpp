@@ -43,6 +43,7 @@ class Maker {
         fuel_(fuel),
         out_(std::make_shared<TextMask>()) {}
 
+  TextMaskPtr shorten(const TextMask& unbounded);
   TextMaskPtr make() {
     out_->words.assign(vocabulary_.mask_words(), 0);
     if (language_.is_total(place_.state) || !walk_plain(kSparse)) fill_dense();
@@ -82,6 +83,8 @@ class Maker {
   bool walk_plain(std::size_t most);
   void walk_plain(PlainWalk& walk, std::uint32_t index, std::uint8_t byte, std::uint32_t depth);
   void read_special();
+  bool reads(TokenId token) const;
+  bool reads(const Separators::Entry& entry) const;
   bool may_become(State state, std::uint32_t read, const Separators::Part& part) const;
   void set_entry(const Separators::Entry& entry);
 
@@ -291,13 +294,7 @@ void Maker::fill_dense() {
   for (std::size_t i = 0; i < others.size(); ++i) {
     for (std::uint32_t bits = others[i]; bits != 0; bits &= bits - 1) {
       const auto token = static_cast<TokenId>(i * 32 + std::countr_zero(bits));
-      TextReader::At at = reader_.start();
-      bool lives = true;
-      for (const char byte : vocabulary_.bytes(token)) {
-        lives = reader_.step(at, static_cast<std::uint8_t>(byte));
-        if (!lives) break;
-      }
-      if (lives) set_bit(words, token);
+      if (reads(token)) set_bit(words, token);
     }
   }
 }
@@ -372,6 +369,68 @@ void Maker::set_entry(const Separators::Entry& entry) {
   set_bit(entry.head ? out_->ends : out_->words, static_cast<TokenId>(entry.number));
 }
 
+bool Maker::reads(TokenId token) const {
+  TextReader::At at = reader_.start();
+  const std::string_view bytes = vocabulary_.bytes(token);
+  return std::all_of(bytes.begin(), bytes.end(),
+                     [&](char byte) { return reader_.step(at, static_cast<std::uint8_t>(byte)); });
+}
+
+bool Maker::reads(const Separators::Entry& entry) const {
+  const Separators& separators = vocabulary_.separators(place_.raw);
+  State state = place_.state;
+  if (entry.length > place_.left) return false;
+  for (std::uint32_t read = 0; read < entry.length; ++read) {
+    state = language_.next(state, separators.characters()[entry.characters + read]);
+    if (language_.shortest(state) > place_.left - read - 1) return false;
+  }
+  return entry.part == 0 || may_become(state, entry.length, separators.parts()[entry.part]);
+}
+
+// From the mask of the same place with any number of characters left. Only tokens of about as many
+// as there are have to be read. Null: those are too many.
+TextMaskPtr Maker::shorten(const TextMask& unbounded) {
+  const TokenSets& sets = vocabulary_.sets();
+  const std::uint32_t way = language_.longest_way();
+  const std::uint32_t most = std::min<std::uint32_t>(place_.left, kLongestToken);
+  // So many may come wherever they lead.
+  const std::uint32_t sure = place_.left > way ? std::min(place_.left - way, most) : 0;
+  out_->words = unbounded.words;
+  out_->ends = unbounded.ends;
+  Words words = out_->words;
+  sets.keep_short(sure, words);
+  if (sure < most) {
+    std::vector<std::uint32_t> open = unbounded.words;
+    sets.keep_short(most, open);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      open[i] &= ~words[i];
+      count += static_cast<std::size_t>(std::popcount(open[i]));
+    }
+    if (count > kFewTokens) return nullptr;
+    fuel_ -= static_cast<std::int64_t>(count);
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      for (std::uint32_t bits = open[i]; bits != 0; bits &= bits - 1) {
+        const auto token = static_cast<TokenId>(i * 32 + std::countr_zero(bits));
+        if (reads(token)) set_bit(words, token);
+      }
+    }
+  }
+  // Those with escapes are shorter than they are written.
+  for (const Separators::Entry& entry : vocabulary_.separators(place_.raw).entries()) {
+    const std::vector<std::uint32_t>& before = entry.head ? unbounded.ends : unbounded.words;
+    if ((before[entry.number / 32] >> (entry.number % 32) & 1) == 0) continue;
+    if (entry.length + (entry.part != 0) <= sure || reads(entry)) {
+      set_entry(entry);
+    } else {
+      std::vector<std::uint32_t>& after = entry.head ? out_->ends : out_->words;
+      after[entry.number / 32] &= ~(1u << (entry.number % 32));
+    }
+  }
+  fuel_ -= static_cast<std::int64_t>(words.size()) / kPlacesPerFuel;
+  return out_;
+}
+
 bool Maker::may_become(State state, std::uint32_t read, const Separators::Part& part) const {
   if (read >= place_.left) return false;
   const auto may = [&](const Separators::Range& range) {
@@ -393,6 +452,11 @@ std::uint64_t TextPlace::hash() const {
     hash ^= hash >> 29;
   }
   return hash;
+}
+
+TextMaskPtr shorten_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
+                              const TextMask& unbounded, std::int64_t& fuel) {
+  return Maker(vocabulary, place, fuel).shorten(unbounded);
 }
 
 TextMaskPtr make_text_mask(const Vocabulary& vocabulary, const TextPlace& place,

@@ -40,4 +40,9 @@ using TextMaskPtr = std::shared_ptr<const TextMask>;
 TextMaskPtr make_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
                            std::int64_t& fuel);
 
+// The same for a place with a bound, from the mask of the place without it; null: it is made as
+// fast without.
+TextMaskPtr shorten_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
+                              const TextMask& unbounded, std::int64_t& fuel);
+
 }  // namespace tessera::grammar

@@ -67,6 +67,12 @@ TextMaskPtr Vocabulary::text_mask(const TextPlace& place, std::int64_t& fuel) co
     const auto before = kept_before_.find(key);
     if (before != kept_before_.end()) return kept_.emplace(key, before->second).first->second;
   }
+  if (place.left != kUnbounded) {  // quickly made, and soon another
+    TextPlace unbounded = place;
+    unbounded.left = kUnbounded;
+    TextMaskPtr mask = shorten_text_mask(*this, place, *text_mask(unbounded, fuel), fuel);
+    if (mask != nullptr) return mask;
+  }
   TextMaskPtr mask = make_text_mask(*this, place, fuel);
   const std::scoped_lock lock(mutex_);
   if ((kept_.size() + 1) * mask_words() * sizeof(std::uint32_t) > kKeptBytes / 2) {
