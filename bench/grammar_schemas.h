@@ -95,7 +95,7 @@ inline constexpr std::pair<std::string_view, std::string_view> kSchemas[] = {
      "note":{"type":["string","null"],"maxLength":500}},"required":["number","issued","customer",
      "lines"],"additionalProperties":false})"},
     {"identifiers",
-     R"({"type":"array","items":{"type":"object","properties":{"id":{"type":"string","pattern":
+     R"({"type":"array","minItems":3,"items":{"type":"object","properties":{"id":{"type":"string","pattern":
      "^[A-Za-z_][A-Za-z0-9_]*$"},"type":{"type":"string","pattern":"^[A-Z][a-zA-Z0-9]*$"},"tag":
      {"type":"string","pattern":"^[^\\s,;]+$"},"word":{"type":"string","pattern":"^\\S+$"},"line":
      {"type":"string","pattern":"^.{1,80}$"},"mail":{"type":"string","pattern":"^[^@]+@[^@]+\\.[a-z]+$"},
@@ -111,7 +111,12 @@ inline constexpr std::pair<std::string_view, std::string_view> kSchemas[] = {
      "properties":{"kind":{"const":"group"},"name":{"allOf":[{"type":"string"},{"minLength":2},
      {"maxLength":30}]}},"required":["kind","name"],"additionalProperties":false}]}}},
      "required":["fields"]})"},
-    {"any value", R"({})"},
+    {"any value", R"({"type":"array","minItems":4})"},
+    {"call: raw text",
+     R"({"type":"object","properties":{"path":{"type":"string"},"content":{"type":"string"},"mode":
+     {"enum":["create","append"]},"line":{"type":"integer"},"options":{"type":"object"},"title":
+     {"type":"string","maxLength":60},"name":{"type":"string","pattern":"^[a-z_]+$"}},
+     "required":["path","content","title","name"]})"},
 };
 
 // Those that are too large to be written down.
