@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "grammar/compile.h"
 #include "grammar/matcher.h"
 #include "grammar/text_reader.h"
@@ -15,35 +16,43 @@
 namespace tessera::grammar {
 namespace {
 
-using Taken = std::vector<std::u32string>;
+using Taken = std::vector<std::u32string>;  // ascending
 
 // A place inside a text takes an eighth of what one takes that the automaton reads.
 constexpr std::int64_t kPlacesPerFuel = 8;
 // Where fewer bytes can come, few places of the vocabulary are looked at anyway.
 constexpr int kManyBytes = 32;
-// More keys than these are not compared with each other.
-constexpr std::size_t kMaxCompared = 64;
 
-// A finite language's state may have no text left but those that are taken: then characters are
-// impossible that the language alone lets through. False: not in front of any token's end.
-bool may_run_out(const Language& language, Language::State from, const Taken& taken) {
-  if (language.is_endless() || taken.empty()) return false;
-  if (taken.size() > kMaxCompared) return true;
+// A finite language's state may have no text left but those that are taken: what must not come,
+// although the language lets it through. Of these beginnings none begins with another.
+Taken dead_ends(const Language& language, Language::State from, const Taken& taken) {
+  Taken out;
+  if (language.is_endless()) return out;
   for (const std::u32string& rest : taken) {
-    if (rest.size() >= KeyTrie::kLongestListed) return true;
+    if (!out.empty() && rest.starts_with(out.back())) continue;
     Language::State state = from;
-    for (std::size_t length = 0;; ++length) {
-      const std::u32string_view prefix = std::u32string_view(rest).substr(0, length);
-      const auto count = std::count_if(taken.begin(), taken.end(), [&](const auto& other) {
-        return std::u32string_view(other).starts_with(prefix);
-      });
-      if (language.completions(state) <= static_cast<std::uint64_t>(count)) return true;
-      if (length == rest.size()) break;
-      state = language.next(state, rest[length]);
+    for (std::size_t length = 1; length <= rest.size(); ++length) {
+      state = language.next(state, rest[length - 1]);
       if (state == Language::kDead) break;
+      const auto shorter = [&](const std::u32string& a, const std::u32string& b) {
+        return a.compare(0, length, b, 0, length) < 0;
+      };
+      const auto [first, last] = std::equal_range(taken.begin(), taken.end(), rest, shorter);
+      if (language.completions(state) > static_cast<std::uint64_t>(last - first)) continue;
+      out.push_back(rest.substr(0, length));
+      break;
     }
   }
-  return false;
+  return out;
+}
+
+bool begins_with_any(std::u32string_view text, const Taken& beginnings) {
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [&](const std::u32string& beginning) { return text.starts_with(beginning); });
+}
+
+void clear_bit(std::vector<std::uint32_t>& words, std::uint32_t bit) {
+  words[bit / 32] &= ~(1u << (bit % 32));
 }
 
 }  // namespace
@@ -74,15 +83,16 @@ bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
   if (thread.phase == Phase::kRuleText) return fill_rule_text(thread, words);
   std::optional<TextPlace> place = place_of(thread);
   Taken taken;
+  Taken dead;
   if (thread.phase == Phase::kFreeKey && thread.part == 0) {
     taken = machine_.taken_below(thread);
-    const LanguagePtr& language = machine_.region_language(thread);
-    if (!place && !may_run_out(*language, thread.state, taken)) {
-      place = TextPlace{language, thread.state, kUnbounded, 0, false};
-    }
+    std::sort(taken.begin(), taken.end());
+    place = TextPlace{machine_.region_language(thread), thread.state, kUnbounded, 0, false};
+    dead = dead_ends(*place->language, thread.state, taken);
   }
   if (!place) return false;
-  const TextMaskPtr mask = vocabulary_->text_mask(*place, fuel_);
+  TextMaskPtr mask = vocabulary_->text_mask(*place, fuel_);
+  if (!dead.empty()) mask = without(thread, *mask, dead);
   for (std::size_t i = 0; i < words.size(); ++i) words[i] |= mask->words[i];
   fill_ends(thread, *mask, taken, words);
   return true;
@@ -128,6 +138,38 @@ bool Matcher::fill_rule_text(const Thread& thread, std::span<std::uint32_t> word
   return true;
 }
 
+TextMaskPtr Matcher::without(const Thread& thread, const TextMask& mask, const Taken& dead) {
+  auto out = std::make_shared<TextMask>(mask);
+  const std::vector<TrieNode>& nodes = vocabulary_->trie().nodes();
+  for (const std::u32string& beginning : dead) {
+    std::string bytes;
+    for (const char32_t c : beginning) append_utf8(c, bytes);
+    const std::uint32_t node = vocabulary_->trie().find(bytes);
+    if (node == TokenTrie::kNowhere) continue;
+    fuel_ -= (nodes[node].end - node) / kPlacesPerFuel;
+    for (std::uint32_t i = node; i < nodes[node].end; ++i) {
+      if (nodes[i].token < 0) continue;
+      vocabulary_->for_tokens(nodes[i], [&](TokenId token) {
+        clear_bit(out->words, static_cast<std::uint32_t>(token));
+      });
+    }
+  }
+  const Separators& separators = vocabulary_->separators(false);
+  for (const Separators::Entry& entry : separators.entries()) {
+    std::vector<std::uint32_t>& bits = entry.head ? out->ends : out->words;
+    if ((bits[entry.number / 32] >> (entry.number % 32) & 1) == 0) continue;
+    const std::u32string_view text = separators.text(entry);
+    bool ends = begins_with_any(text, dead);
+    if (!ends && entry.part != 0) {  // it may be on the way to one
+      const auto on_the_way = [&](const std::u32string& end) { return end.starts_with(text); };
+      ends = std::any_of(dead.begin(), dead.end(), on_the_way) &&
+             read({thread}, vocabulary_->bytes(static_cast<TokenId>(entry.number))).empty();
+    }
+    if (ends) clear_bit(bits, entry.number);
+  }
+  return out;
+}
+
 void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken& taken,
                         std::span<std::uint32_t> words) {
   const Separators& separators = vocabulary_->separators(thread.phase == Phase::kRaw);
@@ -140,10 +182,8 @@ void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken&
   walk_fan<true>(separators.tail_trie(), 0, 0, tails_);
   const bool key = thread.phase == Phase::kFreeKey;
   const auto is_taken = [&](const Separators::Pair& pair) {
-    const Separators::Entry& head = separators.entries()[pair.entry];
-    const char32_t* begin = separators.characters().data() + head.characters;
-    const std::u32string_view characters(begin, head.length);
-    return std::find(taken.begin(), taken.end(), characters) != taken.end();
+    const std::u32string_view text = separators.text(separators.entries()[pair.entry]);
+    return std::binary_search(taken.begin(), taken.end(), text);
   };
   const auto set_tail = [&](std::uint32_t number, const auto& may) {
     const std::uint32_t end = separators.tails()[number + 1].first_pair;

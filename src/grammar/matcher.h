@@ -90,6 +90,9 @@ class Matcher {
   bool fill_text(const Thread& thread, std::span<std::uint32_t> words);
   // The same for one inside a rule's text.
   bool fill_rule_text(const Thread& thread, std::span<std::uint32_t> words);
+  // `mask` without what begins with one of `dead`.
+  TextMaskPtr without(const Thread& thread, const TextMask& mask,
+                      const std::vector<std::u32string>& dead);
   void fill_ends(const Thread& thread, const TextMask& mask,
                  const std::vector<std::u32string>& taken, std::span<std::uint32_t> words);
   // What becomes of `threads` behind `bytes`.

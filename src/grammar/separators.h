@@ -55,6 +55,9 @@ class Separators {
 
   const std::vector<Entry>& entries() const { return entries_; }
   const std::u32string& characters() const { return characters_; }
+  std::u32string_view text(const Entry& entry) const {
+    return std::u32string_view(characters_).substr(entry.characters, entry.length);
+  }
   const std::vector<Part>& parts() const { return parts_; }
   const std::vector<Pair>& pairs() const { return pairs_; }  // by tail
   // Ascending, and one more that ends the last one's pairs.

@@ -35,6 +35,19 @@ TokenTrie::TokenTrie(const std::vector<TrieEntry>& sorted) {
   add_fans();
 }
 
+std::uint32_t TokenTrie::find(std::string_view text) const {
+  std::uint32_t node = 0;
+  std::uint32_t end = static_cast<std::uint32_t>(nodes_.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i > 0) end = nodes_[node++].end;
+    while (node < end && nodes_[node].byte != static_cast<std::uint8_t>(text[i])) {
+      node = nodes_[node].end;
+    }
+    if (node >= end) return kNowhere;
+  }
+  return node;
+}
+
 void TokenTrie::add_fan(std::uint32_t first, std::uint32_t end) {
   for (std::uint32_t child = first; child < end; child = nodes_[child].end) {
     children_.push_back({child, nodes_[child].byte});

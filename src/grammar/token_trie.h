@@ -44,6 +44,9 @@ class TokenTrie {
   std::span<const Child> fan(std::uint16_t number) const {
     return std::span(children_).subspan(fans_[number], fans_[number + 1u] - fans_[number]);
   }
+  // The node at the end of `text`, which is not empty; kNowhere: there is none.
+  static constexpr std::uint32_t kNowhere = ~0u;
+  std::uint32_t find(std::string_view text) const;
   std::size_t bytes() const {
     return nodes_.size() * sizeof(TrieNode) + children_.size() * sizeof(Child) + fans_.size() * 4;
   }

@@ -42,13 +42,19 @@ class Vocabulary {
   const TokenSets& sets() const { return *sets_; }
   // What a JSON string, or a raw text, can end in.
   const Separators& separators(bool raw) const { return raw ? *newlines_ : *quotes_; }
-  // Sets the bits of the tokens that end at a node.
-  void set_tokens(const TrieNode& node, std::span<std::uint32_t> words) const {
+  // Calls `use` with each of the tokens that end at a node which has some.
+  template <class Use>
+  void for_tokens(const TrieNode& node, const Use& use) const {
     for (TokenId token = node.token; token >= 0;) {
-      words[static_cast<std::size_t>(token) / 32] |= 1u << (static_cast<std::size_t>(token) % 32);
+      use(token);
       if (next_alike_.empty()) return;
       token = next_alike_[static_cast<std::size_t>(token)];
     }
+  }
+  void set_tokens(const TrieNode& node, std::span<std::uint32_t> words) const {
+    for_tokens(node, [&](TokenId token) {
+      words[static_cast<std::size_t>(token) / 32] |= 1u << (static_cast<std::size_t>(token) % 32);
+    });
   }
   std::string_view bytes(TokenId token) const { return bytes_[static_cast<std::size_t>(token)]; }
   // kThinkClose, kCallOpen or kCallClose; nothing for all other tokens.
