@@ -28,6 +28,11 @@ Result<void, GrammarError> finish(Grammar& grammar, Budget& budget) {
   if (budget.exhausted()) {
     return fail(GrammarErrorCode::kSchemaTooComplex, "the schema is too complex");
   }
+  // What the masks ask of the languages, while nobody waits for a token.
+  for (const StringAlt& string : grammar.strings) string.language->alike();
+  for (const ObjectAlt& object : grammar.objects) {
+    for (const auto& region : object.regions) region.language->alike();
+  }
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <unordered_map>
 #include <utility>
 
@@ -196,6 +197,35 @@ std::vector<Language::Step> Language::steps(State state) const {
   return out;
 }
 
+const std::vector<std::uint64_t>& Language::alike() const {
+  constexpr std::size_t kMaxCells = 1 << 15;
+  static std::mutex mutex;
+  const std::scoped_lock lock(mutex);
+  if (alike_ != nullptr) return *alike_;
+  auto out = std::make_shared<std::vector<std::uint64_t>>();
+  if (table_.size() <= kMaxCells) {
+    const std::size_t states = accepting_.size();
+    std::vector<std::uint64_t> now(states, 1);
+    now[kDead] = 0;
+    std::vector<std::uint64_t> next(states, 0);
+    for (std::uint32_t depth = 0; depth < kAlikeDepth; ++depth) {
+      for (State s = 1; s < states; ++s) {
+        std::uint64_t hash = 1;
+        for (std::uint32_t c = 0; c < class_count_; ++c) {
+          hash = (hash ^ now[table_[s * class_count_ + c]]) * 0x9E3779B97F4A7C15u;
+          hash ^= hash >> 32;
+        }
+        next[s] = hash;
+      }
+      now.swap(next);
+      now[kDead] = 0;
+    }
+    *out = std::move(now);
+  }
+  alike_ = std::move(out);
+  return *alike_;
+}
+
 bool Language::can_step(State state, std::uint32_t low, std::uint32_t high) const {
   return can_step_within(state, low, high, kUnbounded);
 }
@@ -254,7 +284,8 @@ std::vector<std::string> Language::texts() const {
 }
 
 std::size_t Language::bytes() const {
-  return sizeof(*this) + begins_.size() * 6 + table_.size() * sizeof(State) + accepting_.size() * 9;
+  return sizeof(*this) + begins_.size() * 6 + table_.size() * sizeof(State) +
+         accepting_.size() * 17;
 }
 
 LanguagePtr Language::any() {

@@ -23,6 +23,8 @@ constexpr std::size_t kSparse = 640;
 constexpr std::size_t kFewTokens = 8192;
 // Languages with more classes of characters are walked.
 constexpr std::uint32_t kMaxClasses = 512;
+// Rows that a mask is made of.
+constexpr std::size_t kMaxRows = 4;
 // States that are looked at for what can come at all.
 constexpr std::size_t kMaxReached = 256;
 
@@ -63,15 +65,24 @@ class Maker {
     Classes begin, kept, exits;
   };
 
+  // A next state, and what leads to it.
+  struct Branch {
+    State to = Language::kDead;
+    std::uint32_t weight = 0;
+    Classes classes;
+  };
+
   void fill_dense();
-  void select_others(const Row& row, std::vector<std::uint32_t>& others) const;
-  Row make_row() const;
-  void extend(Row& row, State state) const;
+  void fill_row(const Row& row, const Classes& ever, std::vector<std::uint32_t>& others);
+  void read_others(std::span<const std::uint32_t> others);
+  Row total_row() const;
+  Row make_row(const Branch& branch, const std::vector<std::uint32_t>& weights);
+  void extend(Row& row, State state, const std::vector<std::uint32_t>& weights);
+  bool alike(State a, State b);
   std::uint32_t reach_of_total() const;
-  // The state that most of the characters lead to, and which do.
-  std::pair<State, Classes> main_step(State state, const std::vector<std::uint32_t>& weights) const;
+  // Where characters lead to from a state; what most of them do comes first.
+  std::vector<Branch> branches(State state, const std::vector<std::uint32_t>& weights);
   std::vector<std::uint32_t> class_weights() const;
-  Classes living(State state) const;
   Classes ever_living(State state) const;
   CharacterClass characters(const Classes& classes) const;
   struct PlainWalk {
@@ -93,6 +104,8 @@ class Maker {
   const Language& language_;
   TextReader reader_;
   std::int64_t& fuel_;
+  const std::vector<std::uint64_t>* alike_ = nullptr;
+  bool approximate_ = false;  // states were taken for one that are not
   std::shared_ptr<TextMask> out_;
 };
 
@@ -128,26 +141,31 @@ std::vector<std::uint32_t> Maker::class_weights() const {
   return weights;
 }
 
-std::pair<State, Classes> Maker::main_step(State state,
-                                           const std::vector<std::uint32_t>& weights) const {
-  std::vector<std::pair<State, std::uint32_t>> targets;
+bool Maker::alike(State a, State b) {
+  if (a == b) return true;
+  if (alike_ == nullptr || a == Language::kDead || b == Language::kDead) return false;
+  const bool yes = (*alike_)[a] == (*alike_)[b];
+  approximate_ = approximate_ || yes;
+  return yes;
+}
+
+std::vector<Maker::Branch> Maker::branches(State state, const std::vector<std::uint32_t>& weights) {
+  std::vector<Branch> out;
   for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
     const State to = language_.next_of_class(state, c);
     if (to == Language::kDead) continue;
-    auto found = std::find_if(targets.begin(), targets.end(),
-                              [&](const auto& target) { return target.first == to; });
-    if (found == targets.end()) found = targets.insert(found, {to, 0});
-    found->second += weights[c];
+    auto found = std::find_if(out.begin(), out.end(),
+                              [&](const Branch& branch) { return alike(branch.to, to); });
+    if (found == out.end()) {
+      found = out.insert(found, {to, 0, Classes(language_.class_count(), false)});
+    }
+    found->weight += weights[c];
+    found->classes[c] = true;
   }
-  Classes classes(language_.class_count(), false);
-  const auto best =
-      std::max_element(targets.begin(), targets.end(),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
-  if (best == targets.end()) return {Language::kDead, classes};
-  for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
-    classes[c] = language_.next_of_class(state, c) == best->first;
-  }
-  return {best->first, classes};
+  std::sort(out.begin(), out.end(), [](const Branch& a, const Branch& b) {
+    return a.weight != b.weight ? a.weight > b.weight : a.to < b.to;
+  });
+  return out;
 }
 
 std::uint32_t Maker::reach_of_total() const {
@@ -155,28 +173,29 @@ std::uint32_t Maker::reach_of_total() const {
   return place_.left > way ? std::min<std::uint32_t>(place_.left - way, kLongestToken) : 0;
 }
 
-Maker::Row Maker::make_row() const {
+Maker::Row Maker::total_row() const {
   Row row;
-  if (language_.is_total(place_.state)) {
-    row.first = row.rest = characters(Classes(language_.class_count(), true));
-    row.reach = reach_of_total();
-    row.ends = row.reach >= kLongestToken || language_.longest_way() == 0;
-    return row;
-  }
-  const std::vector<std::uint32_t> weights = class_weights();
-  const auto [state, classes] = main_step(place_.state, weights);
-  row.first = characters(classes);
-  row.begin = classes;
-  row.ends = true;
-  if (state == Language::kDead || place_.left == 0) return row;
-  if (language_.shortest(state) > place_.left - 1) return row;
-  row.reach = 1;
-  extend(row, state);
+  row.begin = row.kept = Classes(language_.class_count(), true);
+  row.exits = Classes(language_.class_count(), false);
+  row.first = row.rest = characters(row.begin);
+  row.reach = reach_of_total();
+  row.ends = row.reach >= kLongestToken || language_.longest_way() == 0;
   return row;
 }
 
-void Maker::extend(Row& row, State state) const {
-  const std::vector<std::uint32_t> weights = class_weights();
+Maker::Row Maker::make_row(const Branch& branch, const std::vector<std::uint32_t>& weights) {
+  Row row;
+  row.begin = branch.classes;
+  row.kept = row.exits = Classes(language_.class_count(), false);
+  row.first = characters(row.begin);
+  row.ends = true;
+  if (place_.left == 0 || language_.shortest(branch.to) > place_.left - 1) return row;
+  row.reach = 1;
+  extend(row, branch.to, weights);
+  return row;
+}
+
+void Maker::extend(Row& row, State state, const std::vector<std::uint32_t>& weights) {
   const auto weigh = [&](const Classes& classes) {
     std::uint32_t sum = 0;
     for (std::size_t c = 0; c < classes.size(); ++c) sum += classes[c] ? weights[c] : 0;
@@ -194,8 +213,10 @@ void Maker::extend(Row& row, State state) const {
   };
   for (;;) {
     if (language_.is_total(state)) return finish(std::max(row.reach, reach_of_total()), false);
-    auto [next, classes] = main_step(state, weights);
-    if (next == Language::kDead) return finish(row.reach, true);
+    const std::vector<Branch> all = branches(state, weights);
+    if (all.empty()) return finish(row.reach, true);
+    const State next = all[0].to;
+    Classes classes = all[0].classes;
     for (std::uint32_t c = 0; c < alive.size(); ++c) {
       if (language_.next_of_class(state, c) != Language::kDead) alive[c] = true;
     }
@@ -204,20 +225,12 @@ void Maker::extend(Row& row, State state) const {
     if (row.reach > 1 && 2 * weigh(classes) < weigh(kept)) return finish(row.reach, false);
     kept = std::move(classes);
     const std::uint32_t shortest = language_.shortest(next);
-    if (next == state) return finish(place_.left - shortest, true);
+    if (alike(next, state)) return finish(place_.left - shortest, true);
     if (row.reach >= kLongestToken) return finish(row.reach, true);
     if (place_.left - row.reach < shortest + 1) return finish(row.reach, true);
     ++row.reach;
     state = next;
   }
-}
-
-Classes Maker::living(State state) const {
-  Classes out(language_.class_count(), false);
-  for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
-    out[c] = language_.next_of_class(state, c) != Language::kDead;
-  }
-  return out;
 }
 
 Classes Maker::ever_living(State state) const {
@@ -238,30 +251,35 @@ Classes Maker::ever_living(State state) const {
   return out;
 }
 
-// Tokens that are not of the row, but may come as far as their characters go; some of the row may
-// be among them.
-void Maker::select_others(const Row& row, std::vector<std::uint32_t>& others) const {
-  if (row.ends && language_.is_total(place_.state)) return;
+// Sets what is of the row, and adds to `others` what begins like it and may come as far as its
+// characters go (`ever`): that is to be read.
+void Maker::fill_row(const Row& row, const Classes& ever, std::vector<std::uint32_t>& others) {
   const TokenSets& sets = vocabulary_.sets();
   const std::uint32_t most = std::min<std::uint32_t>(place_.left, kLongestToken);
-  const Classes first = living(place_.state);
-  Classes ever = ever_living(place_.state);
+  std::vector<std::uint32_t> in_row(others.size());
+  sets.select(row.first, row.rest, kLongestToken, in_row);
+  fuel_ -= static_cast<std::int64_t>(others.size()) / kPlacesPerFuel;
+  if (!row.ends) sets.keep_short(row.reach, in_row);
   // What begins like a row that ends has to leave it.
-  const bool leave = row.ends && !row.kept.empty();
-  bool exits = !leave || first != row.begin;
+  bool exits = !row.ends;
   bool strays = false;  // that would neither stay in the row nor leave it
-  for (std::size_t c = 0; c < ever.size() && leave; ++c) {
+  Classes staying = ever;
+  for (std::size_t c = 0; c < ever.size() && row.ends; ++c) {
     exits = exits || row.exits[c];
     strays = strays || (ever[c] && !row.exits[c] && !row.kept[c]);
+    staying[c] = ever[c] && !row.exits[c];
   }
-  if (!exits) return;
-  others.resize(vocabulary_.mask_words());
-  sets.select(characters(first), characters(ever), most, others);
-  if (!strays) return;
-  for (std::size_t c = 0; c < ever.size(); ++c) ever[c] = ever[c] && !row.exits[c];
-  std::vector<std::uint32_t> staying(others.size());
-  sets.select(row.first, characters(ever), most, staying);
-  for (std::size_t i = 0; i < others.size(); ++i) others[i] &= ~staying[i];
+  if (exits) {
+    std::vector<std::uint32_t> open(others.size());
+    sets.select(row.first, characters(ever), most, open);
+    std::vector<std::uint32_t> stay(strays ? others.size() : 0);
+    if (strays) sets.select(row.first, characters(staying), most, stay);
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      others[i] |= open[i] & ~in_row[i] & ~(strays ? stay[i] : 0);
+    }
+  }
+  if (row.ends) sets.keep_short(row.reach, in_row);
+  for (std::size_t i = 0; i < others.size(); ++i) out_->words[i] |= in_row[i];
 }
 
 void Maker::fill_dense() {
@@ -269,23 +287,40 @@ void Maker::fill_dense() {
     walk_plain(~std::size_t{0});
     return;
   }
-  const Row row = make_row();
+  // How far the nearest end is counts where there is a bound.
+  if (place_.left == kUnbounded && !language_.alike().empty()) alike_ = &language_.alike();
   const TokenSets& sets = vocabulary_.sets();
-  Words words = out_->words;
-  sets.select(row.first, row.rest, kLongestToken, words);
-  fuel_ -= static_cast<std::int64_t>(words.size()) / kPlacesPerFuel;
-  const auto shorten = [&] {
-    if (row.reach < kLongestToken) sets.keep_short(row.reach, words);
-  };
-  std::vector<std::uint32_t> others;
-  if (!row.ends) shorten();
-  select_others(row, others);
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < others.size(); ++i) {
-    others[i] &= ~words[i];
-    count += static_cast<std::size_t>(std::popcount(others[i]));
+  std::vector<std::uint32_t> others(out_->words.size(), 0);
+  const Classes ever = ever_living(place_.state);
+  if (language_.is_total(place_.state)) {
+    fill_row(total_row(), ever, others);
+  } else {
+    const std::vector<std::uint32_t> weights = class_weights();
+    const std::vector<Branch> all = branches(place_.state, weights);
+    Classes rest(language_.class_count(), false);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (i < kMaxRows) {
+        fill_row(make_row(all[i], weights), ever, others);
+        continue;
+      }
+      for (std::size_t c = 0; c < rest.size(); ++c) rest[c] = rest[c] || all[i].classes[c];
+    }
+    if (all.size() > kMaxRows) {
+      std::vector<std::uint32_t> open(others.size());
+      sets.select(characters(rest), characters(ever),
+                  std::min<std::uint32_t>(place_.left, kLongestToken), open);
+      for (std::size_t i = 0; i < others.size(); ++i) others[i] |= open[i];
+    }
   }
-  if (row.ends) shorten();
+  // What was taken for alike is so for a while only; longer tokens are read.
+  static_assert(Language::kAlikeDepth >= TokenSets::kLengths);
+  if (approximate_) sets.keep_short(TokenSets::kLengths, out_->words);
+  read_others(others);
+}
+
+void Maker::read_others(std::span<const std::uint32_t> others) {
+  std::size_t count = 0;
+  for (const std::uint32_t word : others) count += static_cast<std::size_t>(std::popcount(word));
   if (count > kFewTokens) {
     walk_plain(~std::size_t{0});
     return;
@@ -294,8 +329,16 @@ void Maker::fill_dense() {
   for (std::size_t i = 0; i < others.size(); ++i) {
     for (std::uint32_t bits = others[i]; bits != 0; bits &= bits - 1) {
       const auto token = static_cast<TokenId>(i * 32 + std::countr_zero(bits));
-      if (reads(token)) set_bit(words, token);
+      if (reads(token)) set_bit(out_->words, token);
     }
+  }
+  if (!approximate_) return;
+  for (const auto& [length, token] : vocabulary_.sets().long_tokens()) {
+    const std::string_view text = vocabulary_.bytes(token);
+    const bool plain = std::all_of(text.begin(), text.end(), [&](char byte) {
+      return reader_.is_plain(static_cast<std::uint8_t>(byte));
+    });
+    if (plain && reads(token)) set_bit(out_->words, token);
   }
 }
 

@@ -43,6 +43,9 @@ class TokenSets {
               Words words) const;
   // Takes out tokens of more than `most` characters.
   void keep_short(std::uint32_t most, Words words) const;
+  // Tokens of more than kLengths characters are few: how many characters, and which token.
+  static constexpr std::uint32_t kLengths = 32;
+  const std::vector<std::pair<std::uint32_t, TokenId>>& long_tokens() const { return long_; }
   std::size_t bytes() const;
 
  private:
@@ -61,7 +64,6 @@ class TokenSets {
     std::vector<std::uint32_t> starts;
     std::vector<TokenId> tokens;
   };
-  static constexpr std::uint32_t kLengths = 32;
 
   Set make_set(const std::vector<TokenId>& tokens) const;
   void build(Index& index, std::vector<std::vector<TokenId>>& ascii,
