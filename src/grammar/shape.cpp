@@ -110,7 +110,8 @@ bool admits(const StringRule& rule, std::string_view text) {
 
 Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   Shape out;
-  budget.spend(a.weight() + b.weight() + a.object.required.size() * b.object.required.size() / 4 +
+  budget.spend(24 + a.weight() + b.weight() +
+               a.object.required.size() * b.object.required.size() / 4 +
                a.object.forbidden.size() * b.object.required.size() / 4);
   out.types = a.types & b.types;
   if (out.types == 0) return out;

@@ -147,7 +147,7 @@ Shaper::Answer Shaper::settled_shapes(const std::vector<Term>& terms) {
   met_open_ = met_before;
   if (!fresh) return Unexpected{std::move(fresh).error()};
   if (!settled) return std::shared_ptr<const Shapes>();
-  auto made = std::make_shared<const Shapes>(*std::move(fresh));
+  auto made = keep(*std::move(fresh));
   known_sets_.emplace(terms, made);
   return made;
 }

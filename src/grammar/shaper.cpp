@@ -74,10 +74,15 @@ Shaper::Answer Shaper::shapes(Term term) {
   --depth_;
   open_.erase(term);
   if (!expanded) return Unexpected{std::move(expanded).error()};
-  auto shapes = std::make_shared<const Shapes>(*std::move(expanded));
+  auto shapes = keep(*std::move(expanded));
   if (open_.empty()) met_open_ = false;
   if (!met_open_) known_.emplace(term, shapes);
   return shapes;
+}
+
+std::shared_ptr<const Shapes> Shaper::keep(Shapes shapes) {
+  for (const Shape& shape : shapes) budget_.take(sizeof(Shape) + shape.weight() * 16);
+  return std::make_shared<const Shapes>(std::move(shapes));
 }
 
 Result<const json::Value*, GrammarError> Shaper::follow(const json::Value* schema) {

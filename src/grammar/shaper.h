@@ -95,6 +95,8 @@ class Shaper {
   void add_others(const json::Value& value, Shapes& out);
 
   Step cross(Shapes& into, const Shapes& with);
+  // They stay as long as this does.
+  std::shared_ptr<const Shapes> keep(Shapes shapes);
   // The shapes of all the terms; null: one of them is being expanded, so that nothing can be said
   // of them yet.
   Answer settled_shapes(const std::vector<Term>& terms);
