@@ -2,7 +2,8 @@
 
 NAMES = ["id", "name", "naïve", "a", "ab", "items", "unit", "key with space", "x-y", "value", "tags", "q\"uote"]
 WORDS = ["red", "green", "", "a\nb", "é", "\"quoted\"", "</parameter>", "true", "12", "null", "{\"a\": 1}", "日本"]
-PATTERNS = ["^[a-z]{1,4}$", "^\\d{3}-\\d{2}$", "b", "^(yes|no)", "[0-9]$", "^[^a]{2,3}$", "^\\w+@\\w+$"]
+PATTERNS = ["^[a-z]{1,4}$", "^\\d{3}-\\d{2}$", "b", "^(yes|no)", "[0-9]$", "^[^a]{2,3}$", "^\\w+@\\w+$",
+            "^(?!ab)[a-z]{1,4}$", "^(?=.*[0-9])[a-z0-9]{2,5}$", "^[a-z]{1,4}(?<!x)$", "no(?!t)"]
 FORMATS = ["date", "date-time", "time", "email", "ipv4", "uuid"]
 INPUTS = ["[a-z]{1,3}(-\\d{2})?", "^(yes|no)$", "\\w{2,4}\\n\\w?", "(a|ab)(c|bcd)"]
 # Grammars in Lark's notation, and what Python's regular expressions call them.
@@ -20,9 +21,9 @@ class Forms:
         self.random = random
 
     def schema(self, depth=3):
-        kinds = [self.string, self.string, self.integer, self.number, self.boolean, self.null, self.literals]
+        kinds = [self.string, self.string, self.integer, self.number, self.boolean, self.null, self.literals, self.denied]
         if depth > 0:
-            kinds += [self.array, self.object, self.object, self.union]
+            kinds += [self.array, self.object, self.object, self.union, self.counted, self.conditions, self.layers]
         made = self.random.choice(kinds)(depth - 1)
         if self.random.random() < 0.2:
             made["description"] = "a description"
@@ -94,6 +95,32 @@ class Forms:
         if kind == 1:
             return {"anyOf": [self.schema(depth), {"type": "null"}]}
         return {"type": ["string", "null"], "maxLength": 5}
+
+    def denied(self, _):
+        return self.random.choice([
+            {"type": "string", "maxLength": 4, "not": {"enum": self.random.sample([w for w in WORDS if len(w) < 5], 3)}},
+            {"type": "string", "maxLength": 6, "not": {"pattern": "^[a-m]"}},
+            {"type": "integer", "minimum": -20, "maximum": 20, "not": {"multipleOf": self.random.choice([2, 3])}},
+            {"not": {"type": ["object", "array", "string", "number"]}},
+            {"enum": [1, 2, "a", "bb", None], "not": {"enum": [2, "a"]}}])
+
+    def counted(self, _):
+        low = self.random.randrange(1, 3)
+        return {"type": "array", "items": {"enum": [1, 2, "a", "b", None]}, "contains": {"type": "string"}, "minContains": low,
+                "maxContains": low + self.random.randrange(2), "maxItems": 5}
+
+    def conditions(self, depth):
+        kinds = self.random.sample(["a", "b", "c"], 2)
+        return {"type": "object", "properties": {"kind": {"enum": ["a", "b", "c"]}, "x": self.schema(depth), "y": {"type": "boolean"}},
+                "required": ["kind"], "additionalProperties": False,
+                "allOf": [{"if": {"properties": {"kind": {"const": kind}}}, "then": {"required": [name]}} for kind, name in zip(kinds, "xy")]}
+
+    def layers(self, depth):
+        first, second = ({"properties": {name: self.schema(depth)}, "required": [name]} for name in ("p", "q"))
+        return self.random.choice([
+            {"type": "object", "allOf": [first], "properties": {"r": {"type": "null"}}, "unevaluatedProperties": False},
+            {"type": "object", "anyOf": [first, second], "unevaluatedProperties": False},
+            {"oneOf": [dict(first, type="object", additionalProperties=False), dict(second, type="object", additionalProperties=False)]}])
 
     def parameters(self):
         made = self.object(2)
