@@ -487,15 +487,17 @@ Shaper::Step Shaper::apply_dependencies(const json::Value& schema, Shapes& out) 
       without.object.forbidden.push_back(name);
       Shape with;
       with.types = kObjectBit;
-      with.object.required.push_back(name);
-      Shapes present{with};
+      // What it needs comes first: so it is mostly written, where `properties` says nothing.
       if (const json::Array* names = rule.if_array()) {
         for (const json::Value& other : *names) {
           if (other.if_string() == nullptr)
             return invalid(std::string(keyword) + " must name members", other);
-          present[0].object.required.push_back(*other.if_string());
+          with.object.required.push_back(*other.if_string());
         }
-      } else {
+      }
+      with.object.required.push_back(name);
+      Shapes present{with};
+      if (rule.if_array() == nullptr) {
         TRY_ASSIGN(const auto shapes, this->shapes(Term{&rule, true}));
         TRY(cross(present, *shapes));
       }
