@@ -136,7 +136,8 @@ def check_input(text, format_):
         return
     grammar = format_["grammar"]
     pattern = grammar["definition"] if grammar["syntax"] == "regex" else GRAMMARS[grammar["definition"]]
-    expect(re.fullmatch(pattern, text), f"an input that its grammar does not have: {text!r}")
+    fits = pattern(text) if callable(pattern) else re.fullmatch(pattern, text)
+    expect(fits, f"an input that its grammar does not have: {text!r}")
 
 
 def must_call(body):

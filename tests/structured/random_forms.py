@@ -6,8 +6,19 @@ PATTERNS = ["^[a-z]{1,4}$", "^\\d{3}-\\d{2}$", "b", "^(yes|no)", "[0-9]$", "^[^a
             "^(?!ab)[a-z]{1,4}$", "^(?=.*[0-9])[a-z0-9]{2,5}$", "^[a-z]{1,4}(?<!x)$", "no(?!t)"]
 FORMATS = ["date", "date-time", "time", "email", "ipv4", "uuid"]
 INPUTS = ["[a-z]{1,3}(-\\d{2})?", "^(yes|no)$", "\\w{2,4}\\n\\w?", "(a|ab)(c|bcd)"]
-# Grammars in Lark's notation, and what Python's regular expressions call them.
+
+
+def is_nested(text):
+    """Of NESTED: what is inside is taken out until nothing changes."""
+    while "x[x]" in text:
+        text = text.replace("x[x]", "x")
+    return text == "x"
+
+
+NESTED = 'start: "x" | start "[" start "]"'
+# Grammars in Lark's notation, and what Python's regular expressions call them, or who knows their texts.
 GRAMMARS = {
+    NESTED: is_nested,
     'start: WORD ("," WORD)~0..2\nWORD: /[a-z]{1,3}/': "[a-z]{1,3}(,[a-z]{1,3}){0,2}",
     'start: key "=" value\nkey: "a" | "b"i\nvalue: INT~1..2 | "\\""\nINT: "0".."7"': '(a|b|B)=([0-7]{1,2}|")',
     '?start: [SIGN] (D D | "x" D?) LF -> line\nSIGN: "+" | "-"\nD: /\\d/\n%import common.LF': "[+-]?(\\d\\d|x\\d?)\\n",
@@ -145,6 +156,6 @@ class Forms:
     def custom(self, name):
         kind = self.random.randrange(3)
         grammar = {"syntax": "regex", "definition": self.random.choice(INPUTS)}
-        if kind == 0:
+        if kind != 2:
             grammar = {"syntax": "lark", "definition": self.random.choice(list(GRAMMARS))}
         return {"name": name, "description": "a custom tool", "format": {"type": "grammar", "grammar": grammar}}
