@@ -46,6 +46,7 @@ class CpuBackend final : public model::Backend {
   void free_sequence(SequenceId id) override;
   Result<CheckpointId> save_checkpoint(SequenceId id) override;
   Result<SequenceId> create_sequence_from(CheckpointId id, std::int32_t max_tokens) override;
+  Result<void> extend_sequence(SequenceId id, std::int32_t max_tokens) override;
   void free_checkpoint(CheckpointId id) override;
   Result<model::LogitsView> forward(const model::Batch& batch) override;
   void check_integrity() const override;
@@ -232,6 +233,15 @@ Result<SequenceId> CpuBackend::resume(const Past& past, std::int32_t max_tokens)
   const SequenceId id{next_id_++};
   sequences_.emplace(id, std::move(sequence));
   return id;
+}
+
+Result<void> CpuBackend::extend_sequence(SequenceId id, std::int32_t max_tokens) {
+  CHECK(max_tokens <= options_.max_context);
+  Sequence& sequence = find(id);
+  if (max_tokens <= sequence.max_tokens) return {};
+  TRY(ledger_.extend(sequence.holding, max_tokens));
+  sequence.max_tokens = max_tokens;
+  return {};
 }
 
 Result<CheckpointId> CpuBackend::save_checkpoint(SequenceId id) {

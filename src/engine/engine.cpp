@@ -132,6 +132,7 @@ class ThreadedEngine final : public Engine {
             .cached_tokens = counters_.cached_tokens.load(std::memory_order_relaxed),
             .cache_entries = counters_.cache_entries.load(std::memory_order_relaxed),
             .cache_evictions = counters_.cache_evictions.load(std::memory_order_relaxed),
+            .memory_waits = counters_.memory_waits.load(std::memory_order_relaxed),
             .kv_blocks_free = counters_.kv_blocks_free.load(std::memory_order_relaxed),
             .kv_blocks_running = counters_.kv_blocks_running.load(std::memory_order_relaxed),
             .kv_blocks_cached = counters_.kv_blocks_cached.load(std::memory_order_relaxed),

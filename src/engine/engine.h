@@ -30,6 +30,8 @@ struct EngineOptions {
   std::int32_t prefill_chunk = 256;       // of prompts in one step; fewer beside decodes
   // That the prefix cache may hold, of what running sequences leave; 0: no cache.
   std::int64_t prefix_cache_bytes = std::numeric_limits<std::int64_t>::max();
+  // Of an answer, reserved at a time: see sequence_memory.h.
+  std::int32_t reserve_tokens = 1024;
   std::int32_t event_channel_capacity = 256;
   // Threads that find what constraints allow while the model computes. 0: the engine thread, behind
   // the model.
@@ -52,6 +54,7 @@ struct EngineStats {
   std::int64_t cached_tokens = 0;  // that were found
   std::int64_t cache_entries = 0;
   std::int64_t cache_evictions = 0;
+  std::int64_t memory_waits = 0;       // steps that a choice had to leave out, for want of memory
   std::int64_t kv_blocks_free = 0;     // model::MemoryUse, as of the last step
   std::int64_t kv_blocks_running = 0;  //
   std::int64_t kv_blocks_cached = 0;   //

@@ -83,7 +83,7 @@ EngineOptions resolve_options(EngineOptions options, const model::BackendLimits&
         options.prefix_cache_bytes >= 0);
   CHECK(options.event_channel_capacity > 0 && options.stall_timeout_ms >= 0);
   CHECK(options.request_timeout_ms >= 0 && options.constraint_threads >= 0);
-  CHECK(options.max_batch_tokens >= 0);
+  CHECK(options.max_batch_tokens >= 0 && options.reserve_tokens > 0);
   CHECK(options.max_wait_ms >= 0 && options.account_share > 0 && options.account_share <= 1);
   const auto at_most = [](std::int32_t& value, std::int32_t limit) {
     value = value == 0 ? limit : std::min(value, limit);
@@ -101,7 +101,7 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       clock_(clock),
       ledger_(ledger),
       counters_(counters),
-      memory_(backend, options.prefix_cache_bytes, clock, counters),
+      memory_(backend, options.reserve_tokens, options.prefix_cache_bytes, clock, counters),
       scratch_(limits_.vocabulary),
       side_jobs_(options.constraint_threads),
       queue_({options.max_running_requests, limits_.max_sequences, kv_tokens(limits_)},
@@ -116,6 +116,8 @@ void EngineCore::add(std::unique_ptr<LiveRequest> request) {
     request->deadline = clock_.now() + std::chrono::milliseconds(options_.request_timeout_ms);
   if (options_.max_wait_ms > 0)
     request->start_deadline = clock_.now() + std::chrono::milliseconds(options_.max_wait_ms);
+  request->first_reserve =
+      request->prompt_tokens() + std::min(request->request.max_tokens, options_.reserve_tokens);
   queue_.push(std::move(request));
 }
 
@@ -141,6 +143,7 @@ bool EngineCore::step() {
   if (options_.request_timeout_ms > 0 || options_.max_wait_ms > 0) end_overdue();
   look_after_readers();
   admit();
+  make_room();
   for (const auto& request : running_) request->rank = request->book->rank();
   scheduler_.plan(running_,
                   {.batch = options_.max_batch_tokens,
@@ -155,6 +158,17 @@ bool EngineCore::step() {
   check_integrity();
 #endif
   return true;
+}
+
+void EngineCore::make_room() {
+  for (const auto& request : running_) {
+    if (request->in_prefill()) continue;
+    for (Choice& choice : request->choices) {
+      if (choice.ended) continue;
+      choice.waits = !memory_.make_room(*request, choice, running_);
+      if (choice.waits) counters_.memory_waits.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
 }
 
 void EngineCore::compute() {
@@ -242,7 +256,7 @@ void EngineCore::admit() {
     if (head == nullptr) return;
     LiveRequest& request = *head;
     if (blocked_ == Blocked{request.id, memory_.releases()}) return;
-    if (const Result<void> reserved = memory_.reserve(request); !reserved) {
+    if (const Result<void> reserved = memory_.reserve(request, running_); !reserved) {
       const bool may_fit_later =
           reserved.error().code == ErrorCode::kResourceExhausted && !running_.empty();
       if (may_fit_later) {

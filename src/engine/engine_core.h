@@ -55,6 +55,7 @@ class EngineCore {
   // What the constraints of the choices in this step say, found while the model computes.
   void begin_constraints();
   void find_next(Choice& choice);
+  void make_room();
   void compute();
   void publish(const model::LogitsView& logits);
   Result<void> finish_prompt(LiveRequest& request, std::span<const float> logits);

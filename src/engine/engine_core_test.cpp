@@ -203,6 +203,40 @@ TEST(EngineCore, NobodyOvertakesAHeadThatWaitsForMemory) {
   for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(sim[i].is_done());
 }
 
+// Answers that end early share memory for the most that one of them could have needed; those that
+// do not end early wait for each other, and all get to their end.
+TEST(EngineCore, AnswersGrowIntoTheMemoryAndNoneIsLost) {
+  FakeOptions backend = with_script(script_never_ends(5));
+  backend.max_reserved_tokens = 150;
+  EngineOptions options;
+  options.reserve_tokens = 10;
+  Simulation sim(std::move(backend), options);
+  for (int i = 0; i < 4; ++i) sim.submit(make_test_request({1, 2}, 98));
+  sim.step();
+  EXPECT_EQ(sim.ledger().running(), 4);
+  sim.run();
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_TRUE(sim[i].is_done());
+    EXPECT_EQ(sim[i].tokens().size(), 98U);
+  }
+  EXPECT_GT(sim.counters().memory_waits, 0);
+}
+
+TEST(EngineCore, WhatCouldNotGetToItsEndAloneIsRefused) {
+  FakeOptions backend = with_script(script_never_ends(5));
+  backend.max_reserved_tokens = 150;
+  EngineOptions options;
+  options.reserve_tokens = 10;
+  Simulation sim(std::move(backend), options);
+  sim.submit(make_test_request({1, 2}, 148));
+  sim.submit(make_test_request({1, 2}, 149));
+  sim.run();
+  EXPECT_TRUE(sim[0].is_done());
+  ASSERT_TRUE(sim[1].error());
+  EXPECT_EQ(sim[1].error()->code, ErrorCode::kResourceExhausted);
+  EXPECT_FALSE(sim[1].saw_prefill());
+}
+
 TEST(EngineCore, WhatCanNeverFitFailsAndTheNextOneGoesOn) {
   FakeOptions backend = with_script(script_count(10, 3, 0));
   backend.max_reserved_tokens = 100;

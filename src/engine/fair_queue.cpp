@@ -23,7 +23,7 @@ std::int64_t expected_tokens(const LiveRequest& request) {
 
 Holdings needs(const LiveRequest& request) {
   const std::int64_t choices = request.request.choices;
-  return {1, choices, choices * (request.prompt_tokens() + request.request.max_tokens)};
+  return {1, choices, choices * request.first_reserve};
 }
 
 void add(Holdings& to, const Holdings& what, std::int64_t sign) {

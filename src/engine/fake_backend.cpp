@@ -163,6 +163,15 @@ Result<SequenceId> FakeBackend::copy_sequence(SequenceId source) {
   return resume(original.past, original.holding, original.max_tokens);
 }
 
+Result<void> FakeBackend::extend_sequence(SequenceId id, std::int32_t max_tokens) {
+  CHECK(max_tokens <= options_.limits.max_context);
+  Sequence& sequence = find(id);
+  if (max_tokens <= sequence.max_tokens) return {};
+  TRY(ledger_.extend(sequence.holding, max_tokens));
+  sequence.max_tokens = max_tokens;
+  return {};
+}
+
 void FakeBackend::free_sequence(SequenceId sequence) {
   ledger_.close(std::move(find(sequence).holding));
   sequences_.erase(sequence);

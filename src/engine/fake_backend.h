@@ -107,6 +107,7 @@ class FakeBackend final : public model::Backend {
   Result<CheckpointId> save_checkpoint(SequenceId sequence) override;
   Result<SequenceId> create_sequence_from(CheckpointId checkpoint,
                                           std::int32_t max_tokens) override;
+  Result<void> extend_sequence(SequenceId sequence, std::int32_t max_tokens) override;
   void free_checkpoint(CheckpointId checkpoint) override;
   Result<model::LogitsView> forward(const model::Batch& batch) override;
   void check_integrity() const override;

@@ -44,12 +44,17 @@ struct Choice {
   std::vector<TokenId> unread;
   std::int32_t generated = 0;   // tokens published
   std::vector<TokenId> answer;  // those, where the request's keep_answer is set
+  std::int32_t reserved = 0;    // tokens that its sequence has room for
+  bool waits = false;           // for room: it takes no part in a step
   bool ended = false;
 };
 
 struct LiveRequest {
   LiveRequest(RequestId id, EngineRequest request_value, std::shared_ptr<EventChannel> events)
-      : id(id), request(std::move(request_value)), events(std::move(events)) {}
+      : id(id),
+        request(std::move(request_value)),
+        events(std::move(events)),
+        first_reserve(max_tokens()) {}
   LiveRequest(const LiveRequest&) = delete;  // the samplers refer to `request`
   LiveRequest& operator=(const LiveRequest&) = delete;
 
@@ -57,6 +62,7 @@ struct LiveRequest {
   const EngineRequest request;
   const std::shared_ptr<EventChannel> events;
 
+  std::int32_t first_reserve;   // tokens that each choice's sequence begins with room for
   std::vector<Choice> choices;  // filled at admission; never resized after
   std::int32_t prefilled = 0;   // prompt tokens in the sequence
   std::int32_t cached = 0;      // of these, from the prefix cache
@@ -75,6 +81,8 @@ struct LiveRequest {
   Clock::Instant start_deadline = Clock::Instant::max();  // while it waits
   std::optional<Error> failure;  // of this step; ends the request at the step's end
 
+  // Of prompt and answer.
+  std::int32_t max_tokens() const { return prompt_tokens() + request.max_tokens; }
   std::int32_t prompt_tokens() const { return static_cast<std::int32_t>(request.prompt.size()); }
   bool in_prefill() const { return prefilled < prompt_tokens(); }
   // Where the chunk that comes next has to end at the latest.

@@ -78,6 +78,7 @@ struct EngineCounters {
   std::atomic<std::int64_t> generated_tokens{0};
   // Of the prefix cache: requests that found something and that did not, tokens they found.
   std::atomic<std::int64_t> cache_hits{0}, cache_misses{0}, cached_tokens{0};
+  std::atomic<std::int64_t> memory_waits{0};  // steps that a choice had to leave out, for memory
   std::atomic<std::int64_t> cache_entries{0}, cache_evictions{0};
   std::atomic<std::int64_t> kv_blocks_free{0}, kv_blocks_running{0}, kv_blocks_cached{0};
   std::atomic<std::int64_t> backlog_tokens{0};  // that requests in are expected to need yet

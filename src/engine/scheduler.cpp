@@ -72,7 +72,7 @@ void Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest>> runni
   for (const auto& request : running) {
     if (!request->has_room || request->in_prefill()) continue;
     for (Choice& choice : request->choices) {
-      if (choice.ended) continue;
+      if (choice.ended || choice.waits) continue;
       decodable_.push_back(
           {request.get(), &choice, static_cast<std::int32_t>(choice.unread.size())});
       wanted += choice.unread.size();

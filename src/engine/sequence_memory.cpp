@@ -28,10 +28,12 @@ std::size_t block_bytes(const model::BackendLimits& limits) {
 
 }  // namespace
 
-SequenceMemory::SequenceMemory(model::Backend& backend, std::int64_t cache_bytes,
-                               const Clock& clock, EngineCounters& counters)
+SequenceMemory::SequenceMemory(model::Backend& backend, std::int32_t piece,
+                               std::int64_t cache_bytes, const Clock& clock,
+                               EngineCounters& counters)
     : backend_(backend),
       limits_(backend.limits()),
+      piece_(piece),
       cache_bytes_(cache_bytes),
       least_(least_tokens(limits_)),
       counters_(counters),
@@ -49,43 +51,59 @@ std::optional<PrefixCache::Hit> SequenceMemory::find(const LiveRequest& request)
   return !own || (shared && shared->tokens > own->tokens) ? shared : own;
 }
 
-Result<void> SequenceMemory::reserve(LiveRequest& request) {
-  const std::int32_t max_tokens = request.request.max_tokens;
-  const std::int32_t tokens = request.prompt_tokens() + max_tokens;
+Result<void> SequenceMemory::reserve(LiveRequest& request, Running running) {
+  Result<void> made = make_choices(request);
+  if (made) {
+    std::vector<Claim> claims;
+    for (const auto& each : running) add_claims(*each, claims);
+    add_claims(request, claims);
+    if (!is_safe(available(), claims))
+      made = fail(ErrorCode::kResourceExhausted, "no memory for all that the answer may need");
+  }
+  if (!made) {
+    request.choices.clear();
+    request.stops.clear();
+    request.prefilled = request.cached = 0;
+    return made;
+  }
+  (request.cached > 0 ? counters_.cache_hits : counters_.cache_misses) += 1;
+  counters_.cached_tokens += request.cached;
+  return {};
+}
+
+Result<void> SequenceMemory::make_choices(LiveRequest& request) {
+  const std::int32_t tokens = request.first_reserve;
   std::optional<PrefixCache::Hit> hit = find(request);
-  Result<SequenceHandle> first = make_room(tokens, hit ? hit->checkpoint : nullptr, [&] {
+  Result<SequenceHandle> first = evict_for(tokens, hit ? hit->checkpoint : nullptr, [&] {
     return hit ? sequences_.create_from(*hit->checkpoint, tokens) : sequences_.create(tokens);
   });
   if (!first && hit) {  // the entry itself may be what is in the way
     hit.reset();
-    first = make_room(tokens, nullptr, [&] { return sequences_.create(tokens); });
+    first = evict_for(tokens, nullptr, [&] { return sequences_.create(tokens); });
   }
   if (!first) return Unexpected{first.error()};
   const std::int32_t cached = hit ? hit->tokens : 0;
   request.choices.reserve(static_cast<std::size_t>(request.request.choices));
   request.choices.emplace_back(request.request, 0).sequence = *std::move(first);
   // Copies share the prompt's whole blocks.
-  const std::int32_t of_copy = std::min(tokens, max_tokens + limits_.kv_block_tokens);
+  const std::int32_t of_copy =
+      std::min(tokens, tokens - request.prompt_tokens() + limits_.kv_block_tokens);
   for (std::int32_t number = 1; number < request.request.choices; ++number) {
     Result<SequenceHandle> copy =
-        make_room(of_copy, nullptr, [&] { return sequences_.create(of_copy); });
-    if (!copy) {
-      request.choices.clear();
-      return Unexpected{copy.error()};
-    }
+        evict_for(of_copy, nullptr, [&] { return sequences_.create(of_copy); });
+    if (!copy) return Unexpected{copy.error()};
     request.choices.emplace_back(request.request, number).sequence = *std::move(copy);
   }
   request.prefilled = request.cached = cached;
   if (cache_bytes_ > 0)
     request.stops =
         plan_checkpoints(request.prompt_tokens(), request.request.boundaries, cached, least_);
-  (cached > 0 ? counters_.cache_hits : counters_.cache_misses) += 1;
-  counters_.cached_tokens += cached;
+  for (Choice& choice : request.choices) choice.reserved = tokens;
   return {};
 }
 
 template <class Make>
-Result<SequenceHandle> SequenceMemory::make_room(std::int32_t tokens,
+Result<SequenceHandle> SequenceMemory::evict_for(std::int32_t tokens,
                                                  const CheckpointHandle* spared, Make make) {
   for (;;) {
     Result<SequenceHandle> made = make();
@@ -96,16 +114,64 @@ Result<SequenceHandle> SequenceMemory::make_room(std::int32_t tokens,
 
 // A sequence of so many tokens, if the cache were empty.
 bool SequenceMemory::would_fit(std::int32_t tokens) const {
-  if (sequences_.live() >= limits_.max_sequences) return false;
+  return sequences_.live() < limits_.max_sequences &&
+         bytes_of(blocks_for(tokens), 1) <= available();
+}
+
+std::int64_t SequenceMemory::bytes_of(std::int64_t blocks, std::int64_t states) const {
+  return blocks * static_cast<std::int64_t>(block_bytes(limits_)) +
+         states * static_cast<std::int64_t>(limits_.state_bytes_per_sequence);
+}
+
+std::int64_t SequenceMemory::blocks_for(std::int64_t tokens) const {
+  return limits_.kv_block_tokens == 0 ? 0 : (tokens - 1) / limits_.kv_block_tokens + 1;
+}
+
+// Neither taken nor promised, if the cache were empty.
+std::int64_t SequenceMemory::available() const {
   const model::MemoryUse use = backend_.memory();
-  const auto bytes = [&](std::int64_t blocks, std::int64_t states) {
-    return static_cast<std::size_t>(blocks) * block_bytes(limits_) +
-           static_cast<std::size_t>(states) * limits_.state_bytes_per_sequence;
-  };
-  const std::int64_t blocks =
-      limits_.kv_block_tokens == 0 ? 0 : (tokens - 1) / limits_.kv_block_tokens + 1;
-  return use.state_bytes + bytes(use.kv_blocks_promised, 0) + bytes(blocks, 1) <=
-         limits_.sequence_memory_bytes + bytes(use.kv_blocks_cached, use.states_cached);
+  return static_cast<std::int64_t>(limits_.sequence_memory_bytes) -
+         static_cast<std::int64_t>(use.state_bytes) - bytes_of(use.kv_blocks_promised, 0) +
+         bytes_of(use.kv_blocks_cached, static_cast<std::int64_t>(cache_.entries()));
+}
+
+// Of the prompt's blocks nothing is counted on: others may share them.
+void SequenceMemory::add_claims(const LiveRequest& request, std::vector<Claim>& claims) const {
+  const std::int64_t of_prompt =
+      limits_.kv_block_tokens == 0 ? 0 : request.prompt_tokens() / limits_.kv_block_tokens;
+  for (const Choice& choice : request.choices) {
+    if (choice.ended) continue;
+    const std::int64_t has = blocks_for(choice.reserved);
+    claims.push_back(
+        {bytes_of(blocks_for(request.max_tokens()) - has, 0), bytes_of(has - of_prompt, 1)});
+  }
+}
+
+bool SequenceMemory::is_safe(std::int64_t available, std::vector<Claim>& claims) const {
+  if (available < 0) return false;
+  std::sort(claims.begin(), claims.end(),
+            [](const Claim& a, const Claim& b) { return a.need < b.need; });
+  for (const Claim& claim : claims) {
+    if (claim.need > available) return false;
+    available += claim.gives;
+  }
+  return true;
+}
+
+bool SequenceMemory::make_room(const LiveRequest& request, Choice& choice, Running running) {
+  const std::int32_t wanted = request.prompt_tokens() + choice.generated;
+  if (wanted <= choice.reserved) return true;
+  const std::int32_t before = choice.reserved;
+  const std::int32_t tokens = static_cast<std::int32_t>(
+      std::min<std::int64_t>(std::int64_t{wanted} + piece_ - 1, request.max_tokens()));
+  choice.reserved = tokens;
+  std::vector<Claim> claims;
+  for (const auto& each : running) add_claims(*each, claims);
+  bool extended =
+      is_safe(available() - bytes_of(blocks_for(tokens) - blocks_for(before), 0), claims);
+  while (extended && !sequences_.extend(choice.sequence, tokens)) extended = cache_.evict_one();
+  if (!extended) choice.reserved = before;
+  return extended;
 }
 
 Result<void> SequenceMemory::copy_prompt(LiveRequest& request) {

@@ -69,6 +69,9 @@ class SequencePool {
   Result<SequenceHandle> copy(const SequenceHandle& source) {
     return hold(backend_.copy_sequence(source.id()));
   }
+  Result<void> extend(const SequenceHandle& sequence, std::int32_t max_tokens) {
+    return backend_.extend_sequence(sequence.id(), max_tokens);
+  }
   Result<CheckpointHandle> save(const SequenceHandle& source) {
     TRY_ASSIGN(const CheckpointId id, backend_.save_checkpoint(source.id()));
     ++checkpoints_;

@@ -63,6 +63,9 @@ class Backend {
   virtual Result<SequenceId> create_sequence(std::int32_t max_tokens) = 0;
   // A second sequence with the same past and the same max_tokens.
   virtual Result<SequenceId> copy_sequence(SequenceId source) = 0;
+  // Room for `max_tokens` in all, where it has less. kResourceExhausted: no memory for it; the
+  // sequence stays as it is.
+  virtual Result<void> extend_sequence(SequenceId sequence, std::int32_t max_tokens) = 0;
   // Its memory back at once, but for the blocks that others share.
   virtual void free_sequence(SequenceId sequence) = 0;
 

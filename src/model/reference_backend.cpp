@@ -39,6 +39,7 @@ class ReferenceBackend final : public Backend {
   Result<CheckpointId> save_checkpoint(SequenceId sequence) override;
   Result<SequenceId> create_sequence_from(CheckpointId checkpoint,
                                           std::int32_t max_tokens) override;
+  Result<void> extend_sequence(SequenceId id, std::int32_t max_tokens) override;
   void free_checkpoint(CheckpointId checkpoint) override {
     CHECK(checkpoints_.erase(checkpoint) == 1);
   }
@@ -191,6 +192,21 @@ Result<SequenceId> ReferenceBackend::create_sequence_from(CheckpointId checkpoin
   sequence.seen = found->second.seen;
   sequence.state = found->second.state;
   return id;
+}
+
+Result<void> ReferenceBackend::extend_sequence(SequenceId id, std::int32_t max_tokens) {
+  CHECK(max_tokens <= options_.max_context);
+  Sequence& sequence = find(id);
+  if (max_tokens <= sequence.max_tokens) return {};
+  const std::size_t more = bytes_of(max_tokens) - bytes_of(sequence.max_tokens);
+  const std::size_t left = limits_.sequence_memory_bytes - reserved_bytes();
+  if (more > left) {
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("a longer sequence needs {} bytes; {} of {} are not spoken for", more,
+                            left, limits_.sequence_memory_bytes));
+  }
+  sequence.max_tokens = max_tokens;
+  return {};
 }
 
 void ReferenceBackend::check_integrity() const {

@@ -51,13 +51,15 @@ std::size_t SequenceLedger::used_bytes() const {
          static_cast<std::size_t>(sequences_ + checkpoints_) * sizes_.state_bytes;
 }
 
-// For `blocks` more and one state more.
-Result<void> SequenceLedger::check_room(std::int64_t blocks, const char* what) const {
-  const std::int64_t most = capacity(static_cast<std::size_t>(sequences_ + checkpoints_) + 1);
+// For so many more of each; one state at most.
+Result<void> SequenceLedger::check_room(std::int64_t blocks, std::int32_t states,
+                                        const char* what) const {
+  const std::int64_t most = capacity(static_cast<std::size_t>(sequences_ + checkpoints_ + states));
   const std::int64_t spoken_for = running_ + cached_ + promised_;
   const std::size_t left = sizes_.budget_bytes - used_bytes();
-  if (left >= sizes_.state_bytes && blocks <= most - spoken_for) return {};
-  if (blocks == 0 || left < sizes_.state_bytes) {
+  const bool has_state = states == 0 || left >= sizes_.state_bytes;
+  if (has_state && blocks <= most - spoken_for) return {};
+  if (blocks == 0 || !has_state) {
     return fail(ErrorCode::kResourceExhausted,
                 fmt::format("{} needs {} bytes of recurrent state; {} of {} are not spoken for",
                             what, sizes_.state_bytes, left, sizes_.budget_bytes));
@@ -69,7 +71,7 @@ Result<void> SequenceLedger::check_room(std::int64_t blocks, const char* what) c
 
 Result<Holding> SequenceLedger::open(std::int32_t max_tokens) {
   const std::int64_t blocks = blocks_for(max_tokens);
-  TRY(check_room(blocks, "a new sequence"));
+  TRY(check_room(blocks, 1, "a new sequence"));
   Holding holding;
   holding.blocks.reserve(static_cast<std::size_t>(blocks));
   holding.promised = blocks;
@@ -81,7 +83,7 @@ Result<Holding> SequenceLedger::open(std::int32_t max_tokens) {
 Result<Holding> SequenceLedger::freeze(const Holding& sequence, std::int32_t seen) {
   const auto blocks = static_cast<std::size_t>(blocks_for(seen));
   CHECK(!sequence.is_checkpoint && blocks <= sequence.blocks.size());
-  TRY(check_room(0, "a checkpoint"));
+  TRY(check_room(0, 1, "a checkpoint"));
   Holding holding;
   holding.is_checkpoint = true;
   holding.blocks.reserve(blocks);
@@ -95,7 +97,7 @@ Result<Holding> SequenceLedger::resume(const Holding& past, std::int32_t seen,
   CHECK(seen <= max_tokens && std::cmp_less_equal(blocks_for(seen), past.blocks.size()));
   const std::int64_t wanted = blocks_for(max_tokens);
   const std::int64_t full = sizes_.block_bytes == 0 ? 0 : seen / sizes_.block_tokens;
-  TRY(check_room(wanted - full, "a sequence that goes on"));
+  TRY(check_room(wanted - full, 1, "a sequence that goes on"));
   Holding holding;
   holding.blocks.reserve(static_cast<std::size_t>(wanted));
   holding.promised = wanted - full;
@@ -106,6 +108,18 @@ Result<Holding> SequenceLedger::resume(const Holding& past, std::int32_t seen,
   }
   grow(holding, seen);
   return holding;
+}
+
+Result<void> SequenceLedger::extend(Holding& sequence, std::int32_t max_tokens) {
+  CHECK(!sequence.is_checkpoint);
+  const std::int64_t blocks = blocks_for(max_tokens);
+  const std::int64_t more = blocks - std::ssize(sequence.blocks) - sequence.promised;
+  if (more <= 0) return {};
+  TRY(check_room(more, 0, "a longer sequence"));
+  sequence.blocks.reserve(static_cast<std::size_t>(blocks));
+  sequence.promised += more;
+  promised_ += more;
+  return {};
 }
 
 void SequenceLedger::grow(Holding& sequence, std::int32_t tokens) {

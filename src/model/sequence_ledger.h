@@ -66,6 +66,8 @@ class SequenceLedger {
   // A new sequence's that goes on behind `seen` tokens of `past`. Where those end within a block,
   // the result's last block is its own, for the backend to copy past.blocks[same index] into.
   Result<Holding> resume(const Holding& past, std::int32_t seen, std::int32_t max_tokens);
+  // Promises a sequence what it needs for `max_tokens` in all, where that is more than it has.
+  Result<void> extend(Holding& sequence, std::int32_t max_tokens);
   // Takes promised blocks until the sequence has room for `tokens`.
   void grow(Holding& sequence, std::int32_t tokens);
   // The end of a holding. The blocks that nobody holds any more are in freed() until the next call.
@@ -81,7 +83,7 @@ class SequenceLedger {
   };
 
   std::size_t used_bytes() const;
-  Result<void> check_room(std::int64_t blocks, const char* what) const;
+  Result<void> check_room(std::int64_t blocks, std::int32_t states, const char* what) const;
   BlockId take();
   void share(Holding& holding, BlockId block);
 

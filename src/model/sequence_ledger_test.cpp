@@ -40,6 +40,26 @@ TEST(SequenceLedger, PromisesAreKeptOrNotMade) {
   ledger.check_integrity({});
 }
 
+TEST(SequenceLedger, PromisesGrowWhileThereIsRoom) {
+  SequenceLedger ledger(kSizes);
+  Holding a = *ledger.open(4);
+  Holding b = *ledger.open(8);
+  ledger.grow(a, 3);
+  EXPECT_TRUE(ledger.extend(a, 3));  // has it
+  EXPECT_EQ(ledger.counts().promised, 2);
+  EXPECT_THAT(ledger.extend(a, 25).error().message, HasSubstr("6 blocks"));  // 5 are left
+  EXPECT_EQ(ledger.counts().promised, 2);
+  EXPECT_TRUE(ledger.extend(a, 24));
+  EXPECT_EQ(ledger.counts().promised, 7);
+  EXPECT_FALSE(ledger.extend(b, 9));
+  ledger.grow(a, 24);
+  ledger.check_integrity(std::vector<const Holding*>{&a, &b});
+  ledger.close(std::move(a));
+  EXPECT_TRUE(ledger.extend(b, 9));
+  ledger.close(std::move(b));
+  ledger.check_integrity({});
+}
+
 TEST(SequenceLedger, FullBlocksAreSharedAPartlyFilledOneIsNot) {
   SequenceLedger ledger(kSizes);
   Holding a = *ledger.open(12);

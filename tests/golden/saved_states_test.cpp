@@ -65,8 +65,7 @@ class RandomLives {
   void act() {
     const std::size_t what = below(10);
     if (what == 0) {
-      if (const auto id = backend_.create_sequence(std::int32_t{kTokens}))
-        sequences_.push_back({*id, below(kConversations), 0});
+      create(static_cast<std::int32_t>(1 + below(kTokens)));
     } else if (what == 1 && !checkpoints_.empty()) {
       resume(checkpoints_[below(checkpoints_.size())]);
     } else if (what == 2 && !checkpoints_.empty()) {
@@ -86,6 +85,14 @@ class RandomLives {
     } else {
       step();
     }
+  }
+
+  // With some room at first, and the rest behind it, if it is there.
+  void create(std::int32_t room) {
+    const auto id = backend_.create_sequence(room);
+    if (!id) return;
+    sequences_.push_back({*id, below(kConversations), 0});
+    if (!backend_.extend_sequence(*id, std::int32_t{kTokens})) free_sequence(sequences_.size() - 1);
   }
 
   // A conversation that agrees with `conversation` so far.

@@ -68,13 +68,16 @@ class Messages {
     if (random.chance(2)) prompt.insert(prompt.end(), 3, 61);  // the think block
     EngineRequest request =
         random_sampled(std::move(prompt), random.integer(1, 40), random.integer(0, 3));
+    const bool is_long = random.chance(4);  // and has no end but its last token
+    if (is_long) request.max_tokens = random.integer(40, 250);
     request.boundaries = std::move(boundaries);
     request.choices = random.chance(5) ? random.integer(2, 3) : 1;
     request.account = AccountId{static_cast<std::uint64_t>(random.integer(1, 3))};
     request.weight = static_cast<double>(request.account.value);
     request.keep_answer = random.chance(2);
     if (random.chance(3)) request.shared_tokens = request.boundaries.front();
-    for (TokenId id = 0; id < 8; ++id) request.end_tokens.push_back(id);
+    request.end_tokens.clear();
+    for (TokenId id = 0; id < 8 && !is_long; ++id) request.end_tokens.push_back(id);
     if (random.chance(4)) request.make_constraint = random_constraint(random.integer(0, 100));
     if (random.chance(8)) request.top_logprobs = 2;
     return request;
@@ -90,7 +93,7 @@ FakeOptions random_backend(TestRandom& random) {
   backend.limits.max_batch_tokens = random.integer(1, 96);
   backend.limits.kv_block_tokens = random.chance(2) ? 16 : random.integer(1, 64);
   backend.limits.state_bytes_per_sequence = random.chance(2) ? 0 : random.integer(1, 100);
-  backend.max_reserved_tokens = random.integer(1500, 6000);
+  backend.max_reserved_tokens = random.integer(400, random.chance(2) ? 900 : 4000);
   if (random.chance(5)) backend.fail_at_step = random.integer(0, 100);
   if (random.chance(5)) backend.nan_at_step = random.integer(0, 100);
   return backend;
@@ -108,6 +111,7 @@ EngineOptions random_options(TestRandom& random) {
   options.max_wait_ms = random.chance(4) ? 1500 : 0;
   options.account_share = random.chance(2) ? 0.75 : 1;
   options.prefix_cache_bytes = random.chance(4) ? random.integer(0, 1000) : 1 << 30;
+  options.reserve_tokens = random.chance(2) ? 1024 : random.integer(1, 20);
   options.constraint_threads = 0;
   return options;
 }
