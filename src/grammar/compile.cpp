@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "grammar/call_builder.h"
+#include "grammar/cost.h"
 #include "grammar/node_builder.h"
 #include "grammar/schema.h"
 #include "grammar/shaper.h"
@@ -58,6 +59,7 @@ Result<GrammarPtr, GrammarError> compile_schema(const json::Value& schema, bool 
   TRY(check_root(*grammar, root));
   grammar->plan.thinking = thinking;
   grammar->plan.json = root;
+  measure_costs(*grammar);
   return GrammarPtr(std::move(grammar));
 }
 
@@ -141,6 +143,7 @@ Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
   plan.free_text = !rules.required && json_schema == nullptr;
   plan.may_end = plan.free_text;
   plan.parallel_calls = rules.parallel;
+  measure_costs(*grammar);
   return GrammarPtr(std::move(grammar));
 }
 

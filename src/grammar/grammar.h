@@ -70,6 +70,7 @@ struct NumberAlt {
   Int128 high = 0;
   Int128 multiple = 1;
   std::vector<Int128> no_multiple_of;
+  std::string shortest;  // one of the shortest, as text
 };
 
 struct ArrayAlt {
@@ -111,6 +112,7 @@ struct ArrayAlt {
   // No item twice. Then all items are of the node `rest`, which has literals and strings alone, the
   // strings' lengths are in their languages, and `max` is not above the number of its values.
   bool unique = false;
+  std::uint32_t cost = kNone;
 };
 
 struct ObjectAlt {
@@ -133,6 +135,7 @@ struct ObjectAlt {
   std::uint32_t min = 0;
   std::uint32_t max = kUnbounded;
   std::uint8_t needed = 0;  // marks that members have to have, together
+  std::uint32_t cost = kNone;
 
   // Sets last_from and required_count.
   void finish();
@@ -149,17 +152,20 @@ struct Alt {
   Kind kind = Kind::kLiteral;
   std::uint32_t index = 0;       // into the vector of its kind; kLiteral: a node of `literals`
   std::uint32_t height = kNone;  // containers that its shallowest value nests; kNone: it has none
+  std::uint32_t cost = kNone;    // bytes of a short value (cost.h); so it is everywhere here
 };
 
 struct Node {
   std::vector<AltId> alts;
   std::uint32_t height = kNone;
+  std::uint32_t cost = kNone;
 };
 
 struct LiteralNode {
   std::vector<std::pair<std::uint8_t, std::uint32_t>> edges;
   bool end = false;
   std::uint32_t ends_below = 0;  // literals that end here or further on
+  std::uint32_t to_end = kNone;  // bytes to the nearest end
 };
 
 // A place in a rule of a custom tool's grammar (lark_net.h has what they mean).
@@ -187,6 +193,7 @@ struct CallAlt {
   std::vector<Parameter> parameters;
   KeyTrie trie;  // "<parameter=KEY>\n" by index, and "</function>\n" behind the last index
   std::vector<std::uint32_t> last_from;
+  std::uint32_t cost = kNone;  // of the required parameters
 };
 
 // What comes when, around the constrained parts.

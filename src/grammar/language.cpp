@@ -252,6 +252,27 @@ bool Language::accepts_all(State state) const {
                                           [&](State to) { return to == state; });
 }
 
+std::uint32_t Language::toward_end(State state) const {
+  const std::uint32_t left = shortest(state) - 1;
+  const auto leads = [&](std::uint32_t c) {
+    const State to = next(state, c);
+    return to != kDead && shortest(to) == left;
+  };
+  for (const char c : std::string_view("a0A_- ")) {
+    if (leads(static_cast<std::uint8_t>(c))) return static_cast<std::uint8_t>(c);
+  }
+  for (std::uint32_t c = 0x20; c < 0x7F; ++c) {
+    if (c != '"' && c != '\\' && leads(c)) return c;
+  }
+  std::uint32_t found = 0;
+  for (const std::uint32_t begin : begins_) {
+    if (!leads(begin)) continue;
+    found = begin;
+    if (begin >= 0x80 && (begin < kSurrogateBegin || begin > kSurrogateEnd)) break;
+  }
+  return found;
+}
+
 bool Language::matches(std::string_view text) const {
   State state = start_;
   for (std::size_t at = 0; at < text.size() && state != kDead;) {

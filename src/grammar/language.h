@@ -71,6 +71,8 @@ class Language {
                        std::uint32_t left) const;
   // Characters to the nearest end.
   std::uint32_t shortest(State state) const { return shortest_[state]; }
+  // A character that is one step nearer to it, a plain one if there is one. shortest(state) > 0.
+  std::uint32_t toward_end(State state) const;
   // How many texts lead to an end; kUnbounded: infinitely many, or too many to count.
   std::uint32_t completions(State state) const { return completions_[state]; }
   bool matches(std::string_view text) const;

@@ -121,6 +121,7 @@ class Machine {
   const LanguagePtr& region_language(const Thread& thread) const;
 
  private:
+  friend class Ending;
   friend class Stepper;
   enum class FrameKind : std::uint8_t { kBottom, kArray, kObject, kCall, kRule, kCharacter, kUsed };
   struct Frame {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "grammar/machine.h"
+#include "grammar/shortest_end.h"
 #include "grammar/vocabulary.h"
 
 namespace tessera::grammar {
@@ -44,6 +45,10 @@ class Matcher {
   // A schema has to be written for using it up: one with many readings at once, in states that
   // never come back.
   bool fill_mask(std::span<std::uint32_t> words);
+  // A short way to an end of the text, of at most `limit` symbols; see shortest_end.h.
+  std::optional<Symbols> shortest_end(std::size_t limit) {
+    return grammar::shortest_end(machine_, threads_, limit);
+  }
   // Nothing is masked right now (free text): fill_mask() forbids control tokens at most.
   bool is_free() const;
   // The text may end here: end tokens may come.

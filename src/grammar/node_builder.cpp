@@ -30,8 +30,8 @@ void append_texts(const json::Value& value, std::vector<std::string>& texts) {
 }
 
 NumberAlt number_alt(const NumberRule& rule) {
-  NumberAlt alt{rule.integer, rule.bounded,  rule.low,
-                rule.high,    step_of(rule), rule.no_multiple_of};
+  NumberAlt alt{rule.integer,  rule.bounded,        rule.low, rule.high,
+                step_of(rule), rule.no_multiple_of, ""};
   if (rule.multiple == 1 && rule.no_multiple_of.empty()) return alt;
   // It has to be a multiple, or none, for those who read it as a double, too.
   const Int128 one = scaled_one();

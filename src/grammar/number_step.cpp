@@ -2,7 +2,9 @@
 // become are intervals (one for every count of digits to come), and one of them has to hold a
 // multiple within the bounds. Exact, in integers.
 #include <algorithm>
+#include <optional>
 
+#include "grammar/cost.h"
 #include "grammar/stepper.h"
 
 namespace tessera::grammar {
@@ -89,6 +91,36 @@ void Stepper::step_beyond(Thread thread) {
   const bool inside =
       holds(alt, negative, thread.number, thread.number) && holds(alt, negative, next, next);
   if (inside) emit(thread);
+}
+
+std::string Stepper::rest_of_number(const Thread& thread) const {
+  if (number_complete(thread)) return {};
+  const NumberAlt& alt = g_.numbers[thread.alt];
+  if (!alt.bounded) return "0";
+  const bool negative = thread.space == 1;
+  const std::size_t read =
+      thread.space + thread.digits + (thread.part >= kPoint ? 1u : 0u) + thread.extra;
+  const Int128 one = scaled_one();
+  std::optional<std::string> best;
+  const auto offer = [&](Int128 low, Int128 high, int fraction) {
+    const auto text = short_number(alt, negative, low, high, fraction);
+    if (text && (!best || text->size() < best->size())) best = text;
+  };
+  if (thread.part == kMinus) offer(0, scaled_limit() - 1, 0);
+  if (thread.part == kZero) offer(0, one - 1, 0);
+  if (thread.part == kInteger) {
+    Int128 unit = one;
+    for (int more = 0; more + thread.digits <= kIntegerDigits; ++more, unit *= 10) {
+      if (best && best->size() <= read + static_cast<std::size_t>(more)) break;
+      offer(thread.number * unit, (thread.number + 1) * unit - 1, 0);
+    }
+  }
+  if (thread.part == kPoint || thread.part == kFraction) {
+    const auto fraction = static_cast<int>(thread.extra);
+    const Int128 unit = power_of_ten(kFractionDigits - fraction);
+    offer(thread.number * unit, (thread.number + 1) * unit - 1, std::max(1, fraction));
+  }
+  return best && best->size() > read ? best->substr(read) : std::string();
 }
 
 void Stepper::step_number(Thread thread, std::uint8_t byte) {

@@ -159,6 +159,10 @@ std::uint32_t Stepper::used_below(const Frame& object, std::uint32_t characters)
   return count;
 }
 
+std::string_view Stepper::fixed_text(std::uint32_t fixed) {
+  return kFixedTexts[fixed];
+}
+
 void Stepper::step_fixed(Thread thread, std::uint8_t byte) {
   const std::string_view text = kFixedTexts[thread.state];
   if (static_cast<std::uint8_t>(text[thread.count]) != byte) return;

@@ -106,6 +106,17 @@ std::vector<TokenId> allowed(Matcher& matcher, const Words& words, bool check) {
   return out;
 }
 
+// Its shortest ending can be read, and behind it the answer may end.
+bool ending_fits(Matcher& matcher) {
+  const auto ending = matcher.shortest_end(1000);
+  if (!ending) return false;
+  const std::string bytes(ending->begin(), ending->end());
+  if (bytes.empty()) return matcher.is_done() || matcher.ended();
+  const bool fits = matcher.accept_bytes(bytes) && matcher.is_done();
+  matcher.rollback(1);
+  return fits;
+}
+
 TEST(RandomWalk, EveryAnswerFitsItsSchema) {
   const Words words;
   std::mt19937 random(7);
@@ -124,6 +135,7 @@ TEST(RandomWalk, EveryAnswerFitsItsSchema) {
     for (int step = 0; step < 300 && !matcher.ended(); ++step) {
       std::vector<TokenId> tokens = allowed(matcher, words, step % 5 == 0);
       ASSERT_FALSE(tokens.empty()) << text << " stuck behind " << answer;
+      ASSERT_TRUE(ending_fits(matcher)) << text << " has no ending behind " << answer;
       TokenId token = tokens[random() % tokens.size()];
       if (step > 20 || random() % 3 == 0) {  // towards the end
         for (const TokenId other : tokens) {

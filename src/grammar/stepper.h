@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -30,8 +31,10 @@ class Stepper {
   void begin_answer();
   // Those behind the text that `thread` is inside of.
   void leave_text(Thread thread);
+  static std::string_view fixed_text(std::uint32_t fixed);
 
  private:
+  friend class Ending;
   using Frame = Machine::Frame;
   using FrameKind = Machine::FrameKind;
   // The most threads that there can be; further ones are dropped, which forbids but never permits.
@@ -136,6 +139,8 @@ class Stepper {
   void step_beyond(Thread thread);
   bool number_lives(const Thread& thread) const;
   bool number_complete(const Thread& thread) const;
+  // What makes it complete, with few digits; nothing when it is.
+  std::string rest_of_number(const Thread& thread) const;
 
   Machine& m_;
   const Grammar& g_;

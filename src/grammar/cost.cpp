@@ -1,0 +1,198 @@
+#include "grammar/cost.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tessera::grammar {
+namespace {
+
+// Costs above are alike.
+constexpr std::uint32_t kMost = 1u << 24;
+// Nodes come before those that they use, mostly: few rounds settle nearly all.
+constexpr int kRounds = 16;
+constexpr std::uint32_t kMemberBytes = 4;  // quotes, colon, comma
+constexpr std::uint32_t kFreeKeyBytes = 1;
+constexpr std::uint32_t kParameterBytes = 28;  // the tags around a value, without the name
+
+std::uint32_t add(std::uint32_t a, std::uint32_t b) {
+  return std::min(kMost, std::min(a, kMost) + std::min(b, kMost));
+}
+
+std::uint32_t times(std::uint32_t count, std::uint32_t cost) {
+  const std::uint64_t product = std::uint64_t{count} * std::min(cost, kMost);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(product, kMost));
+}
+
+std::uint32_t cost_of(const Grammar& grammar, NodeId id) {
+  return id == kNone ? kMost : grammar.nodes[id].cost;
+}
+
+std::uint32_t string_cost(const StringAlt& string) {
+  return std::max(string.min, string.language->shortest(string.language->start()));
+}
+
+std::uint32_t array_cost(const Grammar& grammar, const ArrayAlt& array) {
+  const auto tuple = static_cast<std::uint32_t>(array.prefix.size());
+  std::uint32_t cost = 2;
+  for (std::uint32_t i = 0; i < std::min(tuple, array.min); ++i) {
+    cost = add(cost, add(1, cost_of(grammar, array.prefix[i])));
+  }
+  if (array.min > tuple) {
+    cost = add(cost, times(array.min - tuple, add(1, cost_of(grammar, array.rest))));
+  }
+  std::uint32_t counted = 0;
+  for (const ArrayAlt::Counted& kind : array.counted) {
+    std::uint32_t least = cost_of(grammar, kind.rest);
+    for (const NodeId id : kind.prefix) least = std::min(least, cost_of(grammar, id));
+    counted = std::max(counted, least);
+  }
+  for (const ArrayAlt::Count& count : array.counts) cost = add(cost, times(count.min, counted));
+  return cost;
+}
+
+std::uint32_t object_cost(const Grammar& grammar, const ObjectAlt& object) {
+  std::uint32_t cost = 2;
+  std::uint32_t required = 0;
+  std::uint32_t optional = kMost;
+  for (std::size_t i = 0; i < object.keys.size(); ++i) {
+    const auto name = static_cast<std::uint32_t>(object.names[i].size());
+    const std::uint32_t member = add(name + kMemberBytes, cost_of(grammar, object.keys[i].node));
+    if (object.keys[i].required) {
+      cost = add(cost, member);
+      ++required;
+    } else {
+      optional = std::min(optional, member);
+    }
+  }
+  if (required >= object.min) return cost;
+  for (const auto& region : object.regions) {
+    optional = std::min(optional, add(kFreeKeyBytes + kMemberBytes, cost_of(grammar, region.node)));
+  }
+  return add(cost, times(object.min - required, optional));
+}
+
+std::uint32_t call_cost(const Grammar& grammar, const CallAlt& call) {
+  const auto count = static_cast<std::uint32_t>(call.parameters.size());
+  std::uint32_t cost = 0;
+  for (std::uint32_t i = call.last_from[0]; i < count; i = call.last_from[i + 1]) {
+    const CallAlt::Parameter& parameter = call.parameters[i];
+    std::uint32_t value = cost_of(grammar, parameter.node);
+    for (const std::uint32_t raw : parameter.raw) {
+      value = std::min(value, string_cost(grammar.strings[raw]));
+    }
+    cost = add(cost, add(kParameterBytes, value));
+  }
+  return cost;
+}
+
+std::uint32_t alt_cost(Grammar& grammar, const Alt& alt) {
+  switch (alt.kind) {
+    case Alt::Kind::kLiteral:
+      return grammar.literals[alt.index].to_end;
+    case Alt::Kind::kNumber:
+      return static_cast<std::uint32_t>(grammar.numbers[alt.index].shortest.size());
+    case Alt::Kind::kString:
+      return add(2, string_cost(grammar.strings[alt.index]));
+    case Alt::Kind::kArray: {
+      ArrayAlt& array = grammar.arrays[alt.index];
+      return array.cost = array_cost(grammar, array);
+    }
+    case Alt::Kind::kObject: {
+      ObjectAlt& object = grammar.objects[alt.index];
+      return object.cost = object_cost(grammar, object);
+    }
+  }
+  return kMost;
+}
+
+// Of `step`, and of none of `but`; above `high`: none was found.
+Int128 first_multiple(Int128 low, Int128 high, Int128 step, const std::vector<Int128>& but) {
+  constexpr int kCandidates = 64;
+  Int128 value = next_multiple(low, step);
+  for (int i = 0; i < kCandidates && value <= high; ++i, value += step) {
+    const auto divides = [&](Int128 other) { return value % other == 0; };
+    if (std::none_of(but.begin(), but.end(), divides)) return value;
+  }
+  return high + 1;
+}
+
+std::string shortest_number(const NumberAlt& alt) {
+  if (!alt.bounded) return "0";
+  std::optional<std::string> best;
+  for (const bool negative : {false, true}) {
+    for (int digits = 1; digits <= kIntegerDigits; ++digits) {
+      if (best && static_cast<std::size_t>(digits) + negative >= best->size()) break;
+      const Int128 one = scaled_one();
+      const Int128 low = digits == 1 ? 0 : power_of_ten(digits - 1) * one;
+      const auto text = short_number(alt, negative, low, power_of_ten(digits) * one - 1, 0);
+      if (text && (!best || text->size() < best->size())) best = text;
+    }
+  }
+  return best.value_or("0");
+}
+
+// Literals are built from their ends, or from their beginnings: both directions settle at once.
+void measure_literals(Grammar& grammar) {
+  std::vector<LiteralNode>& literals = grammar.literals;
+  for (LiteralNode& node : literals) node.to_end = node.end ? 0 : kNone;
+  for (bool changed = true; changed;) {
+    changed = false;
+    const auto settle = [&](LiteralNode& node) {
+      for (const auto& [byte, to] : node.edges) {
+        if (literals[to].to_end == kNone || literals[to].to_end + 1 >= node.to_end) continue;
+        node.to_end = literals[to].to_end + 1;
+        changed = true;
+      }
+    };
+    for (LiteralNode& node : literals) settle(node);
+    for (auto node = literals.rbegin(); node != literals.rend(); ++node) settle(*node);
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> short_number(const NumberAlt& alt, bool negative, Int128 low,
+                                        Int128 high, int fraction) {
+  low = std::max({low, Int128{0}, negative ? -alt.high : alt.low});
+  high = std::min(high, negative ? -alt.low : alt.high);
+  const Int128 one = scaled_one();
+  for (int digits = fraction; digits <= (alt.integer ? 0 : kFractionDigits); ++digits) {
+    const Int128 unit = power_of_ten(kFractionDigits - digits);
+    Int128 a = alt.multiple;
+    for (Int128 b = unit; b != 0;) {
+      const Int128 rest = a % b;
+      a = std::exchange(b, rest);
+    }
+    const Int128 factor = alt.multiple / a;  // a is the greatest common divisor
+    if (factor > scaled_limit() / unit) continue;
+    const Int128 value = first_multiple(low, high, factor * unit, alt.no_multiple_of);
+    if (value > high) continue;
+    std::string text = negative ? "-" : "";
+    text += std::to_string(static_cast<std::int64_t>(value / one));
+    if (digits == 0) return text;
+    const std::string behind = std::to_string(static_cast<std::int64_t>((value % one) / unit));
+    return text + '.' + std::string(static_cast<std::size_t>(digits) - behind.size(), '0') + behind;
+  }
+  return std::nullopt;
+}
+
+void measure_costs(Grammar& grammar) {
+  measure_literals(grammar);
+  for (NumberAlt& number : grammar.numbers) number.shortest = shortest_number(number);
+  bool changed = true;
+  for (int round = 0; round < kRounds && changed; ++round) {
+    changed = false;
+    for (auto node = grammar.nodes.rbegin(); node != grammar.nodes.rend(); ++node) {
+      std::uint32_t least = kMost;
+      for (const AltId id : node->alts) {
+        grammar.alts[id].cost = alt_cost(grammar, grammar.alts[id]);
+        least = std::min(least, grammar.alts[id].cost);
+      }
+      changed = changed || least != node->cost;
+      node->cost = least;
+    }
+  }
+  for (CallAlt& call : grammar.calls) call.cost = call_cost(grammar, call);
+}
+
+}  // namespace tessera::grammar
