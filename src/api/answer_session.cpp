@@ -41,6 +41,8 @@ ApiError to_api_error(const chat::Refusal& refusal) {
         return ErrorId::kInvalidRegex;
       case chat::RefusalCode::kSchemaTooComplex:
         return ErrorId::kSchemaTooComplex;
+      case chat::RefusalCode::kMaxTokensTooSmall:
+        return ErrorId::kMaxTokensTooSmall;
       case chat::RefusalCode::kOverloaded:
         return ErrorId::kServerOverloaded;
       case chat::RefusalCode::kDraining:

@@ -491,6 +491,12 @@ constexpr Field kTable[] = {
      .note = "An extension: tokens of reasoning in each choice; then it is closed, and the answer "
              "comes. 0: direct mode.",
      .read = read_thinking_budget},
+    {.path = "cut_at_max_tokens",
+     .types = kBoolean,
+     .absent = "`false`",
+     .note = "An extension. `false`: JSON and calls are brought to their end within the limit of "
+             "tokens, and refused where it has no room for them. `true`: they are cut there.",
+     .read = read_cut_at_max_tokens},
     {.path = "continue_final_message",
      .types = kBoolean,
      .more = "invalid_value",

@@ -32,6 +32,7 @@ Parsed<void> read_top_logprobs(const json::Value& value, const Field& field, Con
 Parsed<void> read_response_format(const json::Value& value, const Field& field, Context& context);
 Parsed<void> read_template_kwargs(const json::Value& value, const Field& field, Context& context);
 Parsed<void> read_thinking_budget(const json::Value& value, const Field& field, Context& context);
+Parsed<void> read_cut_at_max_tokens(const json::Value& value, const Field& field, Context& context);
 Parsed<void> read_continue_final(const json::Value& value, const Field& field, Context& context);
 Parsed<void> read_metadata(const json::Value& value, const Field& field, Context& context);
 Parsed<void> read_modalities(const json::Value& value, const Field& field, Context& context);

@@ -74,6 +74,11 @@ Parsed<void> read_thinking_budget(const json::Value& value, const Field&, Contex
   return {};
 }
 
+Parsed<void> read_cut_at_max_tokens(const json::Value& value, const Field&, Context& context) {
+  context.chat->chat.cut_at_max_tokens = *value.if_bool();
+  return {};
+}
+
 Parsed<void> read_continue_final(const json::Value& value, const Field&, Context& context) {
   context.chat->chat.prompt.continue_final_message = *value.if_bool();
   return {};

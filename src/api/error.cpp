@@ -40,6 +40,7 @@ constexpr std::array kRows = {
     ErrorRow{ErrorId::kInvalidSchema, 400, kInvalid, "invalid_schema"},
     ErrorRow{ErrorId::kInvalidRegex, 400, kInvalid, "invalid_regex"},
     ErrorRow{ErrorId::kSchemaTooComplex, 400, kInvalid, "schema_too_complex"},
+    ErrorRow{ErrorId::kMaxTokensTooSmall, 400, kInvalid, "max_tokens_too_small"},
     ErrorRow{ErrorId::kContextLengthExceeded, 400, kInvalid, "context_length_exceeded"},
     ErrorRow{ErrorId::kInvalidApiKey, 401, kInvalid, "invalid_api_key"},
     ErrorRow{ErrorId::kAccountDisabled, 403, kPermission, "account_disabled"},

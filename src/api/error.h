@@ -36,6 +36,7 @@ enum class ErrorId {
   kInvalidSchema,
   kInvalidRegex,
   kSchemaTooComplex,
+  kMaxTokensTooSmall,
   kContextLengthExceeded,
   kInvalidApiKey,
   kAccountDisabled,

@@ -60,7 +60,10 @@ Parsed<void> check_continued_form(const Context& context) {
 // What concerns more than one field.
 Parsed<void> finish(const json::Object& body, Context& context) {
   chat::ChatRequest& request = context.chat->chat;
-  if (context.max_completion_tokens) request.max_tokens = context.max_completion_tokens;
+  if (context.max_completion_tokens) {
+    request.max_tokens = context.max_completion_tokens;
+    request.max_tokens_field = "max_completion_tokens";
+  }
   if (request.thinking_budget == 0) request.prompt.enable_thinking = false;
   TRY(settle(check_stream_options(body, context), context));
   TRY(settle(check_top_logprobs(context), context));

@@ -90,10 +90,13 @@ struct ChatRequest {
   CustomTools custom_tools =
       {};  // those of the prompt's tools that are custom (chat/custom_tool.h)
   ResponseFormat response_format;
-  std::optional<std::int32_t> max_tokens;  // absent: what is left of the context
-  std::vector<std::string> stop;           // not applied inside reasoning or tool calls
-  std::int32_t choices = 1;                // n
-  bool parallel_tool_calls = true;         // false: at most one call, the answer ends behind it
+  std::optional<std::int32_t> max_tokens;       // absent: what is left of the context
+  std::string max_tokens_field = "max_tokens";  // where the client wrote it
+  // max_tokens cuts JSON and calls, too; else they are brought to their end within it.
+  bool cut_at_max_tokens = false;
+  std::vector<std::string> stop;    // not applied inside reasoning or tool calls
+  std::int32_t choices = 1;         // n
+  bool parallel_tool_calls = true;  // false: at most one call, the answer ends behind it
   // Tokens of reasoning in each choice, </think> included, at most; then the server closes the
   // block and the answer comes. 0: direct mode. Absent: no bound but max_tokens.
   std::optional<std::int32_t> thinking_budget;

@@ -105,6 +105,7 @@ enum class RefusalCode : std::uint8_t {
   kInvalidSchema,
   kInvalidRegex,
   kSchemaTooComplex,
+  kMaxTokensTooSmall,  // for the shortest answer of the form that was asked for
   kOverloaded,
   kDraining,
   kInternal

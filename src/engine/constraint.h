@@ -50,10 +50,13 @@ class Constraint {
   // kMasked: all words of `mask` are written; token i is allowed if
   // bit i % 32 of word i / 32 is set (bits behind the vocabulary mean nothing). Otherwise its words
   // may hold anything. An error fails this request alone: kDeadEnd where no token can go on. So
-  // does an exception, from all three.
+  // does an exception, from any of these.
   virtual Result<NextToken> next(std::span<std::uint32_t> mask) = 0;
-  // The choice goes on with `token`: an allowed one, never an end token.
-  virtual void accept(TokenId token) = 0;
+  // The choice would go on with `token`: an allowed one, never an end token. It goes on with what
+  // is returned: mostly the same, or what the constraint puts in its place; an end token ends it.
+  virtual TokenId accept(TokenId token) = 0;
+  // Asked where max_tokens ends the choice: the output is whole, nothing was cut off.
+  virtual bool is_complete() const { return false; }
 };
 
 // One for each choice, made on the engine thread when the request is admitted: cheap.

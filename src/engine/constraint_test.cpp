@@ -223,7 +223,7 @@ TEST(ForcedRun, GoesThroughTheModelInOneStepAndIsTheSame) {
     EXPECT_EQ(at_once[0].end(), EndReason::kMaxTokens);
     EXPECT_EQ(at_once.counters().generated_tokens, max_tokens);
     // The prompt's row gives four tokens; of each seven behind them three have a row of their own.
-    if (max_tokens == 35) EXPECT_EQ(at_once.counters().steps, 1 + 3 * 5);
+    if (max_tokens == 35 || max_tokens == 39) EXPECT_EQ(at_once.counters().steps, 1 + 3 * 5);
   }
 }
 
@@ -277,7 +277,7 @@ TEST(ForcedRun, HasAnEndThoughEverythingIsForced) {
   }
   sim.read_all();
   EXPECT_EQ(sim[0].tokens(), std::vector<TokenId>(500, 42));
-  EXPECT_EQ(steps, 15 + 2);  // 32 tokens each; 19, for the last one waits for a row
+  EXPECT_EQ(steps, 500 / 32 + 1);
 }
 
 TEST(Constraint, WhatAConstraintThrowsEndsItsRequestAlone) {
@@ -295,9 +295,10 @@ TEST(Constraint, WhatAConstraintThrowsEndsItsRequestAlone) {
       maybe(Where::kNext);
       return NextToken::free();
     }
-    void accept(TokenId) override {
+    TokenId accept(TokenId token) override {
       maybe(Where::kAccept);
       ++tokens;
+      return token;
     }
     const Where where;
     int tokens = 0;
@@ -313,6 +314,38 @@ TEST(Constraint, WhatAConstraintThrowsEndsItsRequestAlone) {
     EXPECT_EQ(sim[1].error()->code, ErrorCode::kUnavailable);
     EXPECT_EQ(sim[1].error()->message.find("ordered"), std::string::npos);
     EXPECT_THAT(sim[0].tokens(), ElementsAre(20, 21, 22, 23, 24, 25));
+  }
+}
+
+// Each 7 becomes an 8, each 9 the end.
+struct Replacing final : Constraint {
+  explicit Replacing(bool complete) : complete(complete) {}
+  Result<NextToken> next(std::span<std::uint32_t>) override { return NextToken::free(); }
+  TokenId accept(TokenId token) override { return token == 7 ? 8 : token == 9 ? kEnd : token; }
+  bool is_complete() const override { return complete; }
+  const bool complete;
+};
+
+TEST(Constraint, PutsAnotherTokenInTheSampledOnesPlace) {
+  EngineRequest request = make_test_request({1}, 10);
+  request.make_constraint = [](std::int32_t) { return std::make_unique<Replacing>(false); };
+  request.top_logprobs = 0;
+  Simulation sim(with_script(script_count(5, 9, kEnd)));
+  sim.submit(request);
+  sim.run();
+  EXPECT_THAT(sim[0].tokens(), ElementsAre(5, 6, 8, 8));
+  EXPECT_EQ(sim[0].end(), EndReason::kEnd);
+}
+
+TEST(Constraint, SaysWhetherTheLastTokenCutTheOutput) {
+  for (const bool complete : {false, true}) {
+    EngineRequest request = make_test_request({1}, 4);
+    request.make_constraint = [=](std::int32_t) { return std::make_unique<Replacing>(complete); };
+    Simulation sim(with_script(script_never_ends(20)));
+    sim.submit(request);
+    sim.run();
+    EXPECT_EQ(sim[0].tokens().size(), 4U);
+    EXPECT_EQ(sim[0].end(), complete ? EndReason::kEnd : EndReason::kMaxTokens);
   }
 }
 

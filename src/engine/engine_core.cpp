@@ -338,18 +338,10 @@ Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
                                        std::span<const float> logits) {
   TRY_ASSIGN(const TokenId token, next_token(choice, logits));
   std::optional<EndReason> reason;
-  if (ends(request.request, token)) {
-    reason = EndReason::kEnd;
-  } else {
-    TokenEvent event{choice.number, token};
-    if (const std::optional<std::int32_t> top = request.request.top_logprobs)
-      event.logprobs = compute_logprobs(logits, token, *top, request.request.unlisted);
-    TRY(without_exceptions([&] {
-      take_token(request, choice, std::move(event));
-      if (may_run_ahead(request, choice)) take_forced(request, choice);
-    }));
-    if (choice.generated == request.request.max_tokens) reason = EndReason::kMaxTokens;
-  }
+  TRY(without_exceptions([&] {
+    reason = take_token(request, choice, token, logits);
+    if (!reason && may_run_ahead(request, choice)) reason = take_forced(request, choice);
+  }));
   if (reason) {
     choice.ended = true;
     request.events->push(ChoiceEnd{choice.number, *reason});
@@ -357,24 +349,34 @@ Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
   return {};
 }
 
-void EngineCore::take_token(LiveRequest& request, Choice& choice, TokenEvent event) {
-  choice.sampler.accept(event.token);
-  if (choice.constraint) choice.constraint->accept(event.token);
-  choice.unread.push_back(event.token);
-  if (request.request.keep_answer) choice.answer.push_back(event.token);
+std::optional<EndReason> EngineCore::take_token(LiveRequest& request, Choice& choice, TokenId token,
+                                                std::span<const float> logits) {
+  const EngineRequest& wanted = request.request;
+  if (choice.constraint && !ends(wanted, token)) token = choice.constraint->accept(token);
+  if (ends(wanted, token)) return EndReason::kEnd;
+  CHECK(token >= 0 && token < limits_.vocabulary);
+  choice.sampler.accept(token);
+  choice.unread.push_back(token);
+  if (wanted.keep_answer) choice.answer.push_back(token);
   ++choice.generated;
   counters_.generated_tokens.fetch_add(1, std::memory_order_relaxed);
+  TokenEvent event{choice.number, token};
+  if (wanted.top_logprobs)
+    event.logprobs = compute_logprobs(logits, token, *wanted.top_logprobs, wanted.unlisted);
   request.events->push(std::move(event));
+  if (choice.generated < wanted.max_tokens) return std::nullopt;
+  const bool complete = choice.constraint && choice.constraint->is_complete();
+  return complete ? EndReason::kEnd : EndReason::kMaxTokens;
 }
 
-// What ends the choice, the last token that there may be or an end token, is left to the next row.
-void EngineCore::take_forced(LiveRequest& request, Choice& choice) {
-  while (choice.unread.size() < kMaxUnread && choice.generated + 1 < request.request.max_tokens) {
+std::optional<EndReason> EngineCore::take_forced(LiveRequest& request, Choice& choice) {
+  std::optional<EndReason> reason;
+  while (!reason && choice.unread.size() < kMaxUnread) {
     const std::optional<TokenId> token = choice.constraint->forced();
-    if (!token || ends(request.request, *token)) return;
-    CHECK(*token >= 0 && *token < limits_.vocabulary);
-    take_token(request, choice, {choice.number, *token});
+    if (!token) break;
+    reason = take_token(request, choice, *token, {});
   }
+  return reason;
 }
 
 // Forced or sampled. A row that is no use fails the request either way.

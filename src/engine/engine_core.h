@@ -61,9 +61,12 @@ class EngineCore {
   Result<void> finish_prompt(LiveRequest& request, std::span<const float> logits);
   Result<void> sample_choice(LiveRequest& request, Choice& choice, std::span<const float> logits);
   Result<TokenId> next_token(Choice& choice, std::span<const float> logits);
-  void take_token(LiveRequest& request, Choice& choice, TokenEvent event);
+  // The choice goes on with `token`, or with what its constraint puts in its place; the reason if
+  // that ends it.
+  std::optional<EndReason> take_token(LiveRequest& request, Choice& choice, TokenId token,
+                                      std::span<const float> logits);
   // Takes what is forced behind the last token: it goes through the model together with it.
-  void take_forced(LiveRequest& request, Choice& choice);
+  std::optional<EndReason> take_forced(LiveRequest& request, Choice& choice);
   void finish_ended();
   void end(std::unique_ptr<LiveRequest> request, EngineEvent terminal);
 

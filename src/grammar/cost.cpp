@@ -116,6 +116,15 @@ Int128 first_multiple(Int128 low, Int128 high, Int128 step, const std::vector<In
   return high + 1;
 }
 
+std::string digits_of(Int128 value) {
+  std::string digits;
+  do {
+    digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(value % 10)));
+    value /= 10;
+  } while (value > 0);
+  return digits;
+}
+
 std::string shortest_number(const NumberAlt& alt) {
   if (!alt.bounded) return "0";
   std::optional<std::string> best;
@@ -168,9 +177,9 @@ std::optional<std::string> short_number(const NumberAlt& alt, bool negative, Int
     const Int128 value = first_multiple(low, high, factor * unit, alt.no_multiple_of);
     if (value > high) continue;
     std::string text = negative ? "-" : "";
-    text += std::to_string(static_cast<std::int64_t>(value / one));
+    text += digits_of(value / one);
     if (digits == 0) return text;
-    const std::string behind = std::to_string(static_cast<std::int64_t>((value % one) / unit));
+    const std::string behind = digits_of(value % one / unit);
     return text + '.' + std::string(static_cast<std::size_t>(digits) - behind.size(), '0') + behind;
   }
   return std::nullopt;
@@ -192,7 +201,13 @@ void measure_costs(Grammar& grammar) {
       node->cost = least;
     }
   }
-  for (CallAlt& call : grammar.calls) call.cost = call_cost(grammar, call);
+  for (CallAlt& call : grammar.calls) {
+    call.cost = call_cost(grammar, call);
+    grammar.largest_cost = std::max(grammar.largest_cost, call.cost);
+  }
+  for (const Alt& alt : grammar.alts) {
+    if (alt.cost != kNone) grammar.largest_cost = std::max(grammar.largest_cost, alt.cost);
+  }
 }
 
 }  // namespace tessera::grammar

@@ -219,6 +219,7 @@ struct Grammar {
   std::vector<std::vector<std::uint32_t>> tools;  // the calls that each can be
   KeyTrie call_names;                             // "NAME>\n" by tool
   Plan plan;
+  std::uint32_t largest_cost = 0;  // of any value or call
   std::size_t bytes() const;
 };
 

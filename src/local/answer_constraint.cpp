@@ -4,28 +4,69 @@
 #include <bit>
 #include <utility>
 
+#include "base/check.h"
+
 namespace tessera::local {
 
 using engine::NextToken;
 
+namespace {
+
+// No way is looked for that has more symbols for each token than this.
+constexpr std::int64_t kSymbolsPerToken = 16;
+constexpr std::int64_t kMaxSymbols = kLongestWay;
+// Symbols of ways that are looked at, at once and for each token. A form whose ways are very long
+// is led out when they are used up, rather than to stall others.
+constexpr std::int64_t kFuel = 1 << 16;
+constexpr std::int64_t kFuelPerToken = 1 << 10;
+
+}  // namespace
+
 AnswerConstraint::AnswerConstraint(grammar::GrammarPtr grammar, grammar::VocabularyPtr vocabulary,
-                                   std::shared_ptr<const ThinkingPlan> budget)
-    : vocabulary_(std::move(vocabulary)), matcher_(std::move(grammar), vocabulary_) {
+                                   std::shared_ptr<const ThinkingPlan> budget, AnswerLimit limit)
+    : vocabulary_(std::move(vocabulary)),
+      matcher_(grammar, vocabulary_),
+      ways_(std::move(limit.ways)),
+      left_(limit.tokens),
+      jump_(2 * std::int64_t{grammar->largest_cost} + 64),
+      fuel_(kFuel) {
   if (budget != nullptr) budget_.emplace(std::move(budget));
+}
+
+std::optional<TokenId> AnswerConstraint::forced() {
+  if (lost_) return std::nullopt;
+  if (budget_) {
+    if (const std::optional<TokenId> token = budget_->forced()) return token;
+  }
+  if (way_.known && way_.left() > 0 && std::cmp_greater_equal(way_.left(), left_))
+    return way_.tokens[way_.next];
+  return std::nullopt;
 }
 
 Result<NextToken> AnswerConstraint::next(std::span<std::uint32_t> mask) {
   if (lost_) return fail(ErrorCode::kDeadEnd, "the answer left its grammar");
-  if (budget_) {
-    TRY_ASSIGN(const NextToken next, budget_->next(mask));
-    if (next.kind == NextToken::Kind::kForced) return next;
-  }
   const std::size_t words = vocabulary_->mask_words();
   CHECK(mask.size() >= words);
   if (!matcher_.fill_mask(mask.first(words)))
     return fail(ErrorCode::kDeadEnd, "the grammar has too many readings at once");
   std::fill(mask.begin() + static_cast<std::ptrdiff_t>(words), mask.end(), 0u);
+  if (ways_ != nullptr) forbid_late_call(mask);
   return read_mask(mask);
+}
+
+void AnswerConstraint::forbid_late_call(std::span<std::uint32_t> mask) {
+  const std::optional<TokenId> open = vocabulary_->token_of_symbol(grammar::kCallOpen);
+  if (!open || !matcher_.is_free()) return;
+  std::uint32_t& word = mask[static_cast<std::size_t>(*open) / 32];
+  const std::uint32_t bit = 1u << (static_cast<std::size_t>(*open) % 32);
+  if ((word & bit) == 0) return;
+  if (!call_tokens_) {
+    CHECK(matcher_.accept(*open));
+    const auto way = matcher_.shortest_end(kMaxSymbols);
+    matcher_.rollback(1);
+    call_tokens_ = way ? 1 + static_cast<std::int64_t>(ways_->encode(*way).size()) : kMaxSymbols;
+  }
+  if (*call_tokens_ > left_) word &= ~bit;
 }
 
 Result<NextToken> AnswerConstraint::read_mask(std::span<const std::uint32_t> mask) const {
@@ -39,9 +80,62 @@ Result<NextToken> AnswerConstraint::read_mask(std::span<const std::uint32_t> mas
   return vocabulary_->is_end(*only) ? NextToken::masked() : NextToken::forced(*only);
 }
 
-void AnswerConstraint::accept(TokenId token) {
+TokenId AnswerConstraint::accept(TokenId token) {
+  fuel_ = std::min(kFuel, fuel_ + kFuelPerToken);
+  const bool led = way_.known && way_.left() > 0;
+  if (led && fuel_ < 0) token = lead_out();
+  if (led && token == way_.tokens[way_.next]) {
+    ++way_.next;
+    lost_ = !matcher_.accept(token);
+  } else if (!matcher_.accept(token)) {
+    lost_ = true;
+  } else if (ways_ != nullptr && !fits(vocabulary_->bytes(token).size())) {
+    matcher_.rollback(1);
+    token = lead_out();
+    if (vocabulary_->is_end(token)) return token;
+    if (way_.known) ++way_.next;
+    lost_ = !matcher_.accept(token);
+  }
+  --left_;
   if (budget_) budget_->accept(token);
-  if (!matcher_.accept(token)) lost_ = true;
+  return token;
+}
+
+// One token less is left then, and this one is read.
+bool AnswerConstraint::fits(std::size_t token_bytes) {
+  if (matcher_.is_free()) return true;  // closed in time by the budget, or nothing has to come
+  room_ -= 1 + static_cast<std::int64_t>(token_bytes) * jump_;
+  if (room_ >= 0) {
+    way_.known = false;
+    return true;
+  }
+  const std::int64_t left = left_ - 1;
+  const std::int64_t limit = std::min(kMaxSymbols, left * kSymbolsPerToken);
+  const auto symbols = matcher_.shortest_end(static_cast<std::size_t>(limit));
+  const std::int64_t size = symbols ? static_cast<std::int64_t>(symbols->size()) : limit;
+  if (symbols && size < left) {
+    room_ = left - size;
+    way_.known = false;
+    return true;
+  }
+  fuel_ -= size;
+  if (!symbols) return false;
+  std::vector<TokenId> tokens = ways_->encode(*symbols);
+  if (std::cmp_greater(tokens.size(), left)) return false;
+  way_ = {true, std::move(tokens), 0};
+  return true;
+}
+
+TokenId AnswerConstraint::lead_out() {
+  if (!way_.known) {
+    const auto symbols = matcher_.shortest_end(kMaxSymbols);
+    if (symbols) way_ = {true, ways_->encode(*symbols), 0};
+  }
+  return way_.known && way_.left() > 0 ? way_.tokens[way_.next] : vocabulary_->end_tokens()[0];
+}
+
+bool AnswerConstraint::is_complete() const {
+  return !lost_ && !matcher_.is_free() && matcher_.is_done();
 }
 
 }  // namespace tessera::local

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/sha256.h"
 #include "local/answer_constraint.h"
@@ -17,6 +18,8 @@ namespace {
 
 using chat::Refusal;
 using chat::RefusalCode;
+
+constexpr std::int32_t kEndless = std::numeric_limits<std::int32_t>::max();
 
 std::uint64_t random_seed() {
   std::uint8_t bytes[8];
@@ -38,6 +41,24 @@ Refusal to_refusal(const Error& error, std::int32_t retry_after_s) {
     default:
       return {RefusalCode::kInternal, "The request could not be started.", "", 0};
   }
+}
+
+// The shortest answer of the form that was asked for does not fit.
+Refusal refuse_way(std::int32_t needed, std::int32_t room, const chat::ChatRequest& request) {
+  const std::string least = needed == kEndless ? fmt::format("more than {} bytes", kLongestWay)
+                                               : fmt::format("{} tokens", needed);
+  if (request.max_tokens && *request.max_tokens <= room) {
+    return {
+        RefusalCode::kMaxTokensTooSmall,
+        fmt::format("'{}' is {}, but the shortest answer of the form that was asked for has {}.",
+                    request.max_tokens_field, room, least),
+        request.max_tokens_field, 0};
+  }
+  return {RefusalCode::kContextLengthExceeded,
+          fmt::format("The messages leave {} tokens of the context, but the shortest answer of the "
+                      "form that was asked for has {}.",
+                      room, least),
+          "messages", 0};
 }
 
 // Whether the answer begins with a think block. A budget of nothing is direct mode.
@@ -65,6 +86,12 @@ Result<chat::TokenisedPrompt, Refusal> tokenise_prompt(const chat::Prompt& promp
 struct LocalChatService::Room {
   std::int32_t context = 0;
   std::int32_t answer = 0;
+};
+
+struct LocalChatService::Form {
+  grammar::GrammarPtr grammar;  // may be null
+  std::optional<std::int32_t> thinking_budget;
+  bool whole = false;  // it comes to its end within max_tokens
 };
 
 LocalChatService::LocalChatService(engine::Engine& engine,
@@ -104,6 +131,7 @@ Result<std::unique_ptr<LocalChatService>> LocalChatService::create(
     if (!service->has_text(id)) service->never_sampled_.push_back(id);
   }
   service->vocabulary_ = grammar::Vocabulary::create(vocabulary, service->end_tokens_);
+  service->ways_ = std::make_shared<const WayTokens>(service->tokenizer_, service->vocabulary_);
   return service;
 }
 
@@ -149,20 +177,38 @@ std::shared_ptr<const ThinkingPlan> LocalChatService::plan_thinking(std::int32_t
   return plan;
 }
 
-// `grammar` may be null; the budget is there only for an answer that begins inside the think block.
-void LocalChatService::constrain(grammar::GrammarPtr grammar,
-                                 std::optional<std::int32_t> thinking_budget,
-                                 engine::EngineRequest& request) const {
+Result<LocalChatService::Form, Refusal> LocalChatService::find_form(
+    const chat::ChatRequest& request, bool in_reasoning, const Room& room) {
+  Form form;
+  TRY_ASSIGN(form.grammar, grammars_.compile(request, in_reasoning));
+  if (in_reasoning) form.thinking_budget = request.thinking_budget;
+  if (form.grammar == nullptr || request.cut_at_max_tokens) return form;
+  form.whole = true;
+  grammar::Machine machine(form.grammar);
+  const auto way = grammar::shortest_end(machine, machine.start(), kLongestWay);
+  if (way && way->empty()) return form;  // free text
+  const std::int32_t needed = way ? ways_->count(*way) : kEndless;
+  if (needed > room.answer) return Unexpected{refuse_way(needed, room.answer, request)};
+  // </think> itself is the budget's.
+  if (in_reasoning)
+    form.thinking_budget =
+        std::min(form.thinking_budget.value_or(room.answer), room.answer - needed + 1);
+  return form;
+}
+
+// The budget is there only for an answer that begins inside the think block.
+void LocalChatService::constrain(Form form, engine::EngineRequest& request) const {
   std::shared_ptr<const ThinkingPlan> plan;
-  if (thinking_budget) {
-    plan = plan_thinking(*thinking_budget);
+  if (form.thinking_budget) {
+    plan = plan_thinking(*form.thinking_budget);
     // A model that opens the block once more, then or later, would think beyond the budget.
     request.sampling.banned.push_back(think_open_);
   }
-  if (grammar != nullptr) {
-    request.make_constraint = [grammar = std::move(grammar), vocabulary = vocabulary_,
-                               plan](std::int32_t) {
-      return std::make_unique<AnswerConstraint>(grammar, vocabulary, plan);
+  if (form.grammar != nullptr) {
+    const AnswerLimit limit{request.max_tokens, form.whole ? ways_ : nullptr};
+    request.make_constraint = [grammar = std::move(form.grammar), vocabulary = vocabulary_, plan,
+                               limit](std::int32_t) {
+      return std::make_unique<AnswerConstraint>(grammar, vocabulary, plan, limit);
     };
   } else if (plan != nullptr) {
     request.make_constraint = [plan](std::int32_t) {
@@ -236,7 +282,7 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(prompt, *tokenizer_));
   TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
                                            request.max_tokens, request.choices, "messages"));
-  TRY_ASSIGN(grammar::GrammarPtr grammar, grammars_.compile(request, prompt.ends_in_reasoning));
+  TRY_ASSIGN(Form form, find_form(request, prompt.ends_in_reasoning, room));
   engine::EngineRequest engine_request;
   engine_request.account = request.account;
   engine_request.weight = request.weight;
@@ -253,9 +299,8 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
                                                          : options_.model.default_direct);
   if (!request.prompt.tools.empty() && request.tool_choice.mode == chat::ToolChoice::Mode::kNone)
     engine_request.sampling.banned.push_back(tool_call_);
-  const bool calls_fit = grammar != nullptr;
-  constrain(std::move(grammar), prompt.ends_in_reasoning ? request.thinking_budget : std::nullopt,
-            engine_request);
+  const bool calls_fit = form.grammar != nullptr;
+  constrain(std::move(form), engine_request);
   ask_for_logprobs(request.top_logprobs, engine_request);
 
   chat::OutputOptions output;
@@ -313,7 +358,7 @@ Result<chat::PromptFacts, Refusal> LocalChatService::measure(const chat::ChatReq
   TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(prompt, *tokenizer_));
   TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
                                            request.max_tokens, request.choices, "messages"));
-  TRY(grammars_.compile(request, prompt.ends_in_reasoning));
+  TRY(find_form(request, prompt.ends_in_reasoning, room));
   TokenDigest digest;
   digest.add(tokens.ids);
   return chat::PromptFacts{static_cast<std::int64_t>(tokens.ids.size()), digest.hex(), room.context,

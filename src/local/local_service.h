@@ -23,6 +23,7 @@
 #include "grammar/vocabulary.h"
 #include "local/answer_grammar.h"
 #include "local/thinking_budget.h"
+#include "local/way_tokens.h"
 #include "text/tokenizer.h"
 
 namespace tessera::local {
@@ -76,15 +77,19 @@ class LocalChatService final : public chat::ChatService {
                                                                   std::function<void()> on_ready);
   bool has_text(TokenId token) const;
   void ask_for_logprobs(std::optional<std::int32_t> top, engine::EngineRequest& request) const;
+  // What holds the answer to its form.
+  struct Form;
+  Result<Form, chat::Refusal> find_form(const chat::ChatRequest& request, bool in_reasoning,
+                                        const Room& room);
   std::shared_ptr<const ThinkingPlan> plan_thinking(std::int32_t budget) const;
-  void constrain(grammar::GrammarPtr grammar, std::optional<std::int32_t> thinking_budget,
-                 engine::EngineRequest& request) const;
+  void constrain(Form form, engine::EngineRequest& request) const;
 
   engine::Engine& engine_;
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
   const LocalOptions options_;
   grammar::VocabularyPtr vocabulary_;
   AnswerGrammars grammars_;
+  std::shared_ptr<const WayTokens> ways_;
   std::vector<TokenId> end_tokens_;
   std::vector<TokenId> never_sampled_;  // padding rows and unused ids
   TokenId tool_call_ = 0;

@@ -204,6 +204,7 @@ TEST_F(LocalServiceTest, NoWayAroundTheBudget) {
       made.prompt.enable_thinking = true;
       made.thinking_budget = budget;
       made.max_tokens = 40;
+      made.cut_at_max_tokens = true;
       const Answer answer = ask(made);
       EXPECT_LE(answer.completed->usage.reasoning_tokens, budget) << wanted;
       EXPECT_GT(answer.completed->usage.reasoning_tokens, 0);

@@ -114,14 +114,16 @@ TEST_F(StructuredAnswerTest, AModelThatAlwaysSaysTheSameKeepsToTheSchemaToo) {
   }
 }
 
-TEST_F(StructuredAnswerTest, WhereNothingBoundsTheAnswerACutIsACut) {
+TEST_F(StructuredAnswerTest, WhereTheClientWantsItACutIsACut) {
   start(engine::script_never_ends('a'));
   chat::ChatRequest made = request();
   made.response_format.kind = chat::ResponseFormat::Kind::kJsonObject;
   made.max_tokens = 50;
+  made.cut_at_max_tokens = true;
   const Answer answer = ask(made);
   EXPECT_EQ(answer.finishes, std::vector{FinishReason::kLength});
   EXPECT_TRUE(answer.content.starts_with("{")) << answer.content;
+  EXPECT_EQ(answer.content.size(), 50U);
 }
 
 TEST_F(StructuredAnswerTest, WhatFitsComesAsTheModelSaysIt) {
@@ -256,7 +258,7 @@ TEST_F(StructuredAnswerTest, ALostMatcherIsADeadEnd) {
   says("x");
   const auto vocabulary = grammar::Vocabulary::create(*tokenizer_, ids("<|im_end|>"));
   AnswerConstraint constraint(*grammar::compile_schema(*json::parse(R"({"const":"a"})")),
-                              vocabulary, nullptr);
+                              vocabulary, nullptr, {});
   std::vector<std::uint32_t> mask(vocabulary->mask_words() + 1, ~0u);
   const auto first = constraint.next(mask);
   ASSERT_TRUE(first);

@@ -4,12 +4,10 @@
 
 namespace tessera::local {
 
-using engine::NextToken;
-
-Result<NextToken> ThinkingBudget::next(std::span<std::uint32_t>) {
+std::optional<TokenId> ThinkingBudget::forced() {
   if (!closed_) plan_the_close();
-  if (next_forced_ < forced_.size()) return NextToken::forced(forced_[next_forced_]);
-  return NextToken::free();
+  if (next_forced_ < forced_.size()) return forced_[next_forced_];
+  return std::nullopt;
 }
 
 void ThinkingBudget::plan_the_close() {
@@ -23,12 +21,13 @@ void ThinkingBudget::plan_the_close() {
   forced_.insert(forced_.end(), plan_->after_newlines.begin(), plan_->after_newlines.end());
 }
 
-void ThinkingBudget::accept(TokenId token) {
+TokenId ThinkingBudget::accept(TokenId token) {
   if (next_forced_ < forced_.size()) ++next_forced_;
-  if (closed_) return;
+  if (closed_) return token;
   ++tokens_;
   at_line_start_ = plan_->tokenizer->bytes(token).ends_with('\n');
   closed_ = token == plan_->close;
+  return token;
 }
 
 }  // namespace tessera::local

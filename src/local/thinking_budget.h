@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/constraint.h"
@@ -31,8 +33,11 @@ class ThinkingBudget final : public engine::Constraint {
  public:
   explicit ThinkingBudget(std::shared_ptr<const ThinkingPlan> plan) : plan_(std::move(plan)) {}
 
-  Result<engine::NextToken> next(std::span<std::uint32_t> mask) override;
-  void accept(TokenId token) override;
+  std::optional<TokenId> forced() override;
+  Result<engine::NextToken> next(std::span<std::uint32_t>) override {
+    return engine::NextToken::free();
+  }
+  TokenId accept(TokenId token) override;
 
  private:
   void plan_the_close();

@@ -83,7 +83,8 @@ TEXT_SETTINGS = [
     ("stop[]", {"stop": ["x"]}),
     ("logit_bias.", {"logit_bias": {"5": 1}}),
 ]
-BASE = {"chat_completions": {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2},
+BASE = {"chat_completions": {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2,
+                              "cut_at_max_tokens": True},
         "completions": {"model": MODEL, "prompt": "Hi", "max_tokens": 2}}
 SETTINGS = {"chat_completions": CHAT_SETTINGS, "completions": TEXT_SETTINGS}
 
@@ -330,7 +331,7 @@ PAIRS = {
     "chat_template_kwargs": [{"enable_thinking": True}, {"enable_thinking": False, "preserve_thinking": True}],
     "stream_options": [{"include_usage": True, "include_obfuscation": True}], "parallel_tool_calls": [False],
     "response_format": [{"type": "text"}, {"type": "json_object"}, {"type": "json_schema", "json_schema": SCHEMA}],
-    "temperature": [0, 2], "top_p": [0, 1], "continue_final_message": [True],
+    "temperature": [0, 2], "top_p": [0, 1], "continue_final_message": [True], "cut_at_max_tokens": [False],
 }
 
 
