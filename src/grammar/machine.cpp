@@ -1,6 +1,7 @@
 #include "grammar/machine.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "grammar/stepper.h"
@@ -81,6 +82,26 @@ std::vector<std::u32string> Machine::taken_below(const Thread& thread) const {
     grammar_->objects[top.alt].trie.list(thread.count, rest, taken);
   }
   return taken;
+}
+
+std::vector<std::uint16_t> Machine::forced(const Threads& threads, std::size_t limit) {
+  const std::size_t before = mark();
+  std::vector<std::uint16_t> symbols;
+  Threads now = threads;
+  Threads next;
+  while (symbols.size() < limit && !now.empty() && !may_end(now)) {
+    const Stepper stepper(*this, next);
+    const std::optional<std::uint32_t> symbol = stepper.only_symbol(now[0]);
+    if (!symbol || !std::all_of(now.begin() + 1, now.end(), [&](const Thread& thread) {
+          return stepper.only_symbol(thread) == symbol;
+        }))
+      break;
+    step(now, *symbol, next);
+    symbols.push_back(static_cast<std::uint16_t>(*symbol));
+    std::swap(now, next);
+  }
+  release(before);
+  return symbols;
 }
 
 std::uint64_t Machine::hash(const Thread& thread) const {

@@ -97,6 +97,9 @@ class Machine {
   ByteSet next_bytes(const Threads& threads) const;
   // The text may end here.
   bool may_end(const Threads& threads) const;
+  // What must come now, up to where there is a choice, at most `limit` of it: fixed texts, names
+  // and literals that are the only ones. (Where it cannot be told at a glance there may be more.)
+  std::vector<std::uint16_t> forced(const Threads& threads, std::size_t limit);
   // The threads behind the text (a string, a key, a raw parameter) that `thread` is inside of,
   // whatever the text is.
   void leave_text(const Thread& thread, Threads& to);

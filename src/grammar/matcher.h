@@ -45,6 +45,8 @@ class Matcher {
   // A schema has to be written for using it up: one with many readings at once, in states that
   // never come back.
   bool fill_mask(std::span<std::uint32_t> words);
+  // What must come now: see Machine::forced().
+  Symbols forced(std::size_t limit) { return machine_.forced(threads_, limit); }
   // A short way to an end of the text, of at most `limit` symbols; see shortest_end.h.
   std::optional<Symbols> shortest_end(std::size_t limit) {
     return grammar::shortest_end(machine_, threads_, limit);

@@ -163,6 +163,44 @@ std::string_view Stepper::fixed_text(std::uint32_t fixed) {
   return kFixedTexts[fixed];
 }
 
+std::optional<std::uint32_t> Stepper::only_symbol(const Thread& thread) const {
+  // The one edge behind which a name of [first, last] is.
+  const auto only_edge = [&](const KeyTrie& trie, std::uint32_t first,
+                             std::uint32_t last) -> std::optional<std::uint32_t> {
+    std::optional<std::uint32_t> only;
+    for (const auto& [symbol, to] : trie.node(thread.state).edges) {
+      if (!trie.reaches(to, first, last)) continue;
+      if (only) return std::nullopt;
+      only = symbol;
+    }
+    return only;
+  };
+  switch (thread.phase) {
+    case Phase::kFixed:
+      return static_cast<std::uint8_t>(fixed_text(thread.state)[thread.count]);
+    case Phase::kColon:
+      return ':';
+    case Phase::kCallStart:
+      return kCallOpen;
+    case Phase::kCallEnd:
+      return kCallClose;
+    case Phase::kToolName:
+      return only_edge(g_.call_names, 0, kNone);
+    case Phase::kTag: {
+      const Frame& at = frame(thread.top);
+      const CallAlt& call = g_.calls[at.alt];
+      return only_edge(call.trie, at.next, call.last_from[at.next]);
+    }
+    case Phase::kLiteral: {
+      const LiteralNode& node = g_.literals[thread.state];
+      if (node.end || node.edges.size() != 1) return std::nullopt;
+      return node.edges[0].first;
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
 void Stepper::step_fixed(Thread thread, std::uint8_t byte) {
   const std::string_view text = kFixedTexts[thread.state];
   if (static_cast<std::uint8_t>(text[thread.count]) != byte) return;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +33,9 @@ class Stepper {
   // Those behind the text that `thread` is inside of.
   void leave_text(Thread thread);
   static std::string_view fixed_text(std::uint32_t fixed);
+  // The only symbol that the thread can read; nothing where there are several, or where it cannot
+  // be told at a glance.
+  std::optional<std::uint32_t> only_symbol(const Thread& thread) const;
 
  private:
   friend class Ending;

@@ -19,14 +19,18 @@ constexpr std::int64_t kMaxSymbols = kLongestWay;
 // is led out when they are used up, rather than to stall others.
 constexpr std::int64_t kFuel = 1 << 16;
 constexpr std::int64_t kFuelPerToken = 1 << 10;
+// Symbols of text that must come, looked at together.
+constexpr std::size_t kLongestRun = 256;
 
 }  // namespace
 
 AnswerConstraint::AnswerConstraint(grammar::GrammarPtr grammar, grammar::VocabularyPtr vocabulary,
+                                   std::shared_ptr<const WayTokens> ways,
                                    std::shared_ptr<const ThinkingPlan> budget, AnswerLimit limit)
     : vocabulary_(std::move(vocabulary)),
       matcher_(grammar, vocabulary_),
-      ways_(std::move(limit.ways)),
+      ways_(std::move(ways)),
+      whole_(limit.whole),
       left_(limit.tokens),
       jump_(2 * std::int64_t{grammar->largest_cost} + 64),
       fuel_(kFuel) {
@@ -40,6 +44,12 @@ std::optional<TokenId> AnswerConstraint::forced() {
   }
   if (way_.known && way_.left() > 0 && std::cmp_greater_equal(way_.left(), left_))
     return way_.tokens[way_.next];
+  if (!run_.known) {
+    const grammar::Symbols symbols = matcher_.forced(kLongestRun);
+    run_ = {true, {}, 0};
+    if (!symbols.empty()) run_.tokens = ways_->encode_forced(before_, symbols);
+  }
+  if (run_.left() > 0) return run_.tokens[run_.next];
   return std::nullopt;
 }
 
@@ -50,7 +60,7 @@ Result<NextToken> AnswerConstraint::next(std::span<std::uint32_t> mask) {
   if (!matcher_.fill_mask(mask.first(words)))
     return fail(ErrorCode::kDeadEnd, "the grammar has too many readings at once");
   std::fill(mask.begin() + static_cast<std::ptrdiff_t>(words), mask.end(), 0u);
-  if (ways_ != nullptr) forbid_late_call(mask);
+  if (whole_) forbid_late_call(mask);
   return read_mask(mask);
 }
 
@@ -84,12 +94,12 @@ TokenId AnswerConstraint::accept(TokenId token) {
   fuel_ = std::min(kFuel, fuel_ + kFuelPerToken);
   const bool led = way_.known && way_.left() > 0;
   if (led && fuel_ < 0) token = lead_out();
-  if (led && token == way_.tokens[way_.next]) {
+  if (way_.leads_over(token)) {
     ++way_.next;
     lost_ = !matcher_.accept(token);
   } else if (!matcher_.accept(token)) {
     lost_ = true;
-  } else if (ways_ != nullptr && !fits(vocabulary_->bytes(token).size())) {
+  } else if (whole_ && !fits(vocabulary_->bytes(token).size())) {
     matcher_.rollback(1);
     token = lead_out();
     if (vocabulary_->is_end(token)) return token;
@@ -97,6 +107,9 @@ TokenId AnswerConstraint::accept(TokenId token) {
     lost_ = !matcher_.accept(token);
   }
   --left_;
+  before_ = vocabulary_->bytes(token);
+  // What is behind a run is not looked at again: it was held back.
+  run_.leads_over(token) ? static_cast<void>(++run_.next) : static_cast<void>(run_ = {});
   if (budget_) budget_->accept(token);
   return token;
 }

@@ -5,12 +5,16 @@
 // would not fit any more does not come; the first one of that way comes in its place. When as many
 // tokens are left as the way has, the way is what comes. A choice whose max_tokens had room for the
 // shortest answer is therefore always whole.
+//
+// Text that must come (tags, names and literals that are the only ones) is forced as the tokenizer
+// would write it, as far as it cannot grow together with what follows.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/constraint.h"
@@ -20,17 +24,17 @@
 
 namespace tessera::local {
 
-// How many tokens there are for an answer that has to be whole.
 struct AnswerLimit {
   std::int32_t tokens = 0;
-  std::shared_ptr<const WayTokens> ways;  // null: it is cut where the tokens end
+  bool whole = true;  // false: it is cut where the tokens end
 };
 
 class AnswerConstraint final : public engine::Constraint {
  public:
-  // `budget` may be null. With a limit, an answer that begins inside the think block has one that
-  // leaves room for what must come behind it.
+  // `budget` may be null. An answer that has to be whole and begins inside the think block has one
+  // that leaves room for what must come behind it.
   AnswerConstraint(grammar::GrammarPtr grammar, grammar::VocabularyPtr vocabulary,
+                   std::shared_ptr<const WayTokens> ways,
                    std::shared_ptr<const ThinkingPlan> budget, AnswerLimit limit);
 
   std::optional<TokenId> forced() override;
@@ -40,12 +44,13 @@ class AnswerConstraint final : public engine::Constraint {
   bool is_complete() const override;
 
  private:
-  // A way to the end from where the answer is; it need not be known.
+  // Tokens that lead on from where the answer is; they need not be known.
   struct Way {
     bool known = false;
     std::vector<TokenId> tokens;
     std::size_t next = 0;
     std::size_t left() const { return tokens.size() - next; }
+    bool leads_over(TokenId token) const { return known && left() > 0 && tokens[next] == token; }
   };
 
   Result<engine::NextToken> read_mask(std::span<const std::uint32_t> mask) const;
@@ -54,7 +59,6 @@ class AnswerConstraint final : public engine::Constraint {
   // Whether the answer, behind the token that was read last, still comes to its end; notes the way
   // where there is little room.
   bool fits(std::size_t token_bytes);
-  std::optional<std::vector<TokenId>> find_way();
   // The token that leads from here to the end.
   TokenId lead_out();
 
@@ -62,8 +66,11 @@ class AnswerConstraint final : public engine::Constraint {
   grammar::Matcher matcher_;
   std::optional<ThinkingBudget> budget_;
   const std::shared_ptr<const WayTokens> ways_;
+  const bool whole_;
   std::int64_t left_;                        // tokens that may still come
-  Way way_;                                  // from here on
+  Way way_;                                  // to the end
+  Way run_;                                  // of what must come now
+  std::string_view before_;                  // the text of the last token
   const std::int64_t jump_;                  // by so much one more byte can make the way longer
   std::int64_t room_ = 0;                    // the way was checked; it has become longer by less
   std::int64_t fuel_;                        // for looking for ways

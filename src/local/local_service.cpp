@@ -205,10 +205,10 @@ void LocalChatService::constrain(Form form, engine::EngineRequest& request) cons
     request.sampling.banned.push_back(think_open_);
   }
   if (form.grammar != nullptr) {
-    const AnswerLimit limit{request.max_tokens, form.whole ? ways_ : nullptr};
-    request.make_constraint = [grammar = std::move(form.grammar), vocabulary = vocabulary_, plan,
-                               limit](std::int32_t) {
-      return std::make_unique<AnswerConstraint>(grammar, vocabulary, plan, limit);
+    const AnswerLimit limit{request.max_tokens, form.whole};
+    request.make_constraint = [grammar = std::move(form.grammar), vocabulary = vocabulary_,
+                               ways = ways_, plan, limit](std::int32_t) {
+      return std::make_unique<AnswerConstraint>(grammar, vocabulary, ways, plan, limit);
     };
   } else if (plan != nullptr) {
     request.make_constraint = [plan](std::int32_t) {

@@ -257,8 +257,9 @@ TEST_F(StructuredAnswerTest, RefusalsNameTheKindAndThePlace) {
 TEST_F(StructuredAnswerTest, ALostMatcherIsADeadEnd) {
   says("x");
   const auto vocabulary = grammar::Vocabulary::create(*tokenizer_, ids("<|im_end|>"));
+  const auto ways = std::make_shared<const WayTokens>(tokenizer_, vocabulary);
   AnswerConstraint constraint(*grammar::compile_schema(*json::parse(R"({"const":"a"})")),
-                              vocabulary, nullptr, {});
+                              vocabulary, ways, nullptr, {100, true});
   std::vector<std::uint32_t> mask(vocabulary->mask_words() + 1, ~0u);
   const auto first = constraint.next(mask);
   ASSERT_TRUE(first);

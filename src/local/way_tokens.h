@@ -25,12 +25,18 @@ class WayTokens {
 
   // Tokens whose bytes are exactly `symbols`, all of them such that the grammar's matcher takes.
   std::vector<TokenId> encode(std::span<const std::uint16_t> symbols) const;
+  // Of a text that must come behind `before`, where something follows that is not known: tokens as
+  // the tokenizer would write both, but for the last one, which could grow into what follows.
+  std::vector<TokenId> encode_forced(std::string_view before,
+                                     std::span<const std::uint16_t> symbols) const;
   // How many tokens an answer needs that has this way from its beginning. Behind the reasoning an
   // empty line may come by itself.
   std::int32_t count(std::span<const std::uint16_t> symbols) const;
 
  private:
   void append_text(std::string_view text, std::vector<TokenId>& out) const;
+  std::vector<TokenId> encode_rest(std::span<const std::uint16_t> symbols) const;
+  bool spell(std::string_view text, std::span<const TokenId> tokens) const;
 
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
   const grammar::VocabularyPtr vocabulary_;

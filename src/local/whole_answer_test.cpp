@@ -196,10 +196,25 @@ TEST_F(WholeAnswerTest, WhatIsForcedGoesThroughTheModelAtOnce) {
   start(engine::script_never_ends('t'));
   chat::ChatRequest made = call_request(Mode::kNamed, true);
   made.max_tokens = count("</think>\n\n") + count(kShortestCall);
-  const std::int64_t prompt = service_->measure(made)->tokens;
   EXPECT_EQ(ask(made).finishes, std::vector{FinishReason::kToolCalls});
   EXPECT_GT(*made.max_tokens, 64);
-  EXPECT_LE(engine_->stats().steps, prompt / 256 + 1 + *made.max_tokens / 32 + 1);
+  EXPECT_LE(engine_->stats().steps, *made.max_tokens / 4);  // the prompt's with them
+}
+
+TEST_F(WholeAnswerTest, TagsAndNamesThatMustComeAreForced) {
+  const std::string call(kShortestCall);
+  says(call);
+  chat::ChatRequest made = call_request(Mode::kNamed);
+  made.max_tokens = 1000;
+  const Answer answer = ask(made);
+  EXPECT_EQ(answer.calls, std::vector<std::string>{R"(f{"n":0,"kind":"xy"})"});
+  EXPECT_EQ(answer.completed->usage.completion_tokens, count(call));
+  // Forced: up to the first value; the name of the second parameter, which might be another one,
+  // behind its first letter; the end. The last byte of each is the model's.
+  EXPECT_LT(engine_->stats().steps, count(call) / 2);  // the prompt's with them
+  made.top_logprobs = 0;                               // a row for each
+  const Answer slow = ask(made);
+  EXPECT_EQ(slow.completed->output_digest, answer.completed->output_digest);
 }
 
 // No engine: random forms, random limits, tokens drawn from the masks at random.
@@ -208,6 +223,8 @@ TEST(WholeAnswer, OfRandomFormsWithinRandomLimits) {
   const auto ways = std::make_shared<const WayTokens>(words.tokenizer, words.vocabulary);
   std::mt19937 random(11);
   int answers = 0;
+  int asked = 0;
+  int tokens = 0;
   for (int round = 0; round < 600; ++round) {
     const std::string text = grammar::SchemaMaker(random).make(static_cast<int>(random() % 4));
     const json::Value schema = *json::parse(text);
@@ -218,7 +235,7 @@ TEST(WholeAnswer, OfRandomFormsWithinRandomLimits) {
     ASSERT_TRUE(way) << text;
     const std::int32_t least = ways->count(*way);
     const auto limit = least + static_cast<std::int32_t>(random() % (random() % 2 ? 4 : 40));
-    AnswerConstraint constraint(*form, words.vocabulary, nullptr, {limit, ways});
+    AnswerConstraint constraint(*form, words.vocabulary, ways, nullptr, {limit, true});
     std::vector<std::uint32_t> mask(words.vocabulary->mask_words());
     std::string answer;
     bool whole = false;
@@ -227,12 +244,14 @@ TEST(WholeAnswer, OfRandomFormsWithinRandomLimits) {
       if (!token) {
         const auto next = constraint.next(mask);
         ASSERT_TRUE(next) << text << " gave " << answer;
+        ++asked;
         std::vector<TokenId> allowed;
         for (TokenId id = 0; std::cmp_less(id, words.vocabulary->size()); ++id)
           if (mask[static_cast<std::size_t>(id) / 32] >> id % 32 & 1) allowed.push_back(id);
         token = allowed[random() % allowed.size()];
       }
       if (*token != words.end) token = constraint.accept(*token);
+      ++tokens;
       whole = *token == words.end;
       if (whole) break;
       answer += words.tokenizer->bytes(*token);
@@ -248,6 +267,7 @@ TEST(WholeAnswer, OfRandomFormsWithinRandomLimits) {
     ++answers;
   }
   EXPECT_GT(answers, 400);
+  EXPECT_LT(asked, tokens);  // the others were forced
 }
 
 }  // namespace
