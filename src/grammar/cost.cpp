@@ -77,6 +77,7 @@ std::uint32_t call_cost(const Grammar& grammar, const CallAlt& call) {
   for (std::uint32_t i = call.last_from[0]; i < count; i = call.last_from[i + 1]) {
     const CallAlt::Parameter& parameter = call.parameters[i];
     std::uint32_t value = cost_of(grammar, parameter.node);
+    if (parameter.rules != kNone) value = std::min(value, grammar.rules[parameter.rules].cost);
     for (const std::uint32_t raw : parameter.raw) {
       value = std::min(value, string_cost(grammar.strings[raw]));
     }

@@ -18,6 +18,8 @@ class Ending {
 
   // Whether an end was reached; symbols() led to it.
   bool follow(const Thread& thread);
+  // Those with the least in front of them first.
+  Machine::Threads in_order(Machine::Threads threads) const;
   Symbols take_symbols() { return std::move(symbols_); }
 
  private:
@@ -43,6 +45,7 @@ class Ending {
   // What ends a value that has no end of its own.
   bool read_behind(const Thread& thread);
   bool read_string(const Thread& thread);
+  bool read_rule_text(const Thread& thread);
   bool read_key(const Thread& thread);
   bool read_free_key(const Thread& thread);
   // How much is in front of the thread, by estimate: the one with the least is followed.

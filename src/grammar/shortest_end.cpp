@@ -81,7 +81,8 @@ bool Ending::follow(const Thread& thread) {
 
 bool Ending::go_on(const Thread& thread) {
   const bool in_text = thread.phase == Phase::kString || thread.phase == Phase::kRaw ||
-                       thread.phase == Phase::kKey || thread.phase == Phase::kFreeKey;
+                       thread.phase == Phase::kKey || thread.phase == Phase::kFreeKey ||
+                       thread.phase == Phase::kRuleText;
   if (in_text && thread.part != 0) return read_any_byte(thread);  // inside of a character
   switch (thread.phase) {
     case Phase::kThinking:
@@ -113,6 +114,8 @@ bool Ending::go_on(const Thread& thread) {
     case Phase::kString:
     case Phase::kRaw:
       return read_string(thread);
+    case Phase::kRuleText:
+      return read_rule_text(thread);
     case Phase::kKey:
       return read_key(thread);
     case Phase::kFreeKey:
@@ -291,6 +294,15 @@ bool Ending::read_string(const Thread& thread) {
   return !now_.empty();
 }
 
+// Where the text is whole, other threads are behind it already.
+bool Ending::read_rule_text(const Thread& thread) {
+  const Language& language = *grammar_.strings[thread.alt].language;
+  if (language.accepts(thread.state)) return read_any_byte(thread);
+  std::string text;
+  append_utf8(static_cast<char32_t>(language.toward_end(thread.state)), text);
+  return read(thread, text);
+}
+
 bool Ending::read_key(const Thread& thread) {
   const Frame at = frame(thread);
   const ObjectAlt& object = grammar_.objects[at.alt];
@@ -336,6 +348,7 @@ std::uint64_t Ending::rank(const Thread& thread) const {
     const Frame& container = machine_.arena_[at];
     if (container.kind == FrameKind::kArray)
       rank += kFar * missing(grammar_.arrays[container.alt], container.count);
+    if (container.kind == FrameKind::kRule) rank += grammar_.rules[container.alt].cost;
     if (container.kind != FrameKind::kObject) continue;
     const ObjectAlt& object = grammar_.objects[container.alt];
     auto marks = static_cast<unsigned>(object.needed & ~container.marks);
@@ -358,6 +371,11 @@ std::uint64_t Ending::rank(const Thread& thread) const {
     case Phase::kRaw:
       return rank + std::max(grammar_.strings[thread.alt].min,
                              grammar_.strings[thread.alt].language->shortest(thread.state));
+    case Phase::kRuleText: {
+      const Language& language = *grammar_.strings[thread.alt].language;
+      const std::uint32_t left = std::max(1u, language.shortest(thread.state));
+      return rank + left + grammar_.rules[thread.count].cost;
+    }
     case Phase::kFreeKey:
       return rank + 1;  // names of the schema come first
     case Phase::kCallStart:
@@ -372,14 +390,25 @@ const Thread& Ending::best() const {
                            [this](const Thread& a, const Thread& b) { return rank(a) < rank(b); });
 }
 
+Machine::Threads Ending::in_order(Machine::Threads threads) const {
+  std::vector<std::pair<std::uint64_t, std::size_t>> order;
+  for (std::size_t i = 0; i < threads.size(); ++i) order.emplace_back(rank(threads[i]), i);
+  std::sort(order.begin(), order.end());
+  Machine::Threads sorted;
+  for (const auto& [rank, index] : order) sorted.push_back(threads[index]);
+  return sorted;
+}
+
 std::optional<Symbols> shortest_end(Machine& machine, const Machine::Threads& threads,
                                     std::size_t limit) {
   if (machine.may_end(threads)) return Symbols();
   std::optional<Symbols> best;
   const std::size_t mark = machine.mark();
-  for (std::size_t i = 0; i < std::min(threads.size(), kTriedThreads); ++i) {
+  Machine::Threads tried = Ending(machine, limit).in_order(threads);
+  tried.resize(std::min(tried.size(), kTriedThreads));
+  for (const Thread& thread : tried) {
     Ending ending(machine, best ? best->size() - 1 : limit);
-    if (ending.follow(threads[i])) best = ending.take_symbols();
+    if (ending.follow(thread)) best = ending.take_symbols();
     machine.release(mark);
   }
   return best;

@@ -47,17 +47,28 @@ std::string ending(Machine& machine, const Machine::Threads& threads) {
   return text_of(*symbols);
 }
 
-// The ending behind `text`.
-std::string behind(const GrammarPtr& grammar, std::string_view text) {
-  Machine machine(grammar);
+// The threads behind `text`, in which a tag of a call may be spelt out.
+Machine::Threads read_all(Machine& machine, std::string_view text) {
+  constexpr std::string_view kOpen = "<tool_call>";
   Machine::Threads threads = machine.start();
   Machine::Threads next;
+  if (text.starts_with(kOpen)) {
+    machine.step(threads, kCallOpen, next);
+    std::swap(threads, next);
+    text.remove_prefix(kOpen.size());
+  }
   for (const char c : text) {
     machine.step(threads, static_cast<std::uint8_t>(c), next);
     EXPECT_FALSE(next.empty()) << text;
     std::swap(threads, next);
   }
-  return ending(machine, threads);
+  return threads;
+}
+
+// The ending behind `text`.
+std::string behind(const GrammarPtr& grammar, std::string_view text) {
+  Machine machine(grammar);
+  return ending(machine, read_all(machine, text));
 }
 
 std::string behind(std::string_view schema, std::string_view text) {
@@ -155,6 +166,53 @@ TEST(ShortestEnd, OfCallsAndThinking) {
   rules.required = false;
   EXPECT_EQ(behind(*compile_tools(rules, &schema), ""), "[1]");
   EXPECT_EQ(behind(*compile_tools(rules), "free"), "");  // text may end anywhere
+}
+
+TEST(ShortestEnd, OfRulesThatComeBackToThemselves) {
+  ToolRules rules;
+  const json::Value f = parse(R"({"name":"f"})");
+  rules.functions = {&f};
+  rules.required = true;
+  rules.inputs[0] = {"input", {TextForm::Syntax::kLark, R"lark(start: "(" list ")"
+list: item ("," item)*
+item: "[" list "]" | "ab" | /[0-9]{2}/ "!"
+)lark"}};
+  const auto grammar = compile_tools(rules);
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  constexpr std::string_view kEnd = "\n</parameter>\n</function>\n</tool_call>";
+  EXPECT_EQ(behind(*grammar, ""),
+            "<tool_call>\n<function=f>\n<parameter=input>\n(ab)" + std::string(kEnd));
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"(ab,", "ab)"}, {"([[", "ab]])"}, {"([7", "0!])"}, {"([ab]", ")"}, {"(a", "b)"}};
+  for (const auto& [text, expected] : cases) {
+    EXPECT_EQ(
+        behind(*grammar, "<tool_call>\n<function=f>\n<parameter=input>\n" + std::string(text)),
+        std::string(expected) + std::string(kEnd));
+  }
+}
+
+TEST(ForcedText, IsWhatMustCome) {
+  ToolRules rules;
+  const json::Value f = parse(R"({"name":"find","parameters":{"type":"object","properties":{
+      "q":{"type":"string"},"in":{"const":"abc"}},"required":["q","in"]}})");
+  const json::Value g = parse(R"({"name":"fold"})");
+  rules.functions = {&f};
+  rules.required = true;
+  const auto forced = [&](std::string_view text, std::size_t limit = 1000) {
+    Machine machine(*compile_tools(rules));
+    return text_of(machine.forced(read_all(machine, text), limit));
+  };
+  EXPECT_EQ(forced(""), "<tool_call>\n<function=find>\n<parameter=q>\n");
+  EXPECT_EQ(forced("", 3), "<tool_call>\n<");
+  const std::string in_text = "<tool_call>\n<function=find>\n<parameter=q>\n";
+  EXPECT_EQ(forced(in_text), "");
+  EXPECT_EQ(forced(in_text + "x\n</parameter>\n"), "<parameter=in>\n");
+  rules.functions = {&f, &g};
+  EXPECT_EQ(forced(""), "<tool_call>\n<function=f");
+  EXPECT_EQ(forced("<tool_call>\n<function=fo"), "ld>\n</function>\n</tool_call>");
+  rules.required = false;
+  EXPECT_EQ(forced(""), "");
+  EXPECT_EQ(forced("free"), "");
 }
 
 TEST(ShortestEnd, ThereIsALimit) {
