@@ -59,6 +59,8 @@ void Connection::start(bool refused) {
                      if (error) std::rethrow_exception(error);
                    } catch (const std::bad_alloc&) {  // its memory is free again: the others go on
                      log_error("out of memory: the connection of {} ends", self->client_address_);
+                     self->timer_.cancel();
+                     self->wire_.close();
                    }
                  });
 }
@@ -268,17 +270,17 @@ asio::awaitable<void> Connection::finish() {
       if (!co_await wait_until(std::min(end, steady_clock::now() + silence))) break;
     }
   }
+  timer_.cancel();
   wire_.close();
 }
 
 asio::awaitable<bool> Connection::wait_until(TimePoint deadline) {
   arm_reads();
   if (!notified_) {
-    timer_.expires_at(deadline);
-    waiting_ = true;
-    boost::system::error_code ignored;
-    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    waiting_ = false;
+    deadline_ = deadline;
+    arm_timer();
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+        [this](auto&& handler) { waiter_.emplace(std::move(handler)); }, asio::use_awaitable);
   }
   const bool happened = std::exchange(notified_, false);
   co_return (happened && steady_clock::now() < deadline);
@@ -286,7 +288,37 @@ asio::awaitable<bool> Connection::wait_until(TimePoint deadline) {
 
 void Connection::notify() {
   notified_ = true;
-  if (waiting_) timer_.cancel();
+  if (!waiter_ || std::exchange(resume_posted_, true)) return;
+  asio::post(strand_, [self = shared_from_this()] {
+    self->resume_posted_ = false;
+    self->resume_if_due();
+  });
+}
+
+void Connection::notify_here() {
+  notified_ = true;
+  resume_if_due();
+}
+
+void Connection::resume_if_due() {
+  if (!waiter_ || (!notified_ && steady_clock::now() < deadline_)) return;
+  auto waiter = *std::move(waiter_);
+  waiter_.reset();
+  waiter();
+}
+
+// A timer that is set too early rings in vain, and is then set anew: seldom, where one that follows
+// each deadline would be set several times a request.
+void Connection::arm_timer() {
+  if (deadline_ == TimePoint::max() || (timer_armed_ && timer_.expiry() <= deadline_)) return;
+  timer_armed_ = true;
+  timer_.expires_at(deadline_);
+  timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (error) return;  // set anew, or the end
+    self->timer_armed_ = false;
+    self->resume_if_due();
+    if (self->waiter_) self->arm_timer();
+  });
 }
 
 void Connection::arm_reads() {
@@ -298,14 +330,14 @@ void Connection::arm_reads() {
                               asio::bind_executor(strand_, [self](boost::system::error_code error) {
                                 self->read_armed_ = false;
                                 if (!error && !self->shaking_hands_) self->read_some();
-                                self->notify();
+                                self->notify_here();
                               }));
   } else if (!error_watch_useless_ && !std::exchange(error_armed_, true)) {
     wire_.socket().async_wait(asio::socket_base::wait_error,
                               asio::bind_executor(strand_, [self](boost::system::error_code error) {
                                 self->error_armed_ = false;
                                 if (!error) self->watch_for_errors();
-                                self->notify();
+                                self->notify_here();
                               }));
   }
 }
@@ -332,7 +364,7 @@ void Connection::arm_write() {
       asio::bind_executor(strand_, [self = shared_from_this()](boost::system::error_code error) {
         self->write_armed_ = false;
         if (std::exchange(self->read_after_write_, false) && !error) self->read_some();
-        self->notify();
+        self->notify_here();
       }));
 }
 

@@ -1,12 +1,14 @@
 // One accepted socket: a coroutine on a strand of its own reads a request, has it answered, and
 // goes on to the next. All socket calls are non-blocking and made on the strand; the coroutine
-// waits in one place only (wait_until), for readiness, for the exchange, or for a deadline. Kept
-// alive by its coroutine.
+// waits in one place only (wait_until), for readiness, for the exchange, or for a deadline. What
+// the socket reports resumes it there and then; the timer is left running while the deadline only
+// moves on. Kept alive by its coroutine.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -80,7 +82,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Waits until something happened or `deadline` has come: then false.
   asio::awaitable<bool> wait_until(TimePoint deadline);
+  // Something happened. From within a call of the coroutine's own, or of the exchange's: it goes on
+  // later. From the strand's outermost call: it goes on here.
   void notify();
+  void notify_here();
+  void resume_if_due();
+  void arm_timer();
   void arm_reads();
   void read_some();
   void watch_for_errors();
@@ -105,7 +112,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   AnswerState* answer_ = nullptr;
   bool advancing_ = false;
   bool notified_ = false;
-  bool waiting_ = false;
+  bool resume_posted_ = false;
+  // Of the coroutine where it waits, and until when.
+  std::optional<asio::async_result<asio::use_awaitable_t<>, void()>::handler_type> waiter_;
+  TimePoint deadline_ = TimePoint::max();
+  bool timer_armed_ = false;
   bool read_armed_ = false;
   bool error_armed_ = false;
   bool error_watch_useless_ = false;

@@ -66,8 +66,8 @@ asio::awaitable<bool> Connection::answer(RequestHead head, std::string body) {
 // waiting: resuming it costs more than the write. It is resumed at the end, and where the next
 // deadline is earlier than what it waits for.
 void Connection::on_answer_ready() {
-  if (!waiting_ || advancing_) return notify();
-  if (advance(*exchange_, *answer_) != Progress::kGoOn || next_deadline(*answer_) < timer_.expiry())
+  if (!waiter_ || advancing_) return notify();
+  if (advance(*exchange_, *answer_) != Progress::kGoOn || next_deadline(*answer_) < deadline_)
     notify();
 }
 
