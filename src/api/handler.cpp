@@ -295,14 +295,15 @@ void ApiHandler::alive(const Call& call) {
   call.answer_json(R"({"status":"ok"})");
 }
 
-// A usage store that cannot be written is no reason to send all traffic away: tiers without quotas
-// go on, the others get 503.
+// A store of keys and usage that fails is told, but no reason to send all traffic away: keys are
+// known from memory, and tiers without quotas go on.
 void ApiHandler::ready(const Call& call) {
   if (draining_)
     return call.refuse({ErrorId::kDraining, "The server is shutting down.", "", kRetryMs});
   if (!service_.ready())
     return call.refuse({ErrorId::kModelUnavailable, "The model is not available.", "", kRetryMs});
-  call.answer_json(R"({"status":"ok"})");
+  call.answer_json(gate_.healthy() ? R"({"status":"ok","store":"ok"})"
+                                   : R"({"status":"ok","store":"failing"})");
 }
 
 void ApiHandler::version(const Call& call) {

@@ -362,6 +362,14 @@ TEST_F(HandlerTest, DrainingRefusesNewWorkOnly) {
   EXPECT_EQ(ask(head("GET", "/healthz", "")).status, 200u);
 }
 
+TEST_F(HandlerTest, ReadinessTellsOfAStoreThatFails) {
+  EXPECT_EQ(ask(head("GET", "/readyz", "")).body, R"({"status":"ok","store":"ok"})");
+  gate.is_healthy = false;
+  const http::Response failing = ask(head("GET", "/readyz", ""));
+  EXPECT_EQ(failing.status, 200u);
+  EXPECT_EQ(failing.body, R"({"status":"ok","store":"failing"})");
+}
+
 TEST_F(HandlerTest, ARequestIdIsEchoedOnlyIfHarmless) {
   for (const auto& [sent, echoed] :
        std::vector<std::pair<std::string, bool>>{{"a-b_c.1:2", true},

@@ -185,6 +185,7 @@ class FakeGate final : public access::Gate {
   std::optional<access::Denial> identify_denial;  // for every key
   std::optional<access::Denial> request_denial;
   std::optional<access::Denial> admit_denial;
+  bool is_healthy = true;
   GateLog log;
 
   Result<access::Caller, access::Denial> identify(std::string_view presented,
@@ -212,7 +213,7 @@ class FakeGate final : public access::Gate {
     log.admitted.push_back(std::move(facts));
     return std::unique_ptr<access::Admission>(std::make_unique<FakeAdmission>(log));
   }
-  bool healthy() const override { return true; }
+  bool healthy() const override { return is_healthy; }
 
   // The rows that wait become durable.
   void commit() {

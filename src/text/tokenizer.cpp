@@ -75,6 +75,7 @@ class BpeTokenizer final : public Tokenizer {
     if (!WordCache::takes(word)) return merge(word, scratch, out);
     WordCache::Entry& entry = cache.entry_for(owner_, word);
     if (entry.holds(owner_, word)) {
+      if (entry.token_count == 1) return out.push_back(entry.tokens[0]);  // most words
       out.insert(out.end(), entry.tokens.begin(), entry.tokens.begin() + entry.token_count);
       return;
     }

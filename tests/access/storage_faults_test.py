@@ -82,6 +82,8 @@ class Storage(Served):
             self.assertTrue(eventually(lambda: "cannot be read; those known go on" in self.log(server)))
             self.assertIn("cannot be written, they are kept", self.log(server))
             self.assertFalse(os.path.exists(server.database))
+            ready = server.ask("GET", "/readyz")
+            self.assertEqual((ready.status, json.loads(ready.body)), (200, {"status": "ok", "store": "failing"}))
             self.assertNotEqual(self.run_keys(server, "list").returncode, 0)
 
     def test_replaced(self):
