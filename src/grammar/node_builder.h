@@ -32,7 +32,8 @@ class NodeBuilder {
   Step add_array(NodeId id, const ArrayRule& rule);
   // Makes the items of an array unique, once their node is built; `keyword` is what asks for it.
   Step make_unique(std::size_t array, const json::Value& keyword);
-  Step add_unique_string(NodeId id, const StringAlt& string);
+  // All of them as one: a text is the same whichever it is of.
+  Step add_unique_strings(NodeId id, const std::vector<StringAlt>& strings);
   Step add_object(NodeId id, const ObjectRule& rule);
   Step add_object_with(NodeId id, const ObjectRule& rule, const std::vector<Some>& free);
   // `free`: members that have to be there, under a key that the schema does not name.

@@ -44,16 +44,29 @@ void list_literals(const Grammar& grammar, std::uint32_t at, std::string& prefix
 
 }  // namespace
 
-NodeBuilder::Step NodeBuilder::add_unique_string(NodeId id, const StringAlt& string) {
+NodeBuilder::Step NodeBuilder::add_unique_strings(NodeId id,
+                                                  const std::vector<StringAlt>& strings) {
   Budget& budget = shaper_.budget();
+  LanguagePtr outside;  // of all of them
   StringAlt made;
-  made.language = string.language;
-  if (string.min > 0 || string.max != kUnbounded) {
-    const LanguagePtr length = Language::of_length(string.min, string.max, budget);
-    if (length == nullptr) return too_complex();
-    made.language = Language::intersection(*made.language, *length, budget);
-    if (made.language == nullptr) return too_complex();
+  for (const StringAlt& string : strings) {
+    made.language = string.language;
+    if (string.min > 0 || string.max != kUnbounded) {
+      const LanguagePtr length = Language::of_length(string.min, string.max, budget);
+      if (length == nullptr) return too_complex();
+      made.language = Language::intersection(*made.language, *length, budget);
+      if (made.language == nullptr) return too_complex();
+    }
+    if (strings.size() == 1) break;
+    LanguagePtr others = Language::complement(*made.language, budget);
+    if (others != nullptr && outside != nullptr) {
+      others = Language::intersection(*outside, *others, budget);
+    }
+    if (others == nullptr) return too_complex();
+    outside = std::move(others);
   }
+  if (outside != nullptr) made.language = Language::complement(*outside, budget);
+  if (made.language == nullptr) return too_complex();
   add_alt(id, Alt::Kind::kString, grammar_.strings.size());
   grammar_.strings.push_back(std::move(made));
   return {};
@@ -70,7 +83,7 @@ NodeBuilder::Step NodeBuilder::make_unique(std::size_t index, const json::Value&
   const NodeId id = new_node();
   std::vector<std::string> texts;
   std::uint32_t count = 0;
-  bool strings = false;
+  std::vector<StringAlt> strings;
   const std::vector<AltId> alts = grammar_.nodes[array.rest].alts;
   for (const AltId alt_id : alts) {
     const Alt alt = grammar_.alts[alt_id];
@@ -84,17 +97,17 @@ NodeBuilder::Step NodeBuilder::make_unique(std::size_t index, const json::Value&
           return refuse("for numbers, unless they are few integers");
         }
         break;
-      case Alt::Kind::kString: {
-        if (std::exchange(strings, true)) return refuse("for several kinds of strings");
-        const StringAlt string = grammar_.strings[alt.index];
-        TRY(add_unique_string(id, string));
-        const Language& language = *grammar_.strings.back().language;
-        count = language.completions(language.start());
+      case Alt::Kind::kString:
+        strings.push_back(grammar_.strings[alt.index]);
         break;
-      }
       default:
         return refuse("for arrays and objects");
     }
+  }
+  if (!strings.empty()) {
+    TRY(add_unique_strings(id, strings));
+    const Language& language = *grammar_.strings.back().language;
+    count = language.completions(language.start());
   }
   if (!std::all_of(texts.begin(), texts.end(), is_plain)) {
     return refuse("for numbers with a fraction or an exponent");
