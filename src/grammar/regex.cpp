@@ -95,6 +95,11 @@ class Nfa {
   }
   State add_repeat(const RegexNode& node, State then);
   State add_look(const RegexNode& node, State then);
+  State push_look(const RegexNode& node, Op op, std::size_t index, State then) {
+    const Node look{op, node.negative, static_cast<std::uint32_t>(index), then, 0};
+    looks_.emplace(&node, look);
+    return push(look);
+  }
   void classify(Language::Raw& raw, std::vector<std::vector<std::uint32_t>>& classes_of_set);
   // Classes of characters that a look-around tells apart are classes here, too.
   void add_sets_of(const Language& language);
@@ -124,6 +129,7 @@ class Nfa {
   std::vector<Node> nodes_;
   std::map<std::vector<CharSet::Interval>, std::uint32_t> set_numbers_;
   std::vector<Ahead> aheads_;
+  std::map<const RegexNode*, Node> looks_;  // one for all copies that a repeat makes
   std::vector<LanguagePtr> behinds_;
   std::optional<GrammarError> error_;
   std::vector<Debt> debts_{Debt()};
@@ -196,6 +202,9 @@ Nfa::State Nfa::add_repeat(const RegexNode& node, State then) {
 
 Nfa::State Nfa::add_look(const RegexNode& node, State then) {
   if (error_ || budget_.exhausted()) return then;
+  if (const auto known = looks_.find(&node); known != looks_.end()) {
+    return push({known->second.op, node.negative, known->second.set, then, 0});
+  }
   const bool ahead = node.kind == Kind::kLookAhead;
   const RegexNode& body = node.children[0];
   const bool misplaced = has(body, Kind::kLookBehind) ||
@@ -215,8 +224,7 @@ Nfa::State Nfa::add_look(const RegexNode& node, State then) {
     const LanguagePtr language = compile(sequence(body, anchor(Kind::kEnd)));
     if (language == nullptr) return then;
     behinds_.push_back(language);
-    return push(
-        {Op::kBehind, node.negative, static_cast<std::uint32_t>(behinds_.size() - 1), then, 0});
+    return push_look(node, Op::kBehind, behinds_.size() - 1, then);
   }
   const auto compile_ahead = [&](const RegexNode& tree) -> LanguagePtr {
     LanguagePtr language = compile(sequence(anchor(Kind::kBegin), tree));
@@ -228,7 +236,7 @@ Nfa::State Nfa::add_look(const RegexNode& node, State then) {
   look.elsewhere = has(body, Kind::kBegin) ? compile_ahead(without_begin(body)) : look.at_begin;
   if (look.at_begin == nullptr || look.elsewhere == nullptr) return then;
   aheads_.push_back(std::move(look));
-  return push({Op::kAhead, false, static_cast<std::uint32_t>(aheads_.size() - 1), then, 0});
+  return push_look(node, Op::kAhead, aheads_.size() - 1, then);
 }
 
 void Nfa::add_sets_of(const Language& language) {
@@ -331,7 +339,7 @@ void Nfa::close(Config config, const std::vector<Language::State>& behinds, bool
       if (marks_[s] == mark_) continue;
       marks_[s] = mark_;
     }
-    budget_.spend(debt == 0 ? 1 : 8);
+    if (!budget_.spend(debt == 0 ? 1 : 8)) return open_.clear();
     const Node& node = nodes_[s];
     switch (node.op) {
       case Op::kSplit:
