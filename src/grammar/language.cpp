@@ -197,33 +197,38 @@ std::vector<Language::Step> Language::steps(State state) const {
   return out;
 }
 
-const std::vector<std::uint64_t>& Language::alike() const {
+const Language::Alike& Language::alike() const {
   constexpr std::size_t kMaxCells = 1 << 15;
   static std::mutex mutex;
   const std::scoped_lock lock(mutex);
   if (alike_ != nullptr) return *alike_;
-  auto out = std::make_shared<std::vector<std::uint64_t>>();
+  auto out = std::make_shared<Alike>();
   if (table_.size() <= kMaxCells) {
-    const std::size_t states = accepting_.size();
-    std::vector<std::uint64_t> now(states, 1);
-    now[kDead] = 0;
-    std::vector<std::uint64_t> next(states, 0);
-    for (std::uint32_t depth = 0; depth < kAlikeDepth; ++depth) {
-      for (State s = 1; s < states; ++s) {
-        std::uint64_t hash = 1;
-        for (std::uint32_t c = 0; c < class_count_; ++c) {
-          hash = (hash ^ now[table_[s * class_count_ + c]]) * 0x9E3779B97F4A7C15u;
-          hash ^= hash >> 32;
-        }
-        next[s] = hash;
-      }
-      now.swap(next);
-      now[kDead] = 0;
-    }
-    *out = std::move(now);
+    out->living = number_alike(false);
+    out->accepting = number_alike(true);
   }
   alike_ = std::move(out);
   return *alike_;
+}
+
+std::vector<std::uint64_t> Language::number_alike(bool accepting) const {
+  const std::size_t states = accepting_.size();
+  const auto own = [&](State s) { return accepting && accepting_[s] ? 2u : 1u; };
+  std::vector<std::uint64_t> now(states, 0);
+  std::vector<std::uint64_t> next(states, 0);
+  for (State s = 1; s < states; ++s) now[s] = own(s);
+  for (std::uint32_t depth = 0; depth < kAlikeDepth; ++depth) {
+    for (State s = 1; s < states; ++s) {
+      std::uint64_t hash = own(s);
+      for (std::uint32_t c = 0; c < class_count_; ++c) {
+        hash = (hash ^ now[table_[s * class_count_ + c]]) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 32;
+      }
+      next[s] = hash;
+    }
+    now.swap(next);
+  }
+  return now;
 }
 
 bool Language::can_step(State state, std::uint32_t low, std::uint32_t high) const {
@@ -306,7 +311,7 @@ std::vector<std::string> Language::texts() const {
 
 std::size_t Language::bytes() const {
   return sizeof(*this) + begins_.size() * 6 + table_.size() * sizeof(State) +
-         accepting_.size() * 17;
+         accepting_.size() * 25;
 }
 
 LanguagePtr Language::any() {

@@ -85,10 +85,15 @@ class Language {
   // The most that shortest() says of any state.
   std::uint32_t longest_way() const { return longest_way_; }
   std::size_t state_count() const { return accepting_.size(); }
-  // By state: states of equal numbers are left alive by the same texts of at most kAlikeDepth
-  // characters. Empty for languages that are too large. Found when first asked for; any thread.
+  // By state: states of equal numbers are kept alive by the same texts of at most kAlikeDepth
+  // characters; and the same ones are accepted. Both are empty for languages that are too large.
+  // Found when first asked for; any thread.
   static constexpr std::uint32_t kAlikeDepth = 32;
-  const std::vector<std::uint64_t>& alike() const;
+  struct Alike {
+    std::vector<std::uint64_t> living;
+    std::vector<std::uint64_t> accepting;
+  };
+  const Alike& alike() const;
   // Whatever comes is accepted, and nothing else can be seen from here.
   bool accepts_all(State state) const;
   // The classes of characters that no state tells apart: interval i begins at begins()[i] and is of
@@ -112,6 +117,7 @@ class Language {
   }
   std::size_t interval_of(std::uint32_t code_point) const;
   void measure();
+  std::vector<std::uint64_t> number_alike(bool accepting) const;
   void find_total(const std::vector<std::vector<State>>& sources);
   void append_texts(State state, std::string& prefix, std::vector<std::string>& out) const;
 
@@ -129,7 +135,7 @@ class Language {
   std::vector<std::uint32_t> completions_;
   std::vector<bool> total_;
   std::uint32_t longest_way_ = 0;
-  mutable std::shared_ptr<const std::vector<std::uint64_t>> alike_;
+  mutable std::shared_ptr<const Alike> alike_;
 };
 
 }  // namespace tessera::grammar

@@ -46,7 +46,9 @@ class Maker {
         out_(std::make_shared<TextMask>()) {}
 
   TextMaskPtr shorten(const TextMask& unbounded);
+  TextMaskPtr adjust(const TextMask& alike);
   TextMaskPtr make() {
+    out_->state = place_.state;
     out_->words.assign(vocabulary_.mask_words(), 0);
     if (language_.is_total(place_.state) || !walk_plain(kSparse)) fill_dense();
     read_special();
@@ -95,6 +97,7 @@ class Maker {
   void walk_plain(PlainWalk& walk, std::uint32_t index, std::uint8_t byte, std::uint32_t depth);
   void read_special();
   bool reads(TokenId token) const;
+  bool is_plain(TokenId token) const;
   bool reads(const Separators::Entry& entry) const;
   bool may_become(State state, std::uint32_t read, const Separators::Part& part) const;
   void set_entry(const Separators::Entry& entry);
@@ -288,7 +291,9 @@ void Maker::fill_dense() {
     return;
   }
   // How far the nearest end is counts where there is a bound.
-  if (place_.left == kUnbounded && !language_.alike().empty()) alike_ = &language_.alike();
+  if (place_.left == kUnbounded && !language_.alike().living.empty()) {
+    alike_ = &language_.alike().living;
+  }
   const TokenSets& sets = vocabulary_.sets();
   std::vector<std::uint32_t> others(out_->words.size(), 0);
   const Classes ever = ever_living(place_.state);
@@ -334,11 +339,7 @@ void Maker::read_others(std::span<const std::uint32_t> others) {
   }
   if (!approximate_) return;
   for (const auto& [length, token] : vocabulary_.sets().long_tokens()) {
-    const std::string_view text = vocabulary_.bytes(token);
-    const bool plain = std::all_of(text.begin(), text.end(), [&](char byte) {
-      return reader_.is_plain(static_cast<std::uint8_t>(byte));
-    });
-    if (plain && reads(token)) set_bit(out_->words, token);
+    if (is_plain(token) && reads(token)) set_bit(out_->words, token);
   }
 }
 
@@ -419,6 +420,31 @@ bool Maker::reads(TokenId token) const {
                      [&](char byte) { return reader_.step(at, static_cast<std::uint8_t>(byte)); });
 }
 
+// From the mask of a state that is alike: what is too long for that is read.
+TextMaskPtr Maker::adjust(const TextMask& alike) {
+  *out_ = alike;
+  out_->state = place_.state;
+  const auto set = [](std::vector<std::uint32_t>& bits, std::uint32_t bit, bool on) {
+    const std::uint32_t mask = 1u << (bit % 32);
+    bits[bit / 32] = on ? bits[bit / 32] | mask : bits[bit / 32] & ~mask;
+  };
+  for (const auto& [length, token] : vocabulary_.sets().long_tokens()) {
+    if (is_plain(token)) set(out_->words, static_cast<std::uint32_t>(token), reads(token));
+  }
+  for (const Separators::Entry& entry : vocabulary_.separators(place_.raw).entries()) {
+    if (entry.length < Language::kAlikeDepth) continue;
+    set(entry.head ? out_->ends : out_->words, entry.number, reads(entry));
+  }
+  fuel_ -= static_cast<std::int64_t>(out_->words.size()) / kPlacesPerFuel;
+  return out_;
+}
+
+bool Maker::is_plain(TokenId token) const {
+  const std::string_view text = vocabulary_.bytes(token);
+  return std::all_of(text.begin(), text.end(),
+                     [&](char byte) { return reader_.is_plain(static_cast<std::uint8_t>(byte)); });
+}
+
 bool Maker::reads(const Separators::Entry& entry) const {
   const Separators& separators = vocabulary_.separators(place_.raw);
   State state = place_.state;
@@ -427,6 +453,7 @@ bool Maker::reads(const Separators::Entry& entry) const {
     state = language_.next(state, separators.characters()[entry.characters + read]);
     if (language_.shortest(state) > place_.left - read - 1) return false;
   }
+  if (entry.head) return entry.length >= place_.need && language_.accepts(state);
   return entry.part == 0 || may_become(state, entry.length, separators.parts()[entry.part]);
 }
 
@@ -487,7 +514,10 @@ bool Maker::may_become(State state, std::uint32_t read, const Separators::Part& 
 
 std::uint64_t TextPlace::hash() const {
   const std::uint32_t far = language->longest_way() + kLongestToken;
-  const std::uint64_t words[] = {language->hash(), state, std::min(left, far) * 2ull + raw,
+  const std::vector<std::uint64_t>& alike = language->alike().accepting;
+  const bool shared = left == kUnbounded && !alike.empty();
+  const std::uint64_t words[] = {language->hash(), shared ? alike[state] : state,
+                                 std::min(left, far) * 2ull + raw,
                                  std::min<std::uint32_t>(need, kLongestToken + 1)};
   std::uint64_t hash = 0;
   for (const std::uint64_t word : words) {
@@ -500,6 +530,11 @@ std::uint64_t TextPlace::hash() const {
 TextMaskPtr shorten_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
                               const TextMask& unbounded, std::int64_t& fuel) {
   return Maker(vocabulary, place, fuel).shorten(unbounded);
+}
+
+TextMaskPtr adjust_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
+                             const TextMask& alike, std::int64_t& fuel) {
+  return Maker(vocabulary, place, fuel).adjust(alike);
 }
 
 TextMaskPtr make_text_mask(const Vocabulary& vocabulary, const TextPlace& place,

@@ -24,14 +24,15 @@ struct TextPlace {
   std::uint32_t need = 0;           // and so many have to; only with any()
   bool raw = false;
 
-  // Places of equal hashes have equal masks; what is too far away to matter for a token does not
-  // enter.
+  // Places of equal hashes have equal masks, but for long tokens where the states are others
+  // (adjust_text_mask()).
   std::uint64_t hash() const;
 };
 
 struct TextMask {
   std::vector<std::uint32_t> words;
-  std::vector<std::uint32_t> ends;  // bits: pairs of Separators whose head may end the text
+  Language::State state = Language::kDead;  // the place's
+  std::vector<std::uint32_t> ends;          // bits: pairs of Separators whose head may end the text
 };
 
 using TextMaskPtr = std::shared_ptr<const TextMask>;
@@ -44,5 +45,9 @@ TextMaskPtr make_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
 // fast without.
 TextMaskPtr shorten_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
                               const TextMask& unbounded, std::int64_t& fuel);
+
+// The same for a place of equal hash, from the mask of another one's state.
+TextMaskPtr adjust_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
+                             const TextMask& alike, std::int64_t& fuel);
 
 }  // namespace tessera::grammar

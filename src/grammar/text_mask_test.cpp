@@ -81,7 +81,10 @@ struct Words {
         word += kParts[random() % of];
       if (word.size() > 1 && seen.insert(word).second) words.add(text::spelling_of_bytes(word));
     }
-    for (const int length : {31, 32, 33, 34, 200}) words.add(std::string(length, 'a'));
+    for (const int length : {30, 31, 32, 33, 34, 35, 40, 200}) {
+      words.add(std::string(length, 'a'));
+      words.add(std::string(length, 'a') + '"');
+    }
     end = words.add("<|im_end|>", text::TokenKind::kControl);
     call_open = words.add("<tool_call>", text::TokenKind::kUserDefined);
     words.add("</tool_call>", text::TokenKind::kUserDefined);
@@ -193,6 +196,18 @@ TEST(TextMask, Patterns) {
   EXPECT_GT(count_behind(R"({"type":"string","pattern":"^[a-z][a-zA-Z0-9]*$"})", "\""), 1000);
   for (const std::string_view format : {"email", "uri", "hostname", "date-time", "uuid"}) {
     count_behind(R"({"type":"string","format":")" + std::string(format) + "\"}", "\"");
+  }
+}
+
+// States that differ in what is far away share masks, all but their long tokens.
+TEST(TextMask, CountsInPatterns) {
+  for (const int most : {36, 64, 201}) {
+    const std::string schema = R"({"type":"string","pattern":"^[a-zA-Z ]{1,)" +
+                               std::to_string(most) + R"(}(-[a-c]{1,40})?$"})";
+    for (const int length : {0, 1, 2, 3, 4, 5, 20, 34, 35}) {
+      count_behind(schema, "\"" + std::string(static_cast<std::size_t>(length), 'x'));
+      count_behind(schema, "\"x-" + std::string(static_cast<std::size_t>(length), 'a'));
+    }
   }
 }
 

@@ -60,26 +60,31 @@ Vocabulary::Vocabulary(std::vector<std::string> bytes, std::span<const TokenId> 
 
 TextMaskPtr Vocabulary::text_mask(const TextPlace& place, std::int64_t& fuel) const {
   const std::uint64_t key = place.hash();
-  {
-    const std::scoped_lock lock(mutex_);
-    const auto found = kept_.find(key);
-    if (found != kept_.end()) return found->second;
-    const auto before = kept_before_.find(key);
-    if (before != kept_before_.end()) return kept_.emplace(key, before->second).first->second;
-  }
+  TextMaskPtr mask = find_mask(key);
+  if (mask != nullptr && mask->state == place.state) return mask;
+  if (mask != nullptr) return adjust_text_mask(*this, place, *mask, fuel);
   if (place.left != kUnbounded) {  // quickly made, and soon another
     TextPlace unbounded = place;
     unbounded.left = kUnbounded;
-    TextMaskPtr mask = shorten_text_mask(*this, place, *text_mask(unbounded, fuel), fuel);
+    mask = shorten_text_mask(*this, place, *text_mask(unbounded, fuel), fuel);
     if (mask != nullptr) return mask;
   }
-  TextMaskPtr mask = make_text_mask(*this, place, fuel);
+  mask = make_text_mask(*this, place, fuel);
   const std::scoped_lock lock(mutex_);
   if ((kept_.size() + 1) * mask_words() * sizeof(std::uint32_t) > kKeptBytes / 2) {
     kept_before_ = std::exchange(kept_, {});
   }
   kept_.emplace(key, mask);
   return mask;
+}
+
+TextMaskPtr Vocabulary::find_mask(std::uint64_t key) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = kept_.find(key);
+  if (found != kept_.end()) return found->second;
+  const auto before = kept_before_.find(key);
+  if (before == kept_before_.end()) return nullptr;
+  return kept_.emplace(key, before->second).first->second;
 }
 
 std::size_t Vocabulary::table_bytes() const {

@@ -76,6 +76,8 @@ class Vocabulary {
   std::size_t table_bytes() const;
 
  private:
+  TextMaskPtr find_mask(std::uint64_t key) const;
+
   enum class Kind : std::uint8_t { kText, kSymbol, kEnd, kOther };
 
   std::vector<Kind> kinds_;
