@@ -9,6 +9,7 @@
 namespace tessera::grammar {
 namespace {
 
+constexpr std::size_t kMaxForms = 64;       // of one function's calls
 constexpr std::size_t kMaxNameBytes = 256;  // what the reader of calls looks at
 
 std::vector<std::uint32_t> bytes_of(std::string_view text) {
@@ -28,6 +29,12 @@ std::string_view reads_as(std::string_view type) {
   if (type == "array") return "^\\s*\\[";
   if (type == "object") return "^\\s*\\{";
   return "^\\s*-?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?\\s*$";
+}
+
+GrammarError unnamed_member() {
+  return {GrammarErrorCode::kUnsupportedSchema,
+          "the parameters need a member that the schema does not name, which no call can write",
+          {}};
 }
 
 Unexpected<GrammarError> too_complex() {
@@ -169,10 +176,10 @@ Result<CallAlt::Parameter, GrammarError> CallBuilder::parameter(
   return out;
 }
 
-Result<CallAlt, GrammarError> CallBuilder::build(const json::Value* schema,
-                                                 const ObjectAlt& object) {
-  CallAlt call;
-  std::vector<bool> required;
+Result<std::vector<CallBuilder::Member>, GrammarError> CallBuilder::members(
+    const json::Value* schema, const ObjectAlt& object) {
+  if (object.needed != 0) return Unexpected{unnamed_member()};
+  std::vector<Member> out;
   for (std::size_t i = 0; i < object.keys.size(); ++i) {
     const std::string& name = object.names[i];
     const ObjectAlt::Key& key = object.keys[i];
@@ -188,23 +195,52 @@ Result<CallAlt, GrammarError> CallBuilder::build(const json::Value* schema,
       return fail(GrammarErrorCode::kUnsupportedSchema,
                   "a required parameter has no value that can be written in a call");
     }
-    const auto index = static_cast<std::uint32_t>(call.parameters.size());
-    call.trie.add(bytes_of("<parameter=" + name + ">\n"), index, false);
-    call.parameters.push_back(std::move(made));
-    required.push_back(key.required);
+    out.push_back({name, std::move(made), key.required});
     if (!budget_.take(name.size() * 80 + 1000)) return too_complex();
   }
-  const auto count = static_cast<std::uint32_t>(call.parameters.size());
-  const auto needed =
-      static_cast<std::uint32_t>(std::count(required.begin(), required.end(), true));
-  if (object.min > needed || object.max < count) {
-    return fail(GrammarErrorCode::kUnsupportedSchema,
-                "minProperties and maxProperties of a tool's parameters cannot be enforced");
+  return out;
+}
+
+// Counts that matter are taken apart: a call with the first of the members that may be left out,
+// and calls without it.
+Result<void, GrammarError> CallBuilder::add_counted(std::vector<Member> members, std::uint32_t min,
+                                                    std::uint32_t max,
+                                                    std::vector<std::uint32_t>& group) {
+  while (true) {
+    const auto optional = std::find_if(members.begin(), members.end(),
+                                       [](const Member& member) { return !member.required; });
+    const auto count = static_cast<std::uint32_t>(members.size());
+    const auto needed = static_cast<std::uint32_t>(
+        std::count_if(members.begin(), members.end(), [](const Member& m) { return m.required; }));
+    if (min > count || max < needed) return {};
+    if (min <= needed && max >= count) break;
+    std::vector<Member> with = members;
+    with[static_cast<std::size_t>(optional - members.begin())].required = true;
+    if (!budget_.take(count * 1000)) return too_complex();
+    TRY(add_counted(std::move(with), min, max, group));
+    members.erase(optional);
+  }
+  if (group.size() >= kMaxForms) {
+    return fail(
+        GrammarErrorCode::kUnsupportedSchema,
+        "minProperties or maxProperties of a tool's parameters allow too many combinations");
+  }
+  group.push_back(static_cast<std::uint32_t>(grammar_.calls.size()));
+  grammar_.calls.push_back(build(members));
+  return {};
+}
+
+CallAlt CallBuilder::build(const std::vector<Member>& members) {
+  CallAlt call;
+  const auto count = static_cast<std::uint32_t>(members.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    call.trie.add(bytes_of("<parameter=" + members[i].name + ">\n"), i, false);
+    call.parameters.push_back(members[i].parameter);
   }
   call.trie.add(bytes_of("</function>\n"), count, false);
   call.last_from.assign(count + 1, count);
   for (std::uint32_t i = count; i-- > 0;) {
-    call.last_from[i] = required[i] ? i : call.last_from[i + 1];
+    call.last_from[i] = members[i].required ? i : call.last_from[i + 1];
   }
   return call;
 }
@@ -218,13 +254,14 @@ Result<void, GrammarError> CallBuilder::add(const std::string& name, const json:
     const Alt alt = grammar_.alts[id];
     if (alt.kind != Alt::Kind::kObject) continue;
     const ObjectAlt object = grammar_.objects[alt.index];
-    auto call = build(schema, object);
-    if (!call) {
-      fault = std::move(call).error();
+    auto known = members(schema, object);
+    if (!known) {
+      fault = std::move(known).error();
       continue;
     }
-    group.push_back(static_cast<std::uint32_t>(grammar_.calls.size()));
-    grammar_.calls.push_back(*std::move(call));
+    const std::size_t before = group.size();
+    TRY(add_counted(*std::move(known), object.min, object.max, group));
+    if (group.size() == before) fault = unnamed_member();
   }
   if (group.empty()) {
     if (fault) return Unexpected{*std::move(fault)};

@@ -37,7 +37,17 @@ class CallBuilder {
   CallAlt::Parameter raw_parameter(LanguagePtr language);
   CallAlt::Parameter rules_parameter(const TextNet& net);
   void add_name(const std::string& name, std::vector<std::uint32_t> group);
-  Result<CallAlt, GrammarError> build(const json::Value* schema, const ObjectAlt& object);
+  struct Member {
+    std::string name;
+    CallAlt::Parameter parameter;
+    bool required = false;
+  };
+  Result<std::vector<Member>, GrammarError> members(const json::Value* schema,
+                                                    const ObjectAlt& object);
+  // The calls with at least `min` and at most `max` of the members.
+  Result<void, GrammarError> add_counted(std::vector<Member> members, std::uint32_t min,
+                                         std::uint32_t max, std::vector<std::uint32_t>& group);
+  static CallAlt build(const std::vector<Member>& members);
   Result<CallAlt::Parameter, GrammarError> parameter(const std::vector<std::string_view>& types,
                                                      NodeId node);
   // The literals below `root` whose text is to be kept; nothing when there are none.

@@ -494,6 +494,35 @@ TEST(CompileTools, TextsKeepToTheirSchema) {
   EXPECT_FALSE(takes(R"({"type":"string"})", "</function>"));
 }
 
+TEST(CompileTools, CountsOfParameters) {
+  const auto takes = [](std::string_view counts, const std::vector<std::string>& names) {
+    const json::Value f = parse(
+        R"({"name":"f","parameters":{"required":["b"],"properties":{"a":{"const":1},"b":{"const":1},"c":{"const":1},"d":{"const":1}},)" +
+        std::string(counts) + "}}");
+    const auto grammar = compile_tools(ToolRules{{&f}, true, false});
+    EXPECT_TRUE(grammar) << counts << ": " << grammar.error().message;
+    std::string text = "\n<function=f>\n";
+    for (const std::string& name : names) text += "<parameter=" + name + ">\n1\n</parameter>\n";
+    return grammar && takes_calls(*grammar, {text + "</function>\n"});
+  };
+  EXPECT_FALSE(takes(R"("minProperties":2)", {"b"}));
+  for (const char* other : {"c", "d"}) EXPECT_TRUE(takes(R"("minProperties":2)", {"b", other}));
+  EXPECT_TRUE(takes(R"("minProperties":2)", {"a", "b"}));
+  EXPECT_TRUE(takes(R"("minProperties":2)", {"a", "b", "c", "d"}));
+  EXPECT_TRUE(takes(R"("minProperties":4)", {"a", "b", "c", "d"}));
+  EXPECT_FALSE(takes(R"("minProperties":4)", {"a", "b", "d"}));
+  EXPECT_TRUE(takes(R"("maxProperties":1)", {"b"}));
+  EXPECT_FALSE(takes(R"("maxProperties":1)", {"a", "b"}));
+  EXPECT_TRUE(takes(R"("minProperties":2,"maxProperties":3)", {"a", "b", "d"}));
+  EXPECT_FALSE(takes(R"("minProperties":2,"maxProperties":3)", {"a", "b", "c", "d"}));
+  // A member that has to be there and that nothing names.
+  for (const char* parameters : {R"({"type":"object","minProperties":1})",
+                                 R"({"type":"object","properties":{"a":{}},"minProperties":2})"}) {
+    const json::Value f = parse(R"({"name":"f","parameters":)" + std::string(parameters) + "}");
+    EXPECT_FALSE(compile_tools(ToolRules{{&f}, true, false})) << parameters;
+  }
+}
+
 TEST(CompileTools, ParametersOfCombinedSchemas) {
   EXPECT_TRUE(takes_value(
       R"({"$ref":"#/$defs/a~1b%20c","$defs":{"a/b c":{"type":"object","required":["e"],
