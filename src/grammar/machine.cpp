@@ -97,6 +97,7 @@ std::vector<std::uint16_t> Machine::forced(const Threads& threads, std::size_t l
         }))
       break;
     step(now, *symbol, next);
+    if (next.empty()) break;
     symbols.push_back(static_cast<std::uint16_t>(*symbol));
     std::swap(now, next);
   }

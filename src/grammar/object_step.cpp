@@ -191,6 +191,21 @@ std::optional<std::uint32_t> Stepper::only_symbol(const Thread& thread) const {
       const CallAlt& call = g_.calls[at.alt];
       return only_edge(call.trie, at.next, call.last_from[at.next]);
     }
+    case Phase::kKey: {
+      if (thread.part != 0) return std::nullopt;
+      const Frame& at = frame(thread.top);
+      const KeyRange range = key_range(at);
+      const KeyTrie& trie = g_.objects[at.alt].trie;
+      const std::uint32_t name = trie.node(thread.state).key;
+      if (name == kNone || name < range.first || name > range.last) {
+        const auto only = only_edge(trie, range.first, range.last);
+        const bool plain = only && *only >= 0x20 && *only < 0x7F && *only != '"' && *only != '\\';
+        return plain ? only : std::nullopt;
+      }
+      if (only_edge(trie, range.first, range.last) || trie.node(thread.state).keys.size() > 1)
+        return std::nullopt;
+      return '"';
+    }
     case Phase::kLiteral: {
       const LiteralNode& node = g_.literals[thread.state];
       if (node.end || node.edges.size() != 1) return std::nullopt;

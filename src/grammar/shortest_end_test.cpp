@@ -215,6 +215,44 @@ TEST(ForcedText, IsWhatMustCome) {
   EXPECT_EQ(forced("free"), "");
 }
 
+TEST(ForcedText, NamesThatAreTheOnlyOnes) {
+  const auto grammar = *compile_schema(parse(R"({"type":"object","properties":{
+      "first name":{"const":"Ann"},"a\"b":{"type":"null"},"ab":{"type":"null"}},
+      "required":["first name","ab"],"additionalProperties":false})"));
+  const auto forced = [&](std::string_view text) {
+    Machine machine(grammar);
+    return text_of(machine.forced(read_all(machine, text), 1000));
+  };
+  EXPECT_EQ(forced(""), "");
+  EXPECT_EQ(forced("{"), "");
+  EXPECT_EQ(forced("{\""), "first name\":");
+  EXPECT_EQ(forced(R"({"first name":"A)"), "");  // strings may be escaped
+  EXPECT_EQ(forced(R"({"first name":"Ann",")"), "a");
+  EXPECT_EQ(forced(R"({"first name":"Ann","ab)"), "\":");
+  EXPECT_EQ(forced(R"({"first name":"Ann","ab":n)"), "ull");
+}
+
+TEST(ForcedText, PlainCharactersOfNamesAreNotEscaped) {
+  const auto grammar = *compile_schema(parse(R"({"type":"object","properties":{
+      "a/b":{"type":"null"},"\"\\":{"type":"null"},"\n\u00e9":{"type":"null"}}})"));
+  const auto reads = [&](std::string_view text) {
+    Machine machine(grammar);
+    Machine::Threads threads = machine.start();
+    Machine::Threads next;
+    for (const char c : text) {
+      machine.step(threads, static_cast<std::uint8_t>(c), next);
+      if (next.empty()) return false;
+      std::swap(threads, next);
+    }
+    return machine.may_end(threads);
+  };
+  for (const std::string_view name :
+       {R"(a/b)", R"(\"\\)", R"(\u0022\u005c)", R"(\n\u00e9)", R"(\u000Aé)"})
+    EXPECT_TRUE(reads("{\"" + std::string(name) + "\":null}")) << name;
+  for (const std::string_view name : {R"(a\/b)", R"(\u0061/b)", R"(a/\u0062)"})
+    EXPECT_FALSE(reads("{\"" + std::string(name) + "\":null}")) << name;
+}
+
 TEST(ShortestEnd, ThereIsALimit) {
   const auto grammar = *compile_schema(parse(R"({"type":"string","minLength":10})"));
   Machine machine(grammar);

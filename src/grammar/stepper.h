@@ -124,6 +124,9 @@ class Stepper {
   void end_text(Thread thread);
   // Whether a character of [low, high] can come next.
   bool can_read(const Thread& thread, std::uint32_t low, std::uint32_t high) const;
+  // The same for an escape: plain characters of names that the schema has are written plainly, so
+  // that those names are forced.
+  bool can_escape(const Thread& thread, std::uint32_t low, std::uint32_t high) const;
   // Reads it; the thread goes on to the next character, or is gone.
   void read(Thread thread, std::uint32_t code_point);
   bool free_key_lives(const Thread& thread, Language::State state, std::uint32_t trie_node,

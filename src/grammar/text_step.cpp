@@ -1,6 +1,8 @@
 // Stepper: strings, keys and raw texts. A character comes as UTF-8 or as an escape; while it is
 // read, `low` and `high` are what it can still become. Thread::part:
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "grammar/stepper.h"
 
@@ -81,6 +83,17 @@ bool Stepper::free_key_lives(const Thread& thread, Language::State state, std::u
     taken += node.names_below;
   }
   return left > taken;
+}
+
+bool Stepper::can_escape(const Thread& thread, std::uint32_t low, std::uint32_t high) const {
+  if (thread.phase != Phase::kKey) return can_read(thread, low, high);
+  constexpr std::pair<std::uint32_t, std::uint32_t> kEscaped[] = {
+      {0, 0x1F}, {'"', '"'}, {'\\', '\\'}, {0x7F, kMaxCodePoint}};
+  return std::any_of(std::begin(kEscaped), std::end(kEscaped), [&](const auto& range) {
+    const std::uint32_t a = std::max(low, range.first);
+    const std::uint32_t b = std::min(high, range.second);
+    return a <= b && can_read(thread, a, b);
+  });
 }
 
 bool Stepper::can_read_free_key(const Thread& thread, std::uint32_t low, std::uint32_t high) const {
@@ -198,16 +211,18 @@ void Stepper::step_text(Thread thread, std::uint8_t byte) {
   if (byte == '"') return end_text(thread);
   if (byte < 0x20) return;
   if (byte != '\\') return read(thread, byte);
-  if (!can_read(thread, 0, kMaxCodePoint)) return;
+  if (!can_escape(thread, 0, kMaxCodePoint)) return;
   thread.part = kBackslash;
   emit(thread);
 }
 
 void Stepper::step_escape(Thread thread, std::uint8_t byte) {
   switch (byte) {
+    case '/':
+      if (thread.phase == Phase::kKey) return;
+      return read(thread, byte);
     case '"':
     case '\\':
-    case '/':
       return read(thread, byte);
     case 'b':
       return read(thread, '\b');
@@ -251,8 +266,11 @@ void Stepper::step_hex(Thread thread, std::uint8_t byte) {
     if (can_read(thread, supplementary(thread.low, a), supplementary(thread.low, b))) emit(thread);
     return;
   }
-  if (open == 0 && (value < kHighBegin || value > kLowEnd)) return read(thread, value);
-  bool lives = can_read(thread, low, high);
+  bool lives = can_escape(thread, low, high);
+  if (open == 0 && (value < kHighBegin || value > kLowEnd)) {
+    if (lives) read(thread, value);
+    return;
+  }
   const std::uint32_t a = std::max(low, kHighBegin);
   const std::uint32_t b = std::min(high, kLowBegin - 1);
   const bool pair =
