@@ -65,6 +65,7 @@ struct ServeOptions {
   std::vector<std::string> served_names;
   std::int32_t max_queue = 256;
   double queue_timeout = 300;  // 0: none
+  double step_timeout = 300;   // 0: none
   double account_share = 0.75;
   std::int32_t max_running = 0;       // 0: as many as the backend has sequences
   std::int32_t max_batch_tokens = 0;  // 0: what the backend takes

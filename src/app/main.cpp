@@ -211,6 +211,14 @@ void add_engine_flags(CLI::App& command, ServeOptions& options) {
       ->type_name("SECONDS")
       ->capture_default_str();
   command
+      .add_option(
+          "--step-timeout", options.step_timeout,
+          "after which a step of the engine hangs: requests end, the process exits; 0: none")
+      ->envname("TESSERA_STEP_TIMEOUT")
+      ->check(between(0, 86400.0))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  command
       .add_option("--account-share", options.account_share,
                   "part of the queue and of the memory for sequences that one account alone may "
                   "hold; 1: all")

@@ -113,6 +113,11 @@ bool is_loopback(std::string_view host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+// For the errors of a hanging engine to get to their clients; then whoever supervises us begins
+// anew.
+constexpr std::chrono::seconds kLastWords{2};
+constexpr int kExitHung = 70;
+
 engine::EngineOptions describe_engine(const ServeOptions& options) {
   const auto milliseconds = [](double seconds) {
     return static_cast<std::int32_t>(std::lround(seconds * 1000));
@@ -120,6 +125,12 @@ engine::EngineOptions describe_engine(const ServeOptions& options) {
   engine::EngineOptions engine;
   engine.max_queue = options.max_queue;
   engine.max_wait_ms = milliseconds(options.queue_timeout);
+  engine.step_timeout_ms = milliseconds(options.step_timeout);
+  engine.on_hang = [] {
+    std::this_thread::sleep_for(kLastWords);
+    log_error("the engine hangs: exit");
+    std::_Exit(kExitHung);
+  };
   engine.account_share = options.account_share;
   engine.max_running_requests = options.max_running;
   engine.max_batch_tokens = options.max_batch_tokens;

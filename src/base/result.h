@@ -26,6 +26,7 @@ enum class ErrorCode {
   kNumerical,    // NaN or infinity where a number was needed
   kIo,           // the operating system said no
   kTimedOut,     // a deadline that somebody set has passed
+  kInternal,     // this process is not sound any more
   kDeadEnd,      // what the output must look like leaves no way to go on
 };
 

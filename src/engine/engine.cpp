@@ -19,6 +19,7 @@
 #include "engine/engine_core.h"
 #include "engine/live_request.h"
 #include "engine/request_ledger.h"
+#include "engine/watchdog.h"
 
 namespace tessera::engine {
 namespace {
@@ -79,6 +80,7 @@ class ThreadedEngine final : public Engine {
         ledger_(max_live_, options_.account_share),
         submissions_(static_cast<std::size_t>(max_live_)),
         doorbell_(std::make_shared<Doorbell>()),
+        watchdog_(ledger_, clock, options_),
         thread_([this] { run(); }) {}
 
   ~ThreadedEngine() override {
@@ -95,6 +97,8 @@ class ThreadedEngine final : public Engine {
     TRY_ASSIGN(const RequestId id, ledger_.accept(request.account));
     auto events = std::make_shared<EventChannel>(
         static_cast<std::size_t>(options_.event_channel_capacity), std::move(on_ready), doorbell_);
+    ledger_.attach(id, events);
+    if (!watchdog_.healthy()) events->abort(Watchdog::hangs());
     // The queue holds as many as the ledger accepts, and what is in the queue is in the ledger.
     CHECK(submissions_.try_push(std::make_unique<LiveRequest>(id, std::move(request), events)));
     doorbell_->ring();
@@ -117,6 +121,8 @@ class ThreadedEngine final : public Engine {
     doorbell_->ring();
     ledger_.wait_until_empty();
   }
+
+  bool healthy() const override { return watchdog_.healthy(); }
 
   EngineStats stats() const override {
     const std::int64_t backlog = counters_.backlog_tokens.load(std::memory_order_relaxed);
@@ -151,7 +157,10 @@ class ThreadedEngine final : public Engine {
       if (stopping) break;
       if (drain_deadline_ != kNever && clock_.now().time_since_epoch().count() >= drain_deadline_)
         core.fail_all({ErrorCode::kUnavailable, "the server is shutting down"});
-      if (core.step()) continue;
+      watchdog_.begin_step();
+      const bool computed = core.step();
+      watchdog_.end_step();
+      if (computed) continue;
       if (core.is_idle()) {
         doorbell_->wait();
       } else {
@@ -182,7 +191,8 @@ class ThreadedEngine final : public Engine {
   const std::shared_ptr<Doorbell> doorbell_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> drain_deadline_{kNever};  // nanoseconds of the clock
-  std::thread thread_;                                // last: it uses all of the above
+  Watchdog watchdog_;
+  std::thread thread_;  // last: it uses all of the above
 };
 
 }  // namespace

@@ -38,6 +38,11 @@ struct EngineOptions {
   std::int32_t constraint_threads = 2;
   // A reader that takes nothing for so long while its channel is full loses its request.
   std::int32_t stall_timeout_ms = 30'000;
+  // A step that takes longer hangs: healthy() is false from then on, what is in ends with
+  // kInternal, nothing more is taken, and `on_hang` is called, from a thread of its own. The step
+  // may come back or not; the process is to end. 0: nobody looks.
+  std::int32_t step_timeout_ms = 0;
+  std::function<void()> on_hang = nullptr;
   // From submit() to the end of the answer, waiting included; 0: none.
   std::int32_t request_timeout_ms = 0;
 };
@@ -94,6 +99,8 @@ class Engine {
   // fail with kUnavailable. Returns when none is left and all terminal events are out. Called again
   // with another deadline: the earlier one holds. Not from `on_ready`.
   virtual void drain(Clock::Duration deadline) = 0;
+  // Any thread. False: a step hangs or hung.
+  virtual bool healthy() const = 0;
   // Any thread; a snapshot.
   virtual EngineStats stats() const = 0;
 };

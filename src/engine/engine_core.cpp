@@ -84,6 +84,7 @@ EngineOptions resolve_options(EngineOptions options, const model::BackendLimits&
   CHECK(options.event_channel_capacity > 0 && options.stall_timeout_ms >= 0);
   CHECK(options.request_timeout_ms >= 0 && options.constraint_threads >= 0);
   CHECK(options.max_batch_tokens >= 0 && options.reserve_tokens > 0);
+  CHECK(options.step_timeout_ms >= 0);
   CHECK(options.max_wait_ms >= 0 && options.account_share > 0 && options.account_share <= 1);
   const auto at_most = [](std::int32_t& value, std::int32_t limit) {
     value = value == 0 ? limit : std::min(value, limit);

@@ -363,6 +363,42 @@ TEST(EngineDeathTest, WhatTheEdgeMustHaveCheckedIsABug) {
 
 // Several threads submit, read, cancel and go away at random; what comes whole is what one request
 // gets alone.
+// A step that does not come back: who is in is told, who comes is told at once, and when it does
+// come back after all nobody is told twice.
+TEST(Engine, AStepThatHangsEndsWhatIsIn) {
+  std::atomic<bool> hanging{true};
+  std::atomic<int> calls{0};
+  FakeOptions backend = with_script(script_never_ends(5));
+  backend.on_forward = [&](std::int64_t step, const model::Batch&) {
+    while (step == 2 && hanging) std::this_thread::yield();
+  };
+  EngineOptions options;
+  options.step_timeout_ms = 20;
+  options.on_hang = [&] { ++calls; };
+  const auto engine = Engine::create(std::make_unique<FakeBackend>(std::move(backend)), options);
+  EXPECT_TRUE(engine->healthy());
+  const auto read_to_the_end = [&](const Engine::Submitted& submitted) {
+    TestTranscript transcript(1);
+    while (!transcript.is_over()) {
+      transcript.read(*submitted.events);
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(transcript.error()->code, ErrorCode::kInternal);
+    EXPECT_FALSE(submitted.events->pop());
+  };
+  const auto first = *engine->submit(make_test_request({1}, 100), nullptr);
+  read_to_the_end(first);
+  EXPECT_FALSE(engine->healthy());
+  const auto second = *engine->submit(make_test_request({1}, 100), nullptr);
+  read_to_the_end(second);
+  while (calls == 0) std::this_thread::yield();
+  hanging = false;
+  engine->drain(std::chrono::seconds(0));
+  EXPECT_FALSE(first.events->pop());
+  EXPECT_FALSE(second.events->pop());
+  EXPECT_EQ(calls, 1);
+}
+
 TEST(Engine, ManyThreadsAtOnce) {
   FakeOptions backend = with_script(script_hash(9));
   backend.limits.max_batch_tokens = 24;

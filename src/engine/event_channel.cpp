@@ -1,5 +1,6 @@
 #include "engine/event_channel.h"
 
+#include <memory>
 #include <utility>
 
 #include "base/check.h"
@@ -8,8 +9,9 @@ namespace tessera::engine {
 
 EventChannel::EventChannel(std::size_t capacity, std::function<void()> on_ready,
                            std::shared_ptr<Doorbell> doorbell)
-    : capacity_(capacity), doorbell_(std::move(doorbell)), on_ready_(std::move(on_ready)) {
+    : capacity_(capacity), doorbell_(std::move(doorbell)) {
   CHECK(capacity > 0);
+  if (on_ready) on_ready_ = std::make_shared<const std::function<void()>>(std::move(on_ready));
 }
 
 bool EventChannel::has_room(std::size_t events) {
@@ -22,14 +24,30 @@ bool EventChannel::has_room(std::size_t events) {
 void EventChannel::push(EngineEvent event) {
   CHECK(!ended_);
   ended_ = is_terminal(event);
+  deliver(std::move(event));
+}
+
+void EventChannel::abort(Error error) {
+  deliver(RequestFailed{std::move(error)});
+}
+
+void EventChannel::deliver(EngineEvent event) {
+  // Dropped with no lock held: what it owns may own this channel.
+  std::shared_ptr<const std::function<void()>> on_ready;
   bool was_empty = false;
   {
     std::lock_guard lock(mutex_);
+    if (over_) return;
+    over_ = is_terminal(event);
     was_empty = events_.empty();
     events_.push_back(std::move(event));
+    if (over_) {
+      on_ready = std::move(on_ready_);
+    } else if (was_empty) {
+      on_ready = on_ready_;
+    }
   }
-  if (was_empty && on_ready_) on_ready_();
-  if (ended_) on_ready_ = nullptr;  // what it owns may own this channel
+  if (was_empty && on_ready != nullptr) (*on_ready)();
 }
 
 std::optional<EngineEvent> EventChannel::pop() {

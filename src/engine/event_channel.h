@@ -32,6 +32,9 @@ class EventChannel {
   bool has_room(std::size_t events);
   // Nothing comes after a terminal event.
   void push(EngineEvent event);
+  // Any thread, when the engine's hangs: the terminal event, unless it is there; what the engine
+  // pushes afterwards is dropped.
+  void abort(Error error);
   // The first step with a part of the request's prompt begins.
   void note_started() { started_.store(true, std::memory_order_relaxed); }
 
@@ -42,16 +45,18 @@ class EventChannel {
   std::optional<EngineEvent> pop();
 
  private:
+  void deliver(EngineEvent event);
   bool fits(std::size_t events) const {
     return events_.empty() || events_.size() + events <= capacity_;
   }
 
   const std::size_t capacity_;
   const std::shared_ptr<Doorbell> doorbell_;
-  std::function<void()> on_ready_;  // the engine thread; dropped with the terminal event
-  bool ended_ = false;              // the engine thread
+  bool ended_ = false;  // the engine thread's own knowledge
   std::atomic<bool> started_{false};
   std::mutex mutex_;
+  std::shared_ptr<const std::function<void()>> on_ready_;  // dropped with the terminal event
+  bool over_ = false;                                      // the terminal event was pushed
   std::deque<EngineEvent> events_;
   std::size_t wanted_room_ = 0;  // what the engine waits for; 0: nothing
 };

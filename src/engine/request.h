@@ -74,8 +74,8 @@ struct PrefillDone {
 struct RequestDone {};
 struct RequestFailed {
   // kCancelled, kNumerical, kResourceExhausted, kUnavailable (drained), kInvalidArgument (the
-  // request bans all tokens), kTimedOut (request_timeout_ms), or what the backend or a constraint
-  // (kDeadEnd) says.
+  // request bans all tokens), kInternal (the step hangs), kTimedOut (request_timeout_ms), or what
+  // the backend or a constraint (kDeadEnd) says.
   Error error;
 };
 

@@ -27,8 +27,21 @@ Result<RequestId> RequestLedger::accept(AccountId account) {
   }
   ++own;
   const RequestId id{++last_id_};
-  live_.emplace(id, Entry{account});
+  live_[id].account = account;
   return id;
+}
+
+void RequestLedger::attach(RequestId id, const std::shared_ptr<EventChannel>& events) {
+  std::lock_guard lock(mutex_);
+  live_.at(id).events = events;
+}
+
+std::vector<std::shared_ptr<EventChannel>> RequestLedger::channels() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<EventChannel>> channels;
+  for (const auto& [id, entry] : live_)
+    if (auto events = entry.events.lock()) channels.push_back(std::move(events));
+  return channels;
 }
 
 bool RequestLedger::cancel(RequestId id) {

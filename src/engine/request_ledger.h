@@ -10,6 +10,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "base/histogram.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "engine/event_channel.h"
 
 namespace tessera::engine {
 
@@ -30,6 +32,10 @@ class RequestLedger {
   // A new request. kUnavailable: draining. kResourceExhausted: `max_live` are in, or too many of
   // this account.
   Result<RequestId> accept(AccountId account = {});
+  // Where the request's events go; for channels().
+  void attach(RequestId id, const std::shared_ptr<EventChannel>& events);
+  // Of all requests that are in.
+  std::vector<std::shared_ptr<EventChannel>> channels() const;
   // True when the request is in and this is its first cancellation: it is then in the next
   // take_cancelled().
   bool cancel(RequestId id);
@@ -53,6 +59,7 @@ class RequestLedger {
  private:
   struct Entry {
     AccountId account;
+    std::weak_ptr<EventChannel> events;
     bool running = false;
     bool cancelled = false;
   };

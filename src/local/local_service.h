@@ -45,7 +45,7 @@ class LocalChatService final : public chat::ChatService {
       LocalOptions options);
 
   const chat::ModelInfo& model() const override { return options_.model; }
-  bool ready() const override { return options_.healthy(); }
+  bool ready() const override { return options_.healthy() && engine_.healthy(); }
   Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> start(
       chat::ChatRequest request, std::function<void()> on_ready) override;
   Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> start_text(
