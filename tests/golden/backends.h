@@ -70,6 +70,8 @@ inline std::vector<BackendKind> kv_kinds() {
 inline std::vector<BackendKind> all_kinds() {
   std::vector<BackendKind> kinds = backend_kinds();
   for (BackendKind& kind : kv_kinds()) kinds.push_back(std::move(kind));
+  kinds.push_back(cpu_kind("cpu_as_served", cpu::Isa::kAuto, cpu::CpuOptions().kv_type,
+                           cpu::CpuOptions().activations));
   return kinds;
 }
 
