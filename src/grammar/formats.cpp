@@ -5,12 +5,13 @@
 namespace tessera::grammar {
 namespace {
 
-// Days by month; 29 February in leap years alone.
+// Days by month; 29 February in leap years alone. No year 0: RFC 3339 has one, many readers have
+// not.
 std::string date() {
-  const std::string year = "[0-9]{4}";
+  const std::string year = "(?:[1-9][0-9]{3}|0(?:[1-9][0-9]{2}|0(?:[1-9][0-9]|0[1-9])))";
   // Divisible by 4 and not by 100, or divisible by 400.
   const std::string leap =
-      "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)";
+      "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][48]|[2468]0|[13579][26])00)";
   return "(?:" + year + "-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])" +
          "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|" + leap + "-02-29)";
 }
