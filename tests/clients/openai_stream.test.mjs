@@ -176,9 +176,10 @@ for (const generation of [6, 7]) {
   test(about("rule 5: a cut answer with something to parse is a LengthFinishReasonError"), async (t) => {
     const fake = await servers.extra(t, { says: [toolCall("get_weather", { city: "Paris ".repeat(50) })] });
     const tool = zodFunction({ name: "get_weather", parameters: z.object({ city: z.string() }) });
-    const stream = client(fake).chat.completions.stream(ask("Paris?", { tools: [tool], temperature: 0, max_tokens: 30 }));
+    const cut = { temperature: 0, max_tokens: 30, cut_at_max_tokens: true };
+    const stream = client(fake).chat.completions.stream(ask("Paris?", { tools: [tool], ...cut }));
     await assert.rejects(stream.finalChatCompletion(), generations[generation].LengthFinishReasonError);
-    const chunks = await chunksOf(client(fake), ask("Paris?", { tools: [weather], temperature: 0, max_tokens: 30 }));
+    const chunks = await chunksOf(client(fake), ask("Paris?", { tools: [weather], ...cut }));
     assert.equal(joined(chunks).finish_reason, "length");
   });
 
