@@ -66,12 +66,18 @@ std::int32_t events_of_step(const LiveRequest& request) {
   return static_cast<std::int32_t>(events);
 }
 
-// That sequences can hold together; no more than they could use.
-std::int64_t kv_tokens(const model::BackendLimits& limits) {
-  const std::int64_t usable = std::int64_t{limits.max_context} * limits.max_sequences;
-  if (limits.kv_block_tokens == 0 || limits.kv_blocks > usable / limits.kv_block_tokens)
-    return usable;
-  return limits.kv_blocks * limits.kv_block_tokens;
+// Of KV, whose memory is that of a recurrent state.
+std::int64_t state_tokens(const model::BackendLimits& limits) {
+  if (limits.kv_bytes_per_token == 0) return 1;
+  return static_cast<std::int64_t>(limits.state_bytes_per_sequence / limits.kv_bytes_per_token);
+}
+
+// That the memory for sequences would hold, or that they can use, if that is less.
+std::int64_t memory_tokens(const model::BackendLimits& limits) {
+  const std::int64_t usable = (limits.max_context + state_tokens(limits)) * limits.max_sequences;
+  if (limits.kv_bytes_per_token == 0) return usable;
+  return static_cast<std::int64_t>(std::min(
+      static_cast<std::size_t>(usable), limits.sequence_memory_bytes / limits.kv_bytes_per_token));
 }
 
 }  // namespace
@@ -105,8 +111,8 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       memory_(backend, options.reserve_tokens, options.prefix_cache_bytes, clock, counters),
       scratch_(limits_.vocabulary),
       side_jobs_(options.constraint_threads),
-      queue_({options.max_running_requests, limits_.max_sequences, kv_tokens(limits_)},
-             options.account_share, counters.backlog_tokens) {}
+      queue_({options.max_running_requests, limits_.max_sequences, memory_tokens(limits_)},
+             options.account_share, state_tokens(limits_), counters.backlog_tokens) {}
 
 EngineCore::~EngineCore() {
   CHECK(is_idle());

@@ -21,18 +21,18 @@ std::int64_t expected_tokens(const LiveRequest& request) {
   return request.prompt_tokens() - request.prefilled + answer * request.request.choices;
 }
 
-Holdings needs(const LiveRequest& request) {
-  const std::int64_t choices = request.request.choices;
-  return {1, choices, choices * request.first_reserve};
-}
-
 void add(Holdings& to, const Holdings& what, std::int64_t sign) {
   to.requests += sign * what.requests;
   to.sequences += sign * what.sequences;
-  to.kv_tokens += sign * what.kv_tokens;
+  to.tokens += sign * what.tokens;
 }
 
 }  // namespace
+
+Holdings FairQueue::needs(const LiveRequest& request) const {
+  const std::int64_t choices = request.request.choices;
+  return {1, choices, choices * (request.first_reserve + state_tokens_)};
+}
 
 void FairQueue::push(std::unique_ptr<LiveRequest> request) {
   double least = std::numeric_limits<double>::infinity();
@@ -68,7 +68,7 @@ bool FairQueue::is_held_back(const AccountBook& book, const LiveRequest& request
     const std::int64_t free = capacity_.*what - held_.*what - more.*what;
     return static_cast<double>(book.holds.*what + more.*what) > of_free * static_cast<double>(free);
   };
-  return over(&Holdings::requests) || over(&Holdings::sequences) || over(&Holdings::kv_tokens);
+  return over(&Holdings::requests) || over(&Holdings::sequences) || over(&Holdings::tokens);
 }
 
 std::unique_ptr<LiveRequest> FairQueue::admit(LiveRequest& head) {
@@ -151,7 +151,7 @@ void FairQueue::check_integrity(const std::vector<std::unique_ptr<LiveRequest>>&
   }
   CHECK(waiting == waiting_ && backlog == backlog_tokens_);
   CHECK(held.requests == held_.requests && held.sequences == held_.sequences &&
-        held.kv_tokens == held_.kv_tokens);
+        held.tokens == held_.tokens);
   for (const auto& [id, book] : books_) CHECK(book.counter >= 0 && book.admitted > -1e-3);
 }
 

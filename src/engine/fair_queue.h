@@ -10,7 +10,7 @@
 //
 // No account takes everything while others may come: beyond its first request it is let in only
 // while what it holds is at most share / (1 - share) times what stays free, of places, sequences
-// and tokens of KV. So one account alone can hold `share` of each, two a smaller part each, and
+// and memory. So one account alone can hold `share` of each, two a smaller part each, and
 // there is always room for one more. The engine thread.
 #pragma once
 
@@ -30,7 +30,7 @@ namespace tessera::engine {
 struct Holdings {
   std::int64_t requests = 0;
   std::int64_t sequences = 0;
-  std::int64_t kv_tokens = 0;
+  std::int64_t tokens = 0;  // of KV, or memory for as many: see state_tokens
 };
 
 // One account's part in the queue.
@@ -49,8 +49,13 @@ class FairQueue {
   // `share` in (0, 1]; 1: accounts are not held back.
   // `backlog_tokens`: those that requests in here, waiting or running, are expected to need yet;
   // for other threads to read.
-  FairQueue(const Holdings& capacity, double share, std::atomic<std::int64_t>& backlog_tokens)
-      : capacity_(capacity), share_(share), backlog_tokens_(backlog_tokens) {}
+  // `state_tokens`: the tokens whose KV takes as much memory as a sequence's recurrent state.
+  FairQueue(const Holdings& capacity, double share, std::int64_t state_tokens,
+            std::atomic<std::int64_t>& backlog_tokens)
+      : capacity_(capacity),
+        share_(share),
+        state_tokens_(state_tokens),
+        backlog_tokens_(backlog_tokens) {}
   FairQueue(const FairQueue&) = delete;  // requests point to their accounts' books
   FairQueue& operator=(const FairQueue&) = delete;
 
@@ -77,11 +82,13 @@ class FairQueue {
   static constexpr std::int32_t kExpectedAnswer = 512;
 
  private:
+  Holdings needs(const LiveRequest& request) const;
   bool is_held_back(const AccountBook& book, const LiveRequest& request) const;
   void forget_the_idle();
 
   const Holdings capacity_;
   const double share_;
+  const std::int64_t state_tokens_;
   std::unordered_map<AccountId, AccountBook> books_;
   Holdings held_;  // by all
   std::int32_t waiting_ = 0;

@@ -50,7 +50,7 @@ class FairQueueTest : public testing::Test {
 constexpr Holdings kPlenty{1000, 1000, 1'000'000};
 
 TEST_F(FairQueueTest, AccountsTakeTurnsHoweverManyRequestsTheyHave) {
-  FairQueue queue(kPlenty, 1, backlog_);
+  FairQueue queue(kPlenty, 1, 0, backlog_);
   for (int i = 0; i < 5; ++i) push(queue, 1);
   for (int i = 0; i < 2; ++i) push(queue, 2);
   std::vector<std::uint64_t> turns;
@@ -62,7 +62,7 @@ TEST_F(FairQueueTest, AccountsTakeTurnsHoweverManyRequestsTheyHave) {
 }
 
 TEST_F(FairQueueTest, LargeRequestsCostTheirTokens) {
-  FairQueue queue(kPlenty, 1, backlog_);
+  FairQueue queue(kPlenty, 1, 0, backlog_);
   for (int i = 0; i < 3; ++i) push(queue, 1, 290);  // 300 with its answer
   for (int i = 0; i < 6; ++i) push(queue, 2, 90);   // 100
   std::vector<std::uint64_t> turns;
@@ -71,7 +71,7 @@ TEST_F(FairQueueTest, LargeRequestsCostTheirTokens) {
 }
 
 TEST_F(FairQueueTest, WeightsCount) {
-  FairQueue queue(kPlenty, 1, backlog_);
+  FairQueue queue(kPlenty, 1, 0, backlog_);
   for (int i = 0; i < 6; ++i) push(queue, 1, 10, 10, 2);
   for (int i = 0; i < 3; ++i) push(queue, 2);
   std::vector<std::uint64_t> turns;
@@ -81,7 +81,7 @@ TEST_F(FairQueueTest, WeightsCount) {
 
 // What was expected and not needed is no service: the account is next again.
 TEST_F(FairQueueTest, OnlyWhatWasComputedCountsInTheEnd) {
-  FairQueue queue(kPlenty, 1, backlog_);
+  FairQueue queue(kPlenty, 1, 0, backlog_);
   push(queue, 1, 10, 400);
   push(queue, 1, 10, 10);
   push(queue, 2, 100, 10);
@@ -95,7 +95,7 @@ TEST_F(FairQueueTest, OnlyWhatWasComputedCountsInTheEnd) {
 }
 
 TEST_F(FairQueueTest, TokensFromTheCacheCostNothing) {
-  FairQueue queue(kPlenty, 1, backlog_);
+  FairQueue queue(kPlenty, 1, 0, backlog_);
   LiveRequest& warm = push(queue, 1, 1000);
   push(queue, 1);
   push(queue, 2, 100);
@@ -107,7 +107,7 @@ TEST_F(FairQueueTest, TokensFromTheCacheCostNothing) {
 }
 
 TEST_F(FairQueueTest, WhoComesBackBringsNoCreditAndKeepsItsDebt) {
-  FairQueue queue(kPlenty, 1, backlog_);
+  FairQueue queue(kPlenty, 1, 0, backlog_);
   push(queue, 1, 500, 10);
   push(queue, 2, 500, 10);
   admit(queue);
@@ -126,7 +126,7 @@ TEST_F(FairQueueTest, WhoComesBackBringsNoCreditAndKeepsItsDebt) {
 }
 
 TEST_F(FairQueueTest, OneAccountHoldsItsShareAndThereIsRoomForTheNext) {
-  FairQueue queue({4, 100, 1'000'000}, 0.75, backlog_);
+  FairQueue queue({4, 100, 1'000'000}, 0.75, 0, backlog_);
   for (int i = 0; i < 6; ++i) push(queue, 1);
   EXPECT_EQ(admit(queue), 1U);
   EXPECT_EQ(admit(queue), 1U);
@@ -141,15 +141,23 @@ TEST_F(FairQueueTest, OneAccountHoldsItsShareAndThereIsRoomForTheNext) {
 }
 
 TEST_F(FairQueueTest, TheShareIsOfMemoryToo) {
-  FairQueue queue({100, 100, 400}, 0.75, backlog_);
+  FairQueue queue({100, 100, 400}, 0.75, 0, backlog_);
   for (int i = 0; i < 4; ++i) push(queue, 1, 90, 10);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(admit(queue), 1U);
+  EXPECT_EQ(admit(queue), 0U);
+}
+
+// Short requests of many states fill memory as well.
+TEST_F(FairQueueTest, StatesAreMemory) {
+  FairQueue queue({100, 100, 400}, 0.75, 90, backlog_);
+  for (int i = 0; i < 4; ++i) push(queue, 1, 5, 5);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(admit(queue), 1U);
   EXPECT_EQ(admit(queue), 0U);
 }
 
 // An account with nothing in may have anything: a large request must not wait for ever.
 TEST_F(FairQueueTest, TheFirstRequestIsNotHeldBack) {
-  FairQueue queue({1, 1, 100}, 0.5, backlog_);
+  FairQueue queue({1, 1, 100}, 0.5, 0, backlog_);
   push(queue, 1, 90, 10);
   push(queue, 1, 90, 10);
   EXPECT_EQ(admit(queue), 1U);
@@ -159,7 +167,7 @@ TEST_F(FairQueueTest, TheFirstRequestIsNotHeldBack) {
 }
 
 TEST_F(FairQueueTest, RemovedRequestsLeaveNothingBehind) {
-  FairQueue queue(kPlenty, 1, backlog_);
+  FairQueue queue(kPlenty, 1, 0, backlog_);
   const RequestId first = push(queue, 1).id;
   const RequestId second = push(queue, 1).id;
   EXPECT_EQ(queue.remove(RequestId{99}), nullptr);
