@@ -11,6 +11,16 @@
 #include "base/sha256.h"
 
 namespace tessera::api {
+namespace {
+
+// Whether a grammar may have to be compiled.
+bool has_form(const chat::ChatRequest& chat) {
+  const bool callable =
+      !chat.prompt.tools.empty() && chat.tool_choice.mode != chat::ToolChoice::Mode::kNone;
+  return callable || chat.response_format.kind == chat::ResponseFormat::Kind::kJsonSchema;
+}
+
+}  // namespace
 
 ParseOptions ApiHandler::parse_options(const access::Caller& caller) const {
   ParseOptions options;
@@ -66,6 +76,7 @@ void ApiHandler::start(const Call& call, std::string_view endpoint, std::string 
   session.latency = &latency_.of(call.caller().tier->name);
   session.arrived = clock_.now();
   session.clock = &clock_;
+  session.aside = call.aside;
   if (!request.ignored.empty()) {
     ignored_parameters_ += static_cast<std::int64_t>(request.ignored.size());
     session.headers.fixed.emplace_back("X-Tessera-Ignored-Params",
@@ -85,18 +96,24 @@ void ApiHandler::chat_completions(const Call& call) {
   auto parsed = parse_chat(call.body, parse_options(call.caller()));
   if (!parsed) return call.refuse(parsed.error());
   if (const auto error = refuse_model(parsed->model, call.caller())) return call.refuse(*error);
-  chat::ChatRequest& chat = parsed->chat;
-  limit_to_tier(chat, call.caller());
+  limit_to_tier(parsed->chat, call.caller());
+  if (call.aside || !has_form(parsed->chat)) return answer_chat(call, *parsed);
+  const auto request = std::make_shared<ChatCompletionRequest>(*std::move(parsed));
+  put_aside(call, {}, [this, request](const Call& later) { answer_chat(later, *request); });
+}
+
+void ApiHandler::answer_chat(const Call& call, ChatCompletionRequest& request) {
+  chat::ChatRequest& chat = request.chat;
 
   ChatShape shape;
-  shape.include_usage = parsed->include_usage;
-  shape.obfuscate = parsed->include_obfuscation;
+  shape.include_usage = request.include_usage;
+  shape.obfuscate = request.include_obfuscation;
   shape.choices = chat.choices;
   shape.thinking = chat.prompt.enable_thinking && chat.thinking_budget != 0;
   shape.reasoning_alias = options_.reasoning_alias;
   shape.logprobs = chat.top_logprobs.has_value();
-  shape.function_calls = parsed->function_calls;
-  shape.metadata = std::move(parsed->metadata);
+  shape.function_calls = request.function_calls;
+  shape.metadata = std::move(request.metadata);
   const std::int32_t answer =
       std::min(chat.max_tokens.value_or(context_of(call.caller())), context_of(call.caller()));
   const std::int64_t reasoning =
@@ -104,13 +121,13 @@ void ApiHandler::chat_completions(const Call& call) {
           ? std::int64_t{std::min(chat.thinking_budget.value_or(answer), answer)} * chat.choices
           : 0;
   std::string id = "chatcmpl-" + random_alphanumeric(29);
-  auto format = std::make_unique<ChatFormat>(identity(id, parsed->model), std::move(shape));
+  auto format = std::make_unique<ChatFormat>(identity(id, request.model), std::move(shape));
   const std::int32_t choices = chat.choices;
   start(
-      call, "chat.completions", std::move(id), *parsed, choices, reasoning, std::move(format),
+      call, "chat.completions", std::move(id), request, choices, reasoning, std::move(format),
       {[&](std::function<void()> on_ready) -> Result<std::unique_ptr<chat::ChatStream>, ApiError> {
         auto started = service_.start(std::move(chat), std::move(on_ready));
-        if (!started && parsed->function_calls) use_older_names(started.error());
+        if (!started && request.function_calls) use_older_names(started.error());
         if (!started) return Unexpected{explain(started.error(), call.caller())};
         return *std::move(started);
       }});

@@ -99,10 +99,15 @@ void AnswerSession::run(const std::vector<Start>& prompts, Options options,
       std::move(options), std::move(format), std::move(admission), exchange, std::move(on_end));
   for (const Start& start : prompts) {
     auto started = start(session->poster(&AnswerSession::pump));
-    if (!started) return session->refuse(started.error());
+    if (!started)
+      return session->go_on([session, error = started.error()] { session->refuse(error); });
     session->parts_.push_back({*std::move(started), {}, {}});
   }
-  session->attempt(&AnswerSession::begin);
+  session->go_on([session] { session->attempt(&AnswerSession::begin); });
+}
+
+void AnswerSession::go_on(std::function<void()> rest) {
+  options_.aside ? exchange_->post(std::move(rest)) : rest();
 }
 
 // The engine may wake us before a start has returned: the work is posted, so it runs later.
@@ -127,6 +132,7 @@ void AnswerSession::attempt(void (AnswerSession::*work)()) {
 }
 
 void AnswerSession::begin() {
+  begun_ = true;
   unfinished_choices_ = options_.choices * static_cast<std::int32_t>(parts_.size());
   live_until_disconnected();
   admission_->on_revoked(poster(&AnswerSession::revoked));
@@ -162,6 +168,7 @@ void AnswerSession::time_output() {
 
 void AnswerSession::pump() {
   bool timed = false;
+  if (!begun_) return;  // the parts are another thread's
   for (std::size_t part = 0; part < parts_.size(); ++part) {
     while (running() && parts_[part].stream != nullptr) {
       if (options_.stream && exchange_->buffered() > options_.high_water_bytes)

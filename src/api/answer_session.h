@@ -40,6 +40,7 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
     Clock::Instant arrived = {};           // by `clock`
     const Clock* clock = nullptr;          // beside latency
     std::size_t high_water_bytes = 65536;  // of unsent output, from which on the session waits
+    bool aside = false;                    // run() is called on another thread than the strand's
   };
 
   // Starts the work on each prompt; a refusal of one is the answer.
@@ -64,6 +65,8 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
 
   // Runs it; when memory is short, fails.
   void attempt(void (AnswerSession::*work)());
+  // Goes on where the session lives.
+  void go_on(std::function<void()> rest);
   void begin();
   void live_until_disconnected();
   void pump();
@@ -89,6 +92,7 @@ class AnswerSession : public std::enable_shared_from_this<AnswerSession> {
   std::vector<Part> parts_;
   std::int32_t unfinished_choices_ = 0;
   std::optional<Clock::Instant> last_output_;
+  bool begun_ = false;
   OnEnd on_end_;  // null once settled
   // What finish() has to write.
   std::string last_frames_;

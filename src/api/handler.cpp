@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::string_view kModelsPrefix = "/v1/models/";
 constexpr std::int64_t kRetryMs = 5000;  // where nobody can say better
+// A body up to this size is parsed, rendered and tokenised in two milliseconds or less.
+constexpr std::size_t kSmallBodyBytes = std::size_t{32} << 10;
+constexpr std::size_t kMaxPutAside = 256;  // requests of one account
 
 // The key of "Bearer KEY"; empty when there is none.
 std::string_view bearer_key(std::string_view authorization) {
@@ -123,7 +126,8 @@ ApiHandler::ApiHandler(HandlerOptions options, chat::ChatService& service, acces
       service_(service),
       gate_(gate),
       clock_(clock),
-      origins_(options_.origins) {
+      origins_(options_.origins),
+      workers_(options_.work_threads, kMaxPutAside) {
   CHECK(!options_.served_names.empty());
 }
 
@@ -250,7 +254,31 @@ void ApiHandler::on_request(http::RequestHead head, std::string body,
       return call.refuse(to_api_error(taken.error()));
     }
   }
-  (this->*verdict.route->run)(call);
+  if (body.size() <= kSmallBodyBytes) return (this->*verdict.route->run)(call);
+  put_aside(call, std::move(body),
+            [this, run = verdict.route->run](const Call& large) { (this->*run)(large); });
+}
+
+void ApiHandler::put_aside(const Call& call, std::string body,
+                           std::function<void(const Call&)> work) {
+  struct Kept {
+    http::RequestHead head;
+    std::string body;
+    std::shared_ptr<http::Exchange> exchange;
+    CommonHeaders headers;
+  };
+  const auto kept =
+      std::make_shared<const Kept>(call.head, std::move(body), call.exchange, call.headers);
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  call.exchange->on_disconnect([gone] { *gone = true; });
+  const bool taken =
+      workers_.try_submit(call.caller().account, [kept, gone, work = std::move(work)] {
+        if (!*gone) work({kept->head, kept->body, kept->exchange, kept->headers, true});
+      });
+  if (taken) return;
+  call.refuse({ErrorId::kServerOverloaded,
+               "Too many large requests of this account wait already. Please retry later.", "",
+               kRetryMs});
 }
 
 void ApiHandler::Call::answer(http::Response response) const {

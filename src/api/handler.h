@@ -1,9 +1,13 @@
 // The API's routes behind the HTTP server. A request's way: which host, which route, whose key
 // (before the body is read), how often; then parse, check, admit, answer. Which routes there are:
 // one table (kRoutes). Thread-safe: I/O threads call it side by side.
+//
+// What may take longer than some milliseconds (large bodies, forms to be compiled) is done aside:
+// by workers that accounts share fairly, so that no I/O thread is held up by what one client sent.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,6 +25,7 @@
 #include "api/origin.h"
 #include "api/parse_chat.h"
 #include "base/clock.h"
+#include "base/fair_workers.h"
 #include "chat/service.h"
 #include "http/server.h"
 
@@ -34,6 +39,7 @@ struct HandlerOptions {
   bool reasoning_alias = false;            // reasoning_content once more as "reasoning"
   unsigned context_overflow_status = 400;  // of context_length_exceeded; or 413
   OriginOptions origins;
+  int work_threads = 2;  // for what would hold up an I/O thread
 };
 
 class ApiHandler final : public http::Handler {
@@ -71,6 +77,7 @@ class ApiHandler final : public http::Handler {
     const std::string& body;
     const std::shared_ptr<http::Exchange>& exchange;
     const CommonHeaders& headers;
+    bool aside = false;  // a worker runs it
 
     const access::Caller& caller() const {  // where a key is needed
       CHECK(headers.caller);
@@ -95,6 +102,9 @@ class ApiHandler final : public http::Handler {
                   Verdict& verdict) const;
   std::unique_ptr<http::Response> answer_options(const http::RequestHead& head) const;
   static const Route* find_route(std::string_view path);
+  // Goes on with `work` on a worker, in the turn of the caller's account. The call is copied but
+  // for its body, of which the copy has `body`.
+  void put_aside(const Call& call, std::string body, std::function<void(const Call&)> work);
 
   // handler.cpp
   void alive(const Call& call);
@@ -110,6 +120,7 @@ class ApiHandler final : public http::Handler {
   std::int32_t context_of(const access::Caller& caller) const;
   // answer_routes.cpp
   void chat_completions(const Call& call);
+  void answer_chat(const Call& call, ChatCompletionRequest& request);
   void completions(const Call& call);
   ParseOptions parse_options(const access::Caller& caller) const;
   ApiError explain(const chat::Refusal& refusal, const access::Caller& caller) const;
@@ -133,6 +144,7 @@ class ApiHandler final : public http::Handler {
   std::atomic<bool> draining_{false};
   std::atomic<std::int64_t> ignored_parameters_{0};
   LatencyBook latency_;
+  FairWorkers workers_;  // the last member: they use the others
 };
 
 // The API's error for what the gate refused.

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "api/test_doubles.h"
 #include "base/json.h"
 
@@ -37,6 +39,13 @@ class HandlerTest : public testing::Test {
       return *std::move(refused);
     exchange->response.reset();
     handler().on_request(asked, std::string(body), exchange);
+    return exchange->response.value_or(http::Response{.status = 0, .headers = {}, .body = {}});
+  }
+  // The same for what a worker answers.
+  http::Response ask_aside(const http::RequestHead& asked, std::string_view body) {
+    if (auto response = ask(asked, body); response.status != 0) return response;
+    exchange->wait();
+    exchange->run_posted();
     return exchange->response.value_or(http::Response{.status = 0, .headers = {}, .body = {}});
   }
   static std::string code(const http::Response& response) {
@@ -280,18 +289,18 @@ TEST_F(HandlerTest, ModelsAreThoseThatTheKeyMayUse) {
 TEST_F(HandlerTest, ADryRunTellsTokensAndRefusals) {
   const std::string path = "/v1/chat/completions/input_tokens";
   EXPECT_EQ(
-      ask(head("POST", path), kChat).body,
+      ask_aside(head("POST", path), kChat).body,
       R"({"object":"chat.completion.input_tokens","model":"m","input_tokens":3,"prompt_digest":"digest",)"
       R"("context_window":64,"max_output_tokens":97,"would_be_rejected":[]})");
   EXPECT_TRUE(gate.log.admitted.empty());
   EXPECT_EQ(gate.log.requests_taken, 1);
-  EXPECT_EQ(ask(head("POST", path), "{").status, 400u);  // no request that could be rejected
-  const auto two = ask(head("POST", path), R"({"model":"m","messages":[],"temperature":3})");
+  EXPECT_EQ(ask_aside(head("POST", path), "{").status, 400u);  // no request that could be rejected
+  const auto two = ask_aside(head("POST", path), R"({"model":"m","messages":[],"temperature":3})");
   EXPECT_EQ(two.status, 200u);
   EXPECT_NE(two.body.find("empty_array"), std::string::npos);
   EXPECT_NE(two.body.find("decimal_above_max_value"), std::string::npos);
   service.refusal = chat::Refusal{chat::RefusalCode::kContextLengthExceeded, "long", "messages", 0};
-  const auto longer = ask(head("POST", path), kChat);
+  const auto longer = ask_aside(head("POST", path), kChat);
   EXPECT_NE(longer.body.find(R"("input_tokens":3,)"), std::string::npos);
   EXPECT_NE(longer.body.find(R"("max_output_tokens":null,)"), std::string::npos);
   EXPECT_NE(longer.body.find("context_length_exceeded"), std::string::npos);
@@ -306,7 +315,7 @@ TEST_F(HandlerTest, TextAndTokens) {
   }
   EXPECT_EQ(ask(head("POST", "/tokenize"), R"({"model":"m","prompt":"A","with_pieces":true})").body,
             R"({"tokens":[{"id":65,"piece":"A"}],"count":1,"max_model_len":64})");
-  EXPECT_EQ(ask(head("POST", "/tokenize"), kChat).body,
+  EXPECT_EQ(ask_aside(head("POST", "/tokenize"), kChat).body,
             R"({"tokens":[1,2,3],"count":3,"max_model_len":64})");
   EXPECT_EQ(code(ask(head("POST", "/tokenize"), "{}")), "missing_required_parameter");
   EXPECT_EQ(code(ask(head("POST", "/tokenize"), R"({"content":5})")), "invalid_type");
@@ -319,18 +328,91 @@ TEST_F(HandlerTest, TextAndTokens) {
   const auto text = [](std::size_t bytes) {
     return R"({"content":")" + std::string(bytes, 'x') + R"("})";
   };
-  EXPECT_EQ(ask(head("POST", "/tokenize"), text(kRequestLimits.tokenize_bytes)).status, 200u);
-  EXPECT_EQ(code(ask(head("POST", "/tokenize"), text(kRequestLimits.tokenize_bytes + 1))),
+  EXPECT_EQ(ask_aside(head("POST", "/tokenize"), text(kRequestLimits.tokenize_bytes)).status, 200u);
+  EXPECT_EQ(code(ask_aside(head("POST", "/tokenize"), text(kRequestLimits.tokenize_bytes + 1))),
             "string_above_max_length");
   const auto tokens = [](std::size_t count) {
     std::string list = R"({"tokens":[1)";
     for (std::size_t i = 1; i < count; ++i) list += ",1";
     return list + "]}";
   };
-  EXPECT_EQ(ask(head("POST", "/detokenize"), tokens(kRequestLimits.detokenize_tokens)).status,
+  EXPECT_EQ(ask_aside(head("POST", "/detokenize"), tokens(kRequestLimits.detokenize_tokens)).status,
             200u);
-  EXPECT_EQ(code(ask(head("POST", "/detokenize"), tokens(kRequestLimits.detokenize_tokens + 1))),
-            "array_above_max_length");
+  EXPECT_EQ(
+      code(ask_aside(head("POST", "/detokenize"), tokens(kRequestLimits.detokenize_tokens + 1))),
+      "array_above_max_length");
+}
+
+// Large bodies, and forms that may have to be compiled.
+TEST_F(HandlerTest, WhatWouldHoldUpAnIoThreadIsDoneAside) {
+  const auto with = [](const std::string& more) {
+    return std::string(kChat.substr(0, kChat.size() - 1)) + ',' + more + '}';
+  };
+  const std::string form =
+      R"("response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{}}})";
+  for (const std::string& body :
+       {with(form), with(R"("stop":")" + std::string(40'000, 'x') + '"')}) {
+    const bool large = body.size() > 32'768;
+    EXPECT_EQ(ask(head("POST", "/v1/chat/completions"), body).status, 0u);
+    exchange->wait();
+    if (large) {
+      EXPECT_EQ(code(*exchange->response), "string_above_max_length");
+      continue;
+    }
+    // Only the work is done there; the answer is the connection's thread's.
+    EXPECT_EQ(gate.log.running, 1);
+    EXPECT_FALSE(exchange->response);
+    exchange->run_posted();
+    EXPECT_EQ(finish().status, 200u);
+    EXPECT_EQ(gate.log.running, 0);
+  }
+  service.refusal = chat::Refusal{chat::RefusalCode::kInvalidSchema, "bad", "response_format", 0};
+  EXPECT_EQ(code(ask_aside(head("POST", "/v1/chat/completions"), with(form))), "invalid_schema");
+  EXPECT_EQ(gate.log.running, 0);
+}
+
+TEST_F(HandlerTest, OneAccountPutsOnlySoMuchAside) {
+  options.work_threads = 1;
+  const std::string path = "/v1/chat/completions/input_tokens";
+  const std::string body(kChat);
+  std::promise<void> go;
+  service.before_measuring = [ready = go.get_future().share()] { ready.wait(); };
+  std::vector<std::shared_ptr<FakeExchange>> exchanges;
+  int refused = 0;
+  while (refused == 0 && exchanges.size() < 1000) {
+    exchanges.push_back(std::make_shared<FakeExchange>());
+    handler().on_request(head("POST", path), body, exchanges.back());
+    if (exchanges.back()->response) {
+      EXPECT_EQ(code(*exchanges.back()->response), "server_overloaded");
+      EXPECT_FALSE(header_of(exchanges.back()->response->headers, "Retry-After").empty());
+      ++refused;
+    }
+  }
+  EXPECT_EQ(refused, 1);
+  const auto other = std::make_shared<FakeExchange>();
+  handler().on_request(head("POST", path, "other"), body, other);
+  EXPECT_FALSE(other->response);
+  go.set_value();
+  other->wait();
+  EXPECT_EQ(other->response->status, 200u);
+}
+
+// A client that is gone when its turn comes costs nothing.
+TEST_F(HandlerTest, NothingIsDoneAsideForAClientThatLeft) {
+  options.work_threads = 1;
+  const std::string path = "/v1/chat/completions/input_tokens";
+  std::promise<void> go;
+  service.before_measuring = [ready = go.get_future().share()] { ready.wait(); };
+  const auto first = std::make_shared<FakeExchange>();
+  const auto second = std::make_shared<FakeExchange>();
+  const auto third = std::make_shared<FakeExchange>();
+  for (const auto& each : {first, second, third})
+    handler().on_request(head("POST", path), std::string(kChat), each);
+  second->close();
+  go.set_value();
+  third->wait();
+  EXPECT_TRUE(first->response && third->response);
+  EXPECT_FALSE(second->response);
 }
 
 TEST_F(HandlerTest, CompletionsTakeSeveralPromptsAndEcho) {

@@ -1,11 +1,13 @@
 // For tests: a chat service that says what it is told, a connection that keeps what is written, and
-// a gate with a handful of keys. All on one thread.
+// a gate with a handful of keys. All on one thread, but for what an exchange gets from a worker.
 #pragma once
 
 #include <algorithm>
+#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -50,6 +52,7 @@ class ScriptedService final : public chat::ChatService {
   chat::ModelInfo info;
   std::vector<std::shared_ptr<Script>> scripts;  // of each start, in order
   std::optional<chat::Refusal> refusal;
+  std::function<void()> before_measuring;
   chat::ChatRequest last;  // that was started or measured
 
   const chat::ModelInfo& model() const override { return info; }
@@ -67,6 +70,7 @@ class ScriptedService final : public chat::ChatService {
     return start({}, std::move(on_ready));
   }
   Result<chat::PromptFacts, chat::Refusal> measure(const chat::ChatRequest& request) override {
+    if (before_measuring) before_measuring();
     if (refusal && request.max_context != 0) return Unexpected{*refusal};
     last = request;
     return chat::PromptFacts{3, "digest", 100, 97, {1, 2, 3}};
@@ -82,7 +86,11 @@ class ScriptedService final : public chat::ChatService {
 // Posted work runs when the test says so.
 class FakeExchange final : public http::Exchange {
  public:
-  void respond(http::Response answer) override { response = std::move(answer); }
+  void respond(http::Response answer) override {
+    const std::lock_guard lock(mutex_);
+    response = std::move(answer);
+    something_.notify_all();
+  }
   void start_stream(unsigned status, std::vector<http::Header> sent) override {
     stream_status = status;
     headers = std::move(sent);
@@ -96,16 +104,30 @@ class FakeExchange final : public http::Exchange {
     trailers = std::move(sent);
   }
   std::size_t buffered() const override { return waiting; }
-  void post(std::function<void()> work) override { posted.push_back(std::move(work)); }
+  void post(std::function<void()> work) override {
+    const std::lock_guard lock(mutex_);
+    posted.push_back(std::move(work));
+    something_.notify_all();
+  }
   void on_disconnect(std::function<void()> callback) override { disconnect = std::move(callback); }
   void on_writable(std::function<void()> callback) override { writable = std::move(callback); }
 
   void run_posted() {
-    while (!posted.empty()) {
-      const auto work = std::move(posted.front());
-      posted.pop_front();
+    for (;;) {
+      std::function<void()> work;
+      {
+        const std::lock_guard lock(mutex_);
+        if (posted.empty()) return;
+        work = std::move(posted.front());
+        posted.pop_front();
+      }
       work();
     }
+  }
+  // Until a worker has answered or posted.
+  void wait() {
+    std::unique_lock lock(mutex_);
+    something_.wait(lock, [this] { return response || !posted.empty(); });
   }
   // A connection always ends; it then lets go of what it held.
   void close() {
@@ -123,6 +145,10 @@ class FakeExchange final : public http::Exchange {
   std::deque<std::function<void()>> posted;
   std::function<void()> disconnect;
   std::function<void()> writable;
+
+ private:
+  std::mutex mutex_;  // of response and posted
+  std::condition_variable something_;
 };
 
 inline std::string header_of(const std::vector<http::Header>& headers, std::string_view name) {

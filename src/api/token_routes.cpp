@@ -107,6 +107,8 @@ chat::ChatRequest prompt_alone(ChatCompletionRequest request) {
 // ---------------------------------------------------------------- the dry run
 
 void ApiHandler::input_tokens(const Call& call) {
+  if (!call.aside)
+    return put_aside(call, call.body, [this](const Call& later) { input_tokens(later); });
   auto [problems, request] = check_chat(call.body, parse_options(call.caller()));
   if (concerns_all(problems)) return call.refuse(problems.front());
   std::optional<chat::PromptFacts> facts;
@@ -154,6 +156,8 @@ void ApiHandler::tokenize(const Call& call) {
       return call.refuse(*error);
 
   if (optional_member(object, "messages") != nullptr) {  // a chat's prompt, as vLLM has it
+    if (!call.aside)
+      return put_aside(call, call.body, [this](const Call& later) { tokenize(later); });
     auto parsed = parse_chat(call.body, parse_options(call.caller()));
     if (!parsed) return call.refuse(parsed.error());
     limit_to_tier(parsed->chat, call.caller());

@@ -125,7 +125,10 @@ void add_network_flags(CLI::App& command, NetworkOptions& network) {
       ->envname("TESSERA_ADMIN_PORT")
       ->check(CLI::Range(0, 65535))
       ->type_name("N");
-  command.add_option("--io-threads", network.io_threads, "threads for connections, JSON and text")
+  command
+      .add_option(
+          "--io-threads", network.io_threads,
+          "threads for connections, JSON and text; as many again for large requests and schemas")
       ->envname("TESSERA_IO_THREADS")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

@@ -149,6 +149,7 @@ api::HandlerOptions describe_api(const ServeOptions& options, std::int32_t seque
   api.strict_parameters = options.api.strict_params;
   api.reasoning_alias = options.api.reasoning_field == "both";
   api.context_overflow_status = options.api.context_overflow_status;
+  api.work_threads = options.network.io_threads;
   api.origins.cors_origins = options.api.cors_origins;
   api.origins.allowed_hosts = options.api.allowed_hosts;
   api.origins.check_host = is_loopback(options.network.host) || !options.api.allowed_hosts.empty();
