@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/openapi.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/sha256.h"
 
@@ -16,6 +17,8 @@ constexpr std::int64_t kRetryMs = 5000;  // where nobody can say better
 // A body up to this size is parsed, rendered and tokenised in two milliseconds or less.
 constexpr std::size_t kSmallBodyBytes = std::size_t{32} << 10;
 constexpr std::size_t kMaxPutAside = 256;  // requests of one account
+// The tree of a larger body may be worth giving back at once.
+constexpr std::size_t kHugeBodyBytes = std::size_t{1} << 20;
 
 // The key of "Bearer KEY"; empty when there is none.
 std::string_view bearer_key(std::string_view authorization) {
@@ -274,6 +277,7 @@ void ApiHandler::put_aside(const Call& call, std::string body,
   const bool taken =
       workers_.try_submit(call.caller().account, [kept, gone, work = std::move(work)] {
         if (!*gone) work({kept->head, kept->body, kept->exchange, kept->headers, true});
+        if (kept->body.size() > kHugeBodyBytes) trim_heap();
       });
   if (taken) return;
   call.refuse({ErrorId::kServerOverloaded,

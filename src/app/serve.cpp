@@ -19,6 +19,7 @@
 #include "app/shared_prompts.h"
 #include "app/warm_up.h"
 #include "base/bytes.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
@@ -224,6 +225,7 @@ Result<void> serve(ServeOptions options) {
   if (options.served_names.empty()) options.served_names.emplace_back("Qwen/Qwen3.6-35B-A3B");
   TRY(check_names(options.served_names));
   raise_descriptor_limit();
+  configure_heap();
   TRY_ASSIGN(ServeKeys keys, find_keys(options));
   // First, and so last to go: whatever still holds an admission at the end gives it back.
   TRY_ASSIGN(const auto gate,

@@ -555,6 +555,23 @@ TEST(OutputParser, LongOutputsTakeLinearTime) {
   EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(60));
 }
 
+TEST(OutputParser, TenThousandCalls) {
+  for (const bool one_block : {false, true}) {
+    Harness harness;
+    harness.feed("<tool_call>");
+    for (int i = 0; i < 10'000; ++i) {
+      if (i > 0 && !one_block) harness.feed("</tool_call>\n<tool_call>");
+      harness.feed("\n<function=get_weather>\n<parameter=days>\n" + std::to_string(i) +
+                   "\n</parameter>\n</function>");
+    }
+    const std::vector<std::string> said = harness.feed("\n</tool_call>").end().lines();
+    ASSERT_EQ(said.size(), 10'001u);
+    EXPECT_EQ(said[0], R"(call 0: get_weather {"days":0})");
+    EXPECT_EQ(said[9'999], R"(call 9999: get_weather {"days":9999})");
+    EXPECT_EQ(said[10'000], "tool_calls");
+  }
+}
+
 TEST(OutputParser, ThinkCloseEndsAnUnfinishedRehearsal) {
   for (const std::string inside : {"<tool_call>", "<tool_call>\n<func",
                                    "<tool_call>\n<function=get_weather>\n<parameter=city>\nPar"}) {

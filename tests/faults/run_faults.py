@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Runs the fault cases of tests/faults/cases against the real binary with its fake backend. README.md tells the format.
 
-Each case also checks that an ordinary streamed request of another key, running all the time, gets its whole answer, and that
-afterwards the process, its descriptors, its threads and the engine's sequences are back to where they were."""
+Each case also checks that ordinary streamed requests of another key, running all the time, get their whole answers, one of them
+sent and answered while the case's own connections are still there, and that afterwards the process, its descriptors, its threads,
+its memory, the engine's sequences and the usage rows are what they have to be."""
 import argparse
 import concurrent.futures
 import fnmatch
+import itertools
 import json
 import pathlib
 import re
@@ -13,16 +15,19 @@ import socket
 import ssl
 import struct
 import sys
+import threading
 import time
 import warnings
 
-from server import CANARY_KEY, KEY, MODEL, PATIENCE_S, Canary, Mismatch, Server, expect, fake_script
+from server import CANARY_KEY, KEY, MODEL, PATIENCE_S, Canary, Mismatch, Server, eventually, expect, fake_script
 
 HERE = pathlib.Path(__file__).resolve().parent
 # No path, address or key of ours in a message to a client.
 OURS_ALONE = re.compile(r"/(home|root|tmp|usr|var|etc|proc)\b|\.cpp|0x[0-9a-f]{6}|" + KEY + "|" + CANARY_KEY)
 CANARY_ACCOUNT = "operator-2"  # of the second --api-key
-MAX_GROWTH_BYTES = 96 << 20  # of anonymous memory over a file's cases: two bodies of the largest size and their trees
+MAX_GROWTH_BYTES = 96 << 20  # of anonymous memory since the file's first case: two bodies of the largest size and their trees
+OVERTAKEN = 12  # times that the canary is looked at in a flood
+MAX_OVERTAKING = 5  # answers of the flood, at the least of these times: what was being worked on anyway
 
 
 # ---------------------------------------------------------------- one connection
@@ -134,7 +139,8 @@ def tls_context(server, kind):
 
 # ---------------------------------------------------------------- cases
 
-MACRO = re.compile(r"@(\d+)\*([^@]+)@|@(\w+)@")
+MACRO = re.compile(r"@(\d+)([*#])([^@]+)@|@(\w+)@")
+NUMBERS = itertools.count()  # what @number@ stands for, each time another
 ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)")
 NAMED_ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "v": "\v", "\\": "\\"}
 
@@ -152,6 +158,7 @@ NAMES = {
     "get": "GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
     "model": MODEL,
     "chat": chat_text("{}"),
+    "form": chat_text('{"max_tokens": 300}')[:-1] + ", ",
     "endless": chat_text('{"stream": true, "max_tokens": 100000}'),
     "waiting": chat_text('{"max_tokens": 100000}'),
     "long_prompt": chat_text(json.dumps({"messages": [{"role": "user", "content": "word " * 20000}], "max_tokens": 100000})),
@@ -161,12 +168,16 @@ NAMES = {
 def expand(text, escapes=True):
     """A case's text → bytes: macros, then (unless the text is JSON) escapes."""
     pieces = []
-    for part in re.split(r"(@\d+\*[^@]+@|@\w+@)", text):
+    for part in re.split(r"(@\d+[*#][^@]+@|@\w+@)", text):
         found = MACRO.fullmatch(part)
-        if found and found[1]:
-            pieces.append(unescape(found[2], escapes) * int(found[1]))
-        elif found and found[3] in NAMES:
-            pieces.append(NAMES[found[3]].encode())
+        if found and found[2] == "*":
+            pieces.append(unescape(found[3], escapes) * int(found[1]))
+        elif found and found[2] == "#":
+            pieces += [unescape(found[3].replace("#", str(number)), escapes) for number in range(int(found[1]))]
+        elif found and found[4] == "number":
+            pieces.append(str(next(NUMBERS)).encode())
+        elif found and found[4] in NAMES:
+            pieces.append(NAMES[found[4]].encode())
         else:
             pieces.append(unescape(part, escapes))
     return b"".join(pieces)
@@ -184,7 +195,7 @@ def unescape(text, escapes):
 
 
 def parse_file(path):
-    """→ (setup, cases); a case is {id, title, line, times, steps}, a step [verb, text, line]."""
+    """→ (setup, cases); a case is {id, title, line, times, flood, steps}, a step [verb, text, line]."""
     setup, cases = {"flags": [], "tls": False, "nofile": 0}, []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -192,11 +203,11 @@ def parse_file(path):
         verb, _, rest = line.partition(" ")
         if verb == "case":
             identity, _, title = rest.partition(" ")
-            cases.append({"id": identity, "title": title, "line": number, "times": 1, "steps": []})
+            cases.append({"id": identity, "title": title, "line": number, "times": 1, "flood": 0, "steps": []})
         elif verb in ("flags", "tls", "nofile") and not cases:
             setup[verb] = rest.split() if verb == "flags" else True if verb == "tls" else int(rest)
-        elif verb == "times":
-            cases[-1]["times"] = int(rest)
+        elif verb in ("times", "flood"):
+            cases[-1][verb] = int(rest)
         else:
             cases[-1]["steps"].append([verb, rest, number])
     return setup, cases
@@ -220,8 +231,9 @@ class Run:
     def __init__(self, server, case):
         self.server, self.case, self.exchanges = server, case, 0
         self.connection, self.answer, self.pending, self.crowd = None, None, None, []
+        self.chat, self.chats_sent, self.chats_answered = False, 0, 0
 
-    def go(self):
+    def go(self, before_end=lambda: None):
         try:
             for verb, text, number in self.case["steps"]:
                 try:
@@ -232,17 +244,20 @@ class Run:
                 except (Mismatch, LookupError, TypeError, ValueError) as error:
                     raise Mismatch(f"line {number}: {error if isinstance(error, Mismatch) else repr(error)}") from None
             self.send_pending()
+            before_end()
         finally:
             for one in [self.connection and self.connection.socket, *self.crowd]:
                 if one is not None:
                     one.close()
-        return self.exchanges
+        return self
 
     def send_pending(self):
         """A composed request goes out once its header fields are known."""
         if self.pending is not None:
             method, path, body, fields = self.pending
             self.pending = None
+            self.chat = path == "/v1/chat/completions"
+            self.chats_sent += self.chat
             self.open().send(request_bytes(method, path, body, fields))
 
     def open(self):
@@ -263,7 +278,10 @@ class Run:
         raise Mismatch(f"the handshake succeeded: {kind}")
 
     def do_send(self, text):
-        self.open().send(expand(text))
+        data = expand(text)
+        self.chat = False
+        self.chats_sent += data.count(b"POST /v1/chat/completions")
+        self.open().send(data)
 
     def do_slowly(self, text):
         """PAUSE BYTES: a byte, a pause, until all is sent or the other side has said something."""
@@ -294,6 +312,14 @@ class Run:
 
     def do_bytes(self, text):
         self.compose("POST", "/v1/chat/completions", expand(text))
+
+    def do_schema(self, text):
+        """An answer that has to fit this schema."""
+        self.do_body('@form@"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": ' + text + "}}}")
+
+    def do_tool(self, text):
+        """An answer that has to call a tool with these parameters."""
+        self.do_body('@form@"tool_choice": "required", "tools": [{"type": "function", "function": {"name": "f", "parameters": ' + text + "}}]}")
 
     def do_with(self, text):
         name, _, value = text.partition(":")
@@ -341,6 +367,7 @@ class Run:
         self.exchanges += 1
         self.answer = self.open().response(bodiless=option == "nobody")
         interim, status, headers, body = self.answer
+        self.chats_answered += self.chat and status == 200
         expect(str(status) in wanted.split("|"), f"status {wanted} expected, got {status}: {body[:300]!r}")
         if status >= 400 and option != "nobody":
             self.check_envelope(headers, body)
@@ -399,57 +426,106 @@ class Run:
         self.do_closed("")
 
 
-def run_case(server, canary, case, start):
+class Watch:
+    """What a file's cases have to leave as it was."""
+
+    def __init__(self, server, canary):
+        self.server, self.canary = server, canary
+        self.start = server.settle(canary)
+        self.memory = server.status_line("RssAnon") << 10
+        self.chats_sent = self.chats_answered = self.grown = 0
+
+    def check(self, runs):
+        """After a case: that nothing of it is left, and that it was paid for."""
+        self.canary.check()
+        self.server.settle(self.canary, self.start)
+        self.canary.check()
+        self.grown = (self.server.status_line("RssAnon") << 10) - self.memory
+        expect(self.grown <= MAX_GROWTH_BYTES, f"{self.grown >> 20} MiB more memory than before the first case")
+        self.chats_sent += sum(run.chats_sent for run in runs)
+        self.chats_answered += sum(run.chats_answered for run in runs)
+        rows = sum(account != CANARY_ACCOUNT for account, *_ in self.server.usage_rows())
+        expect(self.chats_answered <= rows <= self.chats_sent,
+               f"{rows} usage rows for {self.chats_answered} whole answers to {self.chats_sent} requests")
+
+    def check_end(self):
+        """A row for each answer that cost tokens, and none for what cost nothing."""
+        answers, expected = self.canary.answers, self.canary.expected
+        expect(answers > 0, "the canary was never answered")
+        rows = self.server.usage_rows()
+        of_canary = [row for row in rows if row[0] == CANARY_ACCOUNT]
+        expect(len(of_canary) == answers + 1, f"{len(of_canary)} usage rows for {answers + 1} answers to the canary")
+        expect({(status, completion) for _, status, _, completion in of_canary} == {(200, expected[2])}, f"the canary's rows: {of_canary[:3]}")
+
+        def unpaid():
+            return [row for row in self.server.usage_rows() if row[2] + row[3] == 0]
+
+        eventually(lambda: not unpaid(), "usage rows without tokens", unpaid)  # they are taken back when nobody waits for it
+
+
+def run_times(server, canary, case):
+    """The case, or so many of it at once; the canary is answered before any of them lets go of its connections."""
     if case["times"] == 1:
-        exchanges = Run(server, case).go()
-    else:
-        with concurrent.futures.ThreadPoolExecutor(max_workers=min(case["times"], 64)) as pool:
-            runs = [pool.submit(Run(server, case).go) for _ in range(case["times"])]
-            exchanges = sum(run.result() for run in runs)
-    canary.check()
-    server.settle(canary, start)
-    canary.check()
-    return exchanges
+        return [Run(server, case).go(canary.pass_by)]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(case["times"], 64)) as pool:
+        runs = [pool.submit(Run(server, case).go, canary.pass_by) for _ in range(case["times"])]
+        return [run.result() for run in runs]
 
 
-def check_usage(server, canary):
-    """A row for each answer that cost tokens, and none for what cost nothing."""
-    rows = server.usage_rows()
-    of_canary = [row for row in rows if row[0] == CANARY_ACCOUNT]
-    expect(len(of_canary) == canary.answers + 1, f"{len(of_canary)} usage rows for {canary.answers + 1} answers to the canary")
-    expect({(status, completion) for _, status, _, completion in of_canary} == {(200, canary.expected[2])}, f"the canary's rows: {of_canary[:3]}")
-    expect(all(prompt + completion > 0 for _, _, prompt, completion in rows), "a usage row without tokens")
+def run_flood(server, canary, case):
+    """So many clients that do the case again and again. Counted is how many of their answers come between a request of the canary
+    and its answer: were it to wait behind them, that would be all that wait there, each time; the least of some is looked at."""
+    clients, runs, stop, overtaken = case["flood"], [], threading.Event(), []
+
+    def client():
+        while not stop.is_set():
+            runs.append(Run(server, case).go())
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=clients) as pool:
+        ends = [pool.submit(client) for _ in range(clients)]
+        try:
+            deadline = time.monotonic() + 4 * PATIENCE_S
+            while len(runs) < clients and not any(end.done() for end in ends):
+                canary.check()
+                expect(time.monotonic() < deadline, f"{len(runs)} of {clients} answers to the flood")
+                time.sleep(0.01)
+            while len(overtaken) < OVERTAKEN and not any(end.done() for end in ends):
+                before = len(runs)
+                canary.pass_by()
+                overtaken.append(len(runs) - before)
+        finally:
+            stop.set()
+        for end in ends:
+            end.result()
+    expect(min(overtaken) <= MAX_OVERTAKING, f"the canary waits behind the flood: answers of it before the canary's: {overtaken}")
+    return runs
 
 
 def run_file(binary, script, path, verbose):
     setup, cases = parse_file(path)
     server = Server(binary, script, setup)
-    exchanges = failed = 0
+    exchanges = failed = answers = 0
     try:
         canary = Canary(server, "--idle-timeout" in setup["flags"])
-        start_state = server.settle(canary)
-        memory = server.status_line("RssAnon") * 1024
+        watch = Watch(server, canary)
         for case in cases:
             start = time.monotonic()
             try:
-                exchanges += run_case(server, canary, case, start_state)
+                runs = (run_flood if case["flood"] else run_times)(server, canary, case)
+                exchanges += sum(run.exchanges for run in runs)
+                watch.check(runs)
             except (Mismatch, OSError) as error:
                 failed += 1
                 print(f"FAILED {path.name}:{case['line']} {case['id']} {case['title']}: {error}", flush=True)
                 if canary.failure or server.process.poll() is not None:
                     break
             if verbose:
-                print(f"{time.monotonic() - start:7.2f} s  {path.name}:{case['line']} {case['id']} {case['title']}", flush=True)
-        grown = server.status_line("RssAnon") * 1024 - memory if server.process.poll() is None else 0
-        if grown > MAX_GROWTH_BYTES:
-            failed += 1
-            print(f"FAILED {path.name}: {grown >> 20} MiB more memory than before")
+                print(f"{time.monotonic() - start:7.2f} s {watch.grown / 1048576:6.1f} MiB  {path.name}:{case['line']} {case['id']} {case['title']}", flush=True)
         canary.stop()
         answers = canary.answers
-        expect(answers > 0, "the canary was never answered")
-        check_usage(server, canary)
+        watch.check_end()
     except Mismatch as mismatch:
-        failed, answers = failed + 1, 0
+        failed += 1
         print(f"FAILED {path.name}: {mismatch}", flush=True)
     finally:
         try:
@@ -463,7 +539,7 @@ def run_file(binary, script, path, verbose):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", required=True)
-    parser.add_argument("--verbose", action="store_true", help="each case and how long it took")
+    parser.add_argument("--verbose", action="store_true", help="each case, how long it took, and the memory since the first")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     script = fake_script(options.binary)

@@ -30,6 +30,13 @@ def expect(condition, text):
         raise Mismatch(text)
 
 
+def eventually(condition, text, details):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        expect(time.monotonic() < deadline, f"{text}: {details()}")
+        time.sleep(0.02)
+
+
 def command_output(*command, text=None):
     return subprocess.run(command, input=text, capture_output=True, check=True).stdout.decode()
 
@@ -149,6 +156,7 @@ class Canary:
     def __init__(self, server, may_idle_out):
         self.may_idle_out, self.turn, self.stopping = may_idle_out, threading.Lock(), False
         self.answers, self.failure, self.expected = 0, None, None
+        self.heard = threading.Condition()  # of answers and failure
         self.connection = (http.client.HTTPSConnection("127.0.0.1", server.port, timeout=PATIENCE_S, context=server.tls) if server.tls
                            else http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S))
         self.expected = self.ask()
@@ -187,11 +195,24 @@ class Canary:
                 try:
                     answer = self.ask()
                     expect(answer == self.expected, f"heard {answer} instead of {self.expected}")
-                    self.answers += 1
+                    self.tell(answers=self.answers + 1)
                 except Exception as error:  # noqa: BLE001: whatever it was, the case has failed
-                    self.failure = f"{type(error).__name__}: {error}"
+                    self.tell(failure=f"{type(error).__name__}: {error}")
                     return
             time.sleep(0.002)
+
+    def tell(self, **news):
+        with self.heard:
+            vars(self).update(news)
+            self.heard.notify_all()
+
+    def pass_by(self):
+        """Until an answer is whole whose request was sent after this was called."""
+        with self.heard:
+            wanted = self.answers + 2  # the one under way, and the next
+            self.heard.wait_for(lambda: self.failure or self.answers >= wanted, PATIENCE_S)
+            expect(self.failure or self.answers >= wanted, f"the canary got no answer in {PATIENCE_S} s beside the case")
+        self.check()
 
     def check(self):
         expect(self.failure is None, f"the canary: {self.failure}")
