@@ -27,7 +27,7 @@ OURS_ALONE = re.compile(r"/(home|root|tmp|usr|var|etc|proc)\b|\.cpp|\b0x[0-9a-f]
 CANARY_ACCOUNT = "operator-2"  # of the second --api-key
 # Of anonymous memory since the file's first case: one account's share of the compiled grammars, and what the allocator keeps of what each
 # thread has had.
-MAX_GROWTH_BYTES = 160 << 20
+MAX_GROWTH_BYTES = 256 << 20
 OVERTAKEN = 12  # times that the canary is looked at in a flood
 MAX_OVERTAKING = 5  # answers of the flood, at the least of these times: what was being worked on anyway
 
