@@ -57,6 +57,7 @@ class Ending {
   Machine::Threads none_;
   Stepper stepper_;
   const std::size_t limit_;
+  std::uint64_t compared_ = 0;
   Machine::Threads now_, from_, next_;
   Symbols symbols_;
 };

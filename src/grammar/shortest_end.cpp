@@ -11,6 +11,8 @@ namespace tessera::grammar {
 namespace {
 
 constexpr std::size_t kTriedThreads = 8;
+// Keys that are compared with new ones, on all of the way: some hundred milliseconds of it.
+constexpr std::uint64_t kMostCompared = 1u << 21;
 // What is missing of a text is read in pieces of at most so many characters.
 constexpr std::uint32_t kPiece = 64;
 constexpr std::uint64_t kFar = 1u << 30;
@@ -74,6 +76,10 @@ bool Ending::follow(const Thread& thread) {
   while (!machine_.may_end(now_)) {
     if (symbols_.size() > limit_) return false;
     const Thread followed = best();
+    if (followed.phase == Phase::kFreeKey && followed.top != 0) {
+      compared_ += frame(followed).count;
+      if (compared_ > kMostCompared) return false;
+    }
     if (!go_on(followed)) return false;
   }
   return symbols_.size() <= limit_;
@@ -100,6 +106,7 @@ bool Ending::go_on(const Thread& thread) {
     case Phase::kColon:
       return read(thread, ":");
     case Phase::kValue:
+      if (grammar_.nodes[thread.alt].cost > limit_) return false;  // seen before it is walked
       return begin_value(thread, thread.alt);
     case Phase::kArrayOpen:
       return begin_array(thread);
