@@ -20,6 +20,8 @@ class Ending {
   bool follow(const Thread& thread);
   // Those with the least in front of them first.
   Machine::Threads in_order(Machine::Threads threads) const;
+  // What it took, in symbols' worth of time.
+  std::int64_t work() const;
   Symbols take_symbols() { return std::move(symbols_); }
 
  private:
@@ -57,7 +59,7 @@ class Ending {
   Machine::Threads none_;
   Stepper stepper_;
   const std::size_t limit_;
-  std::uint64_t compared_ = 0;
+  std::int64_t compared_ = 0;  // keys with others
   Machine::Threads now_, from_, next_;
   Symbols symbols_;
 };

@@ -48,7 +48,7 @@ class Matcher {
   // What must come now: see Machine::forced().
   Symbols forced(std::size_t limit) { return machine_.forced(threads_, limit); }
   // A short way to an end of the text, of at most `limit` symbols; see shortest_end.h.
-  std::optional<Symbols> shortest_end(std::size_t limit) {
+  ShortestEnd shortest_end(std::size_t limit) {
     return grammar::shortest_end(machine_, threads_, limit);
   }
   // Nothing is masked right now (free text): fill_mask() forbids control tokens at most.

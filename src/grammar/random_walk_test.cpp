@@ -37,7 +37,7 @@ std::vector<TokenId> allowed(Matcher& matcher, const SmallVocabulary& words, boo
 
 // Its shortest ending can be read, and behind it the answer may end.
 bool ending_fits(Matcher& matcher) {
-  const auto ending = matcher.shortest_end(1000);
+  const auto ending = matcher.shortest_end(1000).way;
   if (!ending) return false;
   const std::string bytes(ending->begin(), ending->end());
   if (bytes.empty()) return matcher.is_done() || matcher.ended();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <string>
 #include <utility>
 
 #include "base/utf8.h"
@@ -11,11 +12,15 @@ namespace tessera::grammar {
 namespace {
 
 constexpr std::size_t kTriedThreads = 8;
-// Keys that are compared with new ones, on all of the way: some hundred milliseconds of it.
-constexpr std::uint64_t kMostCompared = 1u << 21;
+// Keys that are compared with new ones, on all of the way: some ten milliseconds of it. So many
+// take as long as a symbol.
+constexpr std::int64_t kMostCompared = 1 << 21;
+constexpr std::int64_t kComparedPerSymbol = 16;
+constexpr std::uint32_t kMostCounted = 1 << 12;
 // What is missing of a text is read in pieces of at most so many characters.
 constexpr std::uint32_t kPiece = 64;
 constexpr std::uint64_t kFar = 1u << 30;
+constexpr std::uint32_t kManyKeys = 10;
 constexpr std::string_view kParameterClose = "\n</parameter>\n";
 constexpr std::string_view kPlain =
     "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ -_";
@@ -76,10 +81,7 @@ bool Ending::follow(const Thread& thread) {
   while (!machine_.may_end(now_)) {
     if (symbols_.size() > limit_) return false;
     const Thread followed = best();
-    if (followed.phase == Phase::kFreeKey && followed.top != 0) {
-      compared_ += frame(followed).count;
-      if (compared_ > kMostCompared) return false;
-    }
+    if (compared_ > kMostCompared) return false;
     if (!go_on(followed)) return false;
   }
   return symbols_.size() <= limit_;
@@ -132,8 +134,14 @@ bool Ending::go_on(const Thread& thread) {
   }
 }
 
+std::int64_t Ending::work() const {
+  return static_cast<std::int64_t>(symbols_.size()) + compared_ / kComparedPerSymbol;
+}
+
 bool Ending::read(const Thread& thread, std::string_view text) {
   if (text.empty()) return false;
+  // Of an array this is not the number of items, but not less where it matters.
+  if (thread.phase == Phase::kFreeKey) compared_ += std::min(frame(thread).count, kMostCounted);
   from_.assign(1, thread);
   for (const char c : text) {
     machine_.step(from_, static_cast<std::uint8_t>(c), next_);
@@ -340,7 +348,10 @@ bool Ending::read_free_key(const Thread& thread) {
   if (!language.accepts(thread.state)) append_json(language.toward_end(thread.state), text);
   if (!text.empty() && language.shortest(thread.state) > 1 && read(thread, text)) return true;
   if (!text.empty() && read(thread, text + '"')) return true;
-  // That is used, or a name of the schema: the first other character that ends it, or goes on.
+  // That is used, or a name of the schema. Among many keys a number is likelier to be new than a
+  // letter; else the first other character that ends it, or goes on.
+  const std::uint32_t count = frame(thread).count;
+  if (count >= kManyKeys && read(thread, std::to_string(count) + '"')) return true;
   for (const bool ends : {true, false}) {
     for (const char c : kPlain) {
       if (read(thread, ends ? std::string{c, '"'} : std::string{c})) return true;
@@ -406,16 +417,17 @@ Machine::Threads Ending::in_order(Machine::Threads threads) const {
   return sorted;
 }
 
-std::optional<Symbols> shortest_end(Machine& machine, const Machine::Threads& threads,
-                                    std::size_t limit) {
-  if (machine.may_end(threads)) return Symbols();
-  std::optional<Symbols> best;
+ShortestEnd shortest_end(Machine& machine, const Machine::Threads& threads, std::size_t limit) {
+  if (machine.may_end(threads)) return {Symbols(), 1};
+  ShortestEnd best;
   const std::size_t mark = machine.mark();
   Machine::Threads tried = Ending(machine, limit).in_order(threads);
   tried.resize(std::min(tried.size(), kTriedThreads));
   for (const Thread& thread : tried) {
-    Ending ending(machine, best ? best->size() - 1 : limit);
-    if (ending.follow(thread)) best = ending.take_symbols();
+    Ending ending(machine, best.way ? best.way->size() - 1 : limit);
+    const bool found = ending.follow(thread);
+    best.work += ending.work();
+    if (found) best.way = ending.take_symbols();
     machine.release(mark);
   }
   return best;

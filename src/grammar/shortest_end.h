@@ -18,9 +18,14 @@ namespace tessera::grammar {
 // Bytes and control symbols (machine.h).
 using Symbols = std::vector<std::uint16_t>;
 
-// Empty where the text may end at once; nothing where no way of at most `limit` symbols was found.
+struct ShortestEnd {
+  // Empty where the text may end at once; nothing where no way of at most `limit` symbols was
+  // found.
+  std::optional<Symbols> way;
+  // What looking for it took, in symbols' worth of time.
+  std::int64_t work = 0;
+};
 // The machine is as it was afterwards.
-std::optional<Symbols> shortest_end(Machine& machine, const Machine::Threads& threads,
-                                    std::size_t limit);
+ShortestEnd shortest_end(Machine& machine, const Machine::Threads& threads, std::size_t limit);
 
 }  // namespace tessera::grammar

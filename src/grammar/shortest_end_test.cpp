@@ -32,7 +32,7 @@ std::string text_of(const Symbols& symbols) {
 
 std::string ending(Machine& machine, const Machine::Threads& threads) {
   const std::size_t mark = machine.mark();
-  const auto symbols = shortest_end(machine, threads, kLimit);
+  const auto symbols = shortest_end(machine, threads, kLimit).way;
   EXPECT_EQ(machine.mark(), mark);
   if (!symbols) return "none";
   Machine::Threads now = threads;
@@ -256,8 +256,8 @@ TEST(ForcedText, PlainCharactersOfNamesAreNotEscaped) {
 TEST(ShortestEnd, ThereIsALimit) {
   const auto grammar = *compile_schema(parse(R"({"type":"string","minLength":10})"));
   Machine machine(grammar);
-  EXPECT_FALSE(shortest_end(machine, machine.start(), 11));
-  EXPECT_EQ(shortest_end(machine, machine.start(), 12)->size(), 12U);
+  EXPECT_FALSE(shortest_end(machine, machine.start(), 11).way);
+  EXPECT_EQ(shortest_end(machine, machine.start(), 12).way->size(), 12U);
   // Twice as long with each level.
   std::string schema = R"({"type":"null"})";
   for (int i = 0; i < 40; ++i) {

@@ -15,10 +15,12 @@ namespace {
 // No way is looked for that has more symbols for each token than this.
 constexpr std::int64_t kSymbolsPerToken = 16;
 constexpr std::int64_t kMaxSymbols = kLongestWay;
-// Symbols of ways that are looked at, at once and for each token. A form whose ways are very long
-// is led out when they are used up, rather than to stall others.
+// Symbols of ways that are looked at, at once and for each token: others wait meanwhile. A form
+// whose ways are very long or hard to find is trusted for some tokens between, and led out early.
 constexpr std::int64_t kFuel = 1 << 16;
 constexpr std::int64_t kFuelPerToken = 1 << 10;
+// Tokens by which a token makes the way longer, if nobody looks.
+constexpr std::int64_t kLikelyGrowth = 16;
 // Symbols of text that must come, looked at together.
 constexpr std::size_t kLongestRun = 256;
 
@@ -72,7 +74,7 @@ void AnswerConstraint::forbid_late_call(std::span<std::uint32_t> mask) {
   if ((word & bit) == 0) return;
   if (!call_tokens_) {
     CHECK(matcher_.accept(*open));
-    const auto way = matcher_.shortest_end(kMaxSymbols);
+    const auto way = matcher_.shortest_end(kMaxSymbols).way;
     matcher_.rollback(1);
     call_tokens_ = way ? 1 + static_cast<std::int64_t>(ways_->encode(*way).size()) : kMaxSymbols;
   }
@@ -122,17 +124,22 @@ bool AnswerConstraint::fits(std::size_t token_bytes) {
     way_.known = false;
     return true;
   }
+  if (fuel_ < 0) {  // too dear to look again so soon: by guess
+    spare_ -= kLikelyGrowth;
+    way_.known = false;
+    return spare_ >= 0;
+  }
   const std::int64_t left = left_ - 1;
   const std::int64_t limit = std::min(kMaxSymbols, left * kSymbolsPerToken);
-  const auto symbols = matcher_.shortest_end(static_cast<std::size_t>(limit));
-  const std::int64_t size = symbols ? static_cast<std::int64_t>(symbols->size()) : limit;
-  if (symbols && size < left) {
-    room_ = left - size;
+  auto [symbols, work] = matcher_.shortest_end(static_cast<std::size_t>(limit));
+  fuel_ -= work;
+  if (!symbols) return false;
+  const auto size = static_cast<std::int64_t>(symbols->size());
+  if (size < left) {
+    room_ = spare_ = left - size;
     way_.known = false;
     return true;
   }
-  fuel_ -= size;
-  if (!symbols) return false;
   std::vector<TokenId> tokens = ways_->encode(*symbols);
   if (std::cmp_greater(tokens.size(), left)) return false;
   way_ = {true, std::move(tokens), 0};
@@ -141,7 +148,7 @@ bool AnswerConstraint::fits(std::size_t token_bytes) {
 
 TokenId AnswerConstraint::lead_out() {
   if (!way_.known) {
-    const auto symbols = matcher_.shortest_end(kMaxSymbols);
+    const auto symbols = matcher_.shortest_end(kMaxSymbols).way;
     if (symbols) way_ = {true, ways_->encode(*symbols), 0};
   }
   return way_.known && way_.left() > 0 ? way_.tokens[way_.next] : vocabulary_->end_tokens()[0];

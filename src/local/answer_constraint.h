@@ -73,6 +73,7 @@ class AnswerConstraint final : public engine::Constraint {
   std::string_view before_;                  // the text of the last token
   const std::int64_t jump_;                  // by so much one more byte can make the way longer
   std::int64_t room_ = 0;                    // the way was checked; it has become longer by less
+  std::int64_t spare_ = 0;                   // likewise, by guess
   std::int64_t fuel_;                        // for looking for ways
   std::optional<std::int64_t> call_tokens_;  // of the shortest call
   bool lost_ = false;  // a token came that the grammar does not know how to go on from

@@ -45,8 +45,9 @@ Refusal to_refusal(const Error& error, std::int32_t retry_after_s) {
 
 // The shortest answer of the form that was asked for does not fit.
 Refusal refuse_way(std::int32_t needed, std::int32_t room, const chat::ChatRequest& request) {
-  const std::string least = needed == kEndless ? fmt::format("more than {} bytes", kLongestWay)
-                                               : fmt::format("{} tokens", needed);
+  const std::string least =
+      needed == kEndless ? fmt::format("more than {} bytes or a thousand free keys", kLongestWay)
+                         : fmt::format("{} tokens", needed);
   if (request.max_tokens && *request.max_tokens <= room) {
     return {
         RefusalCode::kMaxTokensTooSmall,
@@ -185,7 +186,7 @@ Result<LocalChatService::Form, Refusal> LocalChatService::find_form(
   if (form.grammar == nullptr || request.cut_at_max_tokens) return form;
   form.whole = true;
   grammar::Machine machine(form.grammar);
-  const auto way = grammar::shortest_end(machine, machine.start(), kLongestWay);
+  const auto way = grammar::shortest_end(machine, machine.start(), kLongestWay).way;
   if (way && way->empty()) return form;  // free text
   const std::int32_t needed = way ? ways_->count(*way) : kEndless;
   if (needed > room.answer) return Unexpected{refuse_way(needed, room.answer, request)};

@@ -231,7 +231,7 @@ TEST(WholeAnswer, OfRandomFormsWithinRandomLimits) {
     const auto form = grammar::compile_schema(schema);
     if (!form) continue;
     grammar::Machine machine(*form);
-    const auto way = grammar::shortest_end(machine, machine.start(), 1000);
+    const auto way = grammar::shortest_end(machine, machine.start(), 1000).way;
     ASSERT_TRUE(way) << text;
     const std::int32_t least = ways->count(*way);
     const auto limit = least + static_cast<std::int32_t>(random() % (random() % 2 ? 4 : 40));
