@@ -148,7 +148,7 @@ void register_attention() {
       for (bool cached : {true, false}) {
         const std::string name = "attend/" + std::string(weights::info(type).name) + "/" +
                                  std::string(cpu::isa_name(isa)) + (cached ? "/cached" : "");
-        benchmark::RegisterBenchmark(name.c_str(), attend, Case{type, isa, 1, 1, cached})
+        benchmark::RegisterBenchmark(name.c_str(), attend, Case{type, isa, 1, 1, cached, false})
             ->MinTime(0.2);
       }
     }

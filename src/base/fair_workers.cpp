@@ -1,5 +1,6 @@
 #include "base/fair_workers.h"
 
+#include <list>
 #include <new>
 #include <utility>
 
@@ -32,8 +33,11 @@ bool FairWorkers::try_submit(AccountId account, Job job) {
     if (stopping_) return false;
     std::deque<Job>& jobs = waiting_[account];
     if (jobs.size() >= max_waiting_) return false;
-    if (jobs.empty()) turns_.push_back(account);
+    // What runs out of memory here leaves no turn without a job.
+    std::list<AccountId> turn;
+    if (jobs.empty()) turn.push_back(account);
     jobs.push_back(std::move(job));
+    turns_.splice(turns_.end(), turn);
   }
   not_empty_.notify_one();
   return true;
@@ -47,13 +51,13 @@ void FairWorkers::work() {
       not_empty_.wait(lock, [this] { return stopping_ || !turns_.empty(); });
       if (stopping_) return;
       const auto account = waiting_.find(turns_.front());
-      turns_.pop_front();
       job = std::move(account->second.front());
       account->second.pop_front();
       if (account->second.empty()) {
+        turns_.pop_front();
         waiting_.erase(account);
       } else {
-        turns_.push_back(account->first);
+        turns_.splice(turns_.end(), turns_, turns_.begin());
       }
     }
     try {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -38,8 +39,8 @@ class FairWorkers {
   const std::size_t max_waiting_;
   std::mutex mutex_;
   std::condition_variable not_empty_;
-  std::unordered_map<AccountId, std::deque<Job>> waiting_;  // none of them empty
-  std::deque<AccountId> turns_;                             // whose job is next: all of waiting_
+  std::unordered_map<AccountId, std::deque<Job>> waiting_;
+  std::list<AccountId> turns_;  // whose job is next: all of waiting_ that have one
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

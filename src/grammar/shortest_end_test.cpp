@@ -253,6 +253,21 @@ TEST(ForcedText, PlainCharactersOfNamesAreNotEscaped) {
     EXPECT_FALSE(reads("{\"" + std::string(name) + "\":null}")) << name;
 }
 
+// A name for each of many free keys is not looked for among those that are used.
+TEST(ShortestEnd, ManyFreeKeysAreNotDear) {
+  const auto grammar = *compile_schema(parse(R"({"type":"object","minProperties":400})"));
+  Machine machine(grammar);
+  const ShortestEnd end = shortest_end(machine, machine.start(), 100'000);
+  ASSERT_TRUE(end.way);
+  EXPECT_LT(end.way->size(), 400 * 12);
+  EXPECT_LT(end.work, 400 * 12 + 400 * 400 / 4);
+  const auto too_many = *compile_schema(parse(R"({"type":"object","minProperties":5000})"));
+  Machine other(too_many);
+  const ShortestEnd none = shortest_end(other, other.start(), 100'000);
+  EXPECT_FALSE(none.way);
+  EXPECT_LT(none.work, 300'000);
+}
+
 TEST(ShortestEnd, ThereIsALimit) {
   const auto grammar = *compile_schema(parse(R"({"type":"string","minLength":10})"));
   Machine machine(grammar);
