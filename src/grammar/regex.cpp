@@ -217,8 +217,9 @@ Nfa::State Nfa::add_look(const RegexNode& node, State then) {
   }
   const auto compile = [&](const RegexNode& tree) -> LanguagePtr {
     auto language = compile_tree(tree, budget_);
-    if (!language) error_ = std::move(language).error();
-    return language ? *std::move(language) : nullptr;
+    if (language) return *std::move(language);
+    error_ = std::move(language).error();
+    return nullptr;
   };
   if (!ahead) {
     const LanguagePtr language = compile(sequence(body, anchor(Kind::kEnd)));
