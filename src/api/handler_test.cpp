@@ -345,6 +345,7 @@ TEST_F(HandlerTest, TextAndTokens) {
 
 // Large bodies, and forms that may have to be compiled.
 TEST_F(HandlerTest, WhatWouldHoldUpAnIoThreadIsDoneAside) {
+  options.work_threads = 1;
   const auto with = [](const std::string& more) {
     return std::string(kChat.substr(0, kChat.size() - 1)) + ',' + more + '}';
   };
@@ -353,13 +354,20 @@ TEST_F(HandlerTest, WhatWouldHoldUpAnIoThreadIsDoneAside) {
   for (const std::string& body :
        {with(form), with(R"("stop":")" + std::string(40'000, 'x') + '"')}) {
     const bool large = body.size() > 32'768;
-    if (large) {  // it may be answered before we look
-      EXPECT_EQ(code(ask_aside(head("POST", "/v1/chat/completions"), body)),
-                "string_above_max_length");
+    // The only worker is busy meanwhile, so that nothing aside is done before we look.
+    std::promise<void> go;
+    service.before_measuring = [ready = go.get_future().share()] { ready.wait(); };
+    const auto busy = std::make_shared<FakeExchange>();
+    handler().on_request(head("POST", "/v1/chat/completions/input_tokens"), std::string(kChat),
+                         busy);
+    EXPECT_EQ(ask(head("POST", "/v1/chat/completions"), body).status, 0u);
+    go.set_value();
+    busy->wait();
+    exchange->wait();
+    if (large) {
+      EXPECT_EQ(code(*exchange->response), "string_above_max_length");
       continue;
     }
-    EXPECT_EQ(ask(head("POST", "/v1/chat/completions"), body).status, 0u);
-    exchange->wait();
     // Only the work is done there; the answer is the connection's thread's.
     EXPECT_EQ(gate.log.running, 1);
     EXPECT_FALSE(exchange->response);

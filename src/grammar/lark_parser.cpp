@@ -478,29 +478,15 @@ class Parser {
 
   Text to_text(const LarkNode& node, int depth) {
     if (depth > kMaxDepth || !budget_.spend(20)) return too_complex();
-    RegexNode made;
-    switch (node.kind) {
-      case Kind::kText:
-        return copy_text(node.text);
-      case Kind::kRule: {
-        if (!is_terminal(names_[node.rule]))
-          return invalid(
-              fmt::format("a terminal cannot be made of the rule '{}'", names_[node.rule]));
-        TRY_ASSIGN(const RegexNode* text, terminal(node.rule, depth));
-        return copy_text(*text);
-      }
-      case Kind::kSequence:
-        made.kind = RegexNode::Kind::kSequence;
-        break;
-      case Kind::kChoice:
-        made.kind = RegexNode::Kind::kChoice;
-        break;
-      case Kind::kRepeat:
-        made.kind = RegexNode::Kind::kRepeat;
-        made.min = node.min;
-        made.max = node.max;
-        break;
+    if (node.kind == Kind::kText) return copy_text(node.text);
+    if (node.kind == Kind::kRule) {
+      if (!is_terminal(names_[node.rule]))
+        return invalid(
+            fmt::format("a terminal cannot be made of the rule '{}'", names_[node.rule]));
+      TRY_ASSIGN(const RegexNode* text, terminal(node.rule, depth));
+      return copy_text(*text);
     }
+    RegexNode made = expression_of(node);
     for (const LarkNode& child : node.children) {
       TRY_ASSIGN(RegexNode inner, to_text(child, depth + 1));
       made.children.push_back(std::move(inner));
@@ -508,14 +494,8 @@ class Parser {
     return made;
   }
   Text copy_text(const RegexNode& text) {
-    if (!charge(text)) return too_complex();
+    if (!take_copy(text, budget_)) return too_complex();
     return text;
-  }
-  // What a copy costs.
-  bool charge(const RegexNode& node) {
-    if (!budget_.spend(10) || !budget_.take(sizeof(RegexNode) + 64)) return false;
-    return std::all_of(node.children.begin(), node.children.end(),
-                       [&](const RegexNode& child) { return charge(child); });
   }
 
   std::string_view text_;
@@ -529,6 +509,16 @@ class Parser {
 };
 
 }  // namespace
+
+RegexNode expression_of(const LarkNode& node) {
+  RegexNode made;
+  made.min = node.min;
+  made.max = node.max;
+  made.kind = node.kind == LarkNode::Kind::kSequence ? RegexNode::Kind::kSequence
+              : node.kind == LarkNode::Kind::kChoice ? RegexNode::Kind::kChoice
+                                                     : RegexNode::Kind::kRepeat;
+  return made;
+}
 
 Result<LarkGrammar, GrammarError> parse_lark(std::string_view definition, Budget& budget) {
   return Parser(definition, budget).parse();

@@ -32,6 +32,9 @@ struct LarkNode {
   std::vector<LarkNode> children;
 };
 
+// What a sequence, a choice or a repeat is among texts, without its children.
+RegexNode expression_of(const LarkNode& node);
+
 struct LarkGrammar {
   std::vector<std::string> names;  // of the rules
   std::vector<LarkNode> rules;

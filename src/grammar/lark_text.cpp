@@ -45,41 +45,22 @@ bool LarkTexts::is_regular(const LarkNode& node) const {
 }
 
 LarkTexts::Text LarkTexts::node(const LarkNode& from, int depth) {
-  const bool fits = depth <= kMaxDepth && charge(gap_);
+  const bool fits = depth <= kMaxDepth && take_copy(gap_, budget_);
   if (!fits || !budget_.spend(20) || !budget_.take(sizeof(RegexNode) + 64)) return too_complex();
-  RegexNode made;
-  switch (from.kind) {
-    case LarkNode::Kind::kRule:
-      return node(grammar_.rules[from.rule], depth + 1);
-    case LarkNode::Kind::kText:
-      if (!charge(from.text)) return too_complex();
-      made.kind = RegexNode::Kind::kSequence;
-      made.children = {gap_, from.text};
-      return made;
-    case LarkNode::Kind::kSequence:
-      made.kind = RegexNode::Kind::kSequence;
-      break;
-    case LarkNode::Kind::kChoice:
-      made.kind = RegexNode::Kind::kChoice;
-      break;
-    case LarkNode::Kind::kRepeat:
-      made.kind = RegexNode::Kind::kRepeat;
-      made.min = from.min;
-      made.max = from.max;
-      break;
+  if (from.kind == LarkNode::Kind::kRule) return node(grammar_.rules[from.rule], depth + 1);
+  if (from.kind == LarkNode::Kind::kText) {
+    if (!take_copy(from.text, budget_)) return too_complex();
+    RegexNode made;
+    made.kind = RegexNode::Kind::kSequence;
+    made.children = {gap_, from.text};
+    return made;
   }
+  RegexNode made = expression_of(from);
   for (const LarkNode& child : from.children) {
     TRY_ASSIGN(RegexNode inner, node(child, depth + 1));
     made.children.push_back(std::move(inner));
   }
   return made;
-}
-
-// What a copy costs.
-bool LarkTexts::charge(const RegexNode& text) {
-  if (!budget_.spend(10) || !budget_.take(sizeof(RegexNode) + 64)) return false;
-  return std::all_of(text.children.begin(), text.children.end(),
-                     [this](const RegexNode& child) { return charge(child); });
 }
 
 }  // namespace tessera::grammar

@@ -27,7 +27,6 @@ class LarkTexts {
 
  private:
   Text node(const LarkNode& from, int depth);
-  bool charge(const RegexNode& text);
 
   const LarkGrammar& grammar_;
   Budget& budget_;

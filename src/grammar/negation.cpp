@@ -1,5 +1,7 @@
 // Shaper: what does not fit a schema. Each keyword is denied for itself; any denial will do.
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "grammar/shaper.h"
@@ -15,6 +17,22 @@ Shape of_type(std::uint8_t types) {
   Shape shape;
   shape.types = types;
   return shape;
+}
+
+// What has fewer than `min` characters, items or members, and what has more than `max`.
+template <class Rule>
+void add_outside(std::uint8_t type, Rule Shape::* rule, std::optional<std::uint32_t> min,
+                 std::optional<std::uint32_t> max, Shapes& out) {
+  if (min && *min > 0) {
+    Shape fewer = of_type(type);
+    (fewer.*rule).max = *min - 1;
+    out.push_back(std::move(fewer));
+  }
+  if (max) {
+    Shape more = of_type(type);
+    (more.*rule).min = *max + 1;
+    out.push_back(std::move(more));
+  }
 }
 
 }  // namespace
@@ -191,16 +209,7 @@ Shaper::Step Shaper::negate_values(const json::Value& schema, Shapes& out) {
 Shaper::Step Shaper::negate_strings(const json::Value& schema, Shapes& out) {
   TRY_ASSIGN(const auto min, read_count(document_, schema, "minLength"));
   TRY_ASSIGN(const auto max, read_count(document_, schema, "maxLength"));
-  if (min && *min > 0) {
-    Shape shorter = of_type(kStringBit);
-    shorter.string.max = *min - 1;
-    out.push_back(std::move(shorter));
-  }
-  if (max) {
-    Shape longer = of_type(kStringBit);
-    longer.string.min = *max + 1;
-    out.push_back(std::move(longer));
-  }
+  add_outside(kStringBit, &Shape::string, min, max, out);
   // `format` may be no more than an annotation to whoever checks: its denial promises nothing.
   if (const json::Value* text = schema.find("pattern")) {
     TRY_ASSIGN(const LanguagePtr language, pattern(*text->if_string(), *text));
@@ -283,32 +292,14 @@ Shaper::Step Shaper::negate_arrays(const json::Value& schema, Shapes& out) {
   }
   TRY_ASSIGN(const auto min, read_count(document_, schema, "minItems"));
   TRY_ASSIGN(const auto max, read_count(document_, schema, "maxItems"));
-  if (min && *min > 0) {
-    Shape fewer = of_type(kArrayBit);
-    fewer.array.max = *min - 1;
-    out.push_back(std::move(fewer));
-  }
-  if (max) {
-    Shape more = of_type(kArrayBit);
-    more.array.min = *max + 1;
-    out.push_back(std::move(more));
-  }
+  add_outside(kArrayBit, &Shape::array, min, max, out);
   return {};
 }
 
 Shaper::Step Shaper::negate_objects(const json::Value& schema, Shapes& out) {
   TRY_ASSIGN(const auto min, read_count(document_, schema, "minProperties"));
   TRY_ASSIGN(const auto max, read_count(document_, schema, "maxProperties"));
-  if (min && *min > 0) {
-    Shape fewer = of_type(kObjectBit);
-    fewer.object.max = *min - 1;
-    out.push_back(std::move(fewer));
-  }
-  if (max) {
-    Shape more = of_type(kObjectBit);
-    more.object.min = *max + 1;
-    out.push_back(std::move(more));
-  }
+  add_outside(kObjectBit, &Shape::object, min, max, out);
   const json::Value* required = schema.find("required");
   if (required != nullptr && required->if_array() != nullptr) {
     for (const json::Value& name : *required->if_array()) {

@@ -429,4 +429,10 @@ Parsed parse_regex(std::string_view pattern, Budget& budget) {
   return Parser(pattern, budget).parse();
 }
 
+bool take_copy(const RegexNode& tree, Budget& budget) {
+  if (!budget.spend(10) || !budget.take(sizeof(RegexNode) + 64)) return false;
+  return std::all_of(tree.children.begin(), tree.children.end(),
+                     [&](const RegexNode& child) { return take_copy(child, budget); });
+}
+
 }  // namespace tessera::grammar

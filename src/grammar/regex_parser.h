@@ -32,4 +32,7 @@ struct RegexNode {
 
 Result<RegexNode, GrammarError> parse_regex(std::string_view pattern, Budget& budget);
 
+// Pays for a copy of the tree.
+bool take_copy(const RegexNode& tree, Budget& budget);
+
 }  // namespace tessera::grammar

@@ -3,7 +3,8 @@
 // nothing may get lost where there is nothing to read into it.
 //
 // The first byte says how the answer is read. In the rest an added token's literal is that token; a
-// NUL is no byte of the output but ends a token there, so that <tool_\0call> is text.
+// record separator (kCut) is no byte of the output but ends a token there, so that one within
+// <tool_call> makes text of it.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,6 +23,7 @@
 namespace tessera::chat {
 namespace {
 
+constexpr char kCut = '\x1e';
 constexpr std::size_t kMaxBytes = 2'000;
 constexpr std::size_t kMaxCutBytes = 100;  // every place to cut at is tried: quadratic
 
@@ -71,7 +73,7 @@ std::vector<Piece> pieces_of(std::string_view output, const FakeTokenizer& token
       fresh = true;
       continue;
     }
-    if (output.front() == '\0') {
+    if (output.front() == kCut) {
       fresh = true;
     } else {
       if (fresh) out.push_back({});
