@@ -1,8 +1,10 @@
 // The small words of base/: queue, hashes, UTF-8, Result.
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/bounded_queue.h"
 #include "base/bytes.h"
@@ -42,6 +44,20 @@ TEST(Random, AlphanumericHasTheLengthAndTheLetters) {
   EXPECT_EQ(text.size(), 400u);
   for (const char c : text) EXPECT_TRUE(std::isalnum(static_cast<unsigned char>(c)));
   EXPECT_NE(text, random_alphanumeric(400));
+}
+
+TEST(Random, NoByteIsHandedOutTwice) {
+  std::set<std::vector<std::uint8_t>> seen;
+  for (const std::size_t bytes : {8, 500, 8, 512, 8, 513, 16, 5000, 8}) {
+    for (int i = 0; i < 100; ++i) {
+      std::vector<std::uint8_t> random(bytes, 0);
+      fill_random(random);
+      for (std::size_t at = 0; at + 8 <= bytes; at += 8) {
+        const auto first = random.begin() + static_cast<std::ptrdiff_t>(at);
+        EXPECT_TRUE(seen.emplace(first, first + 8).second);
+      }
+    }
+  }
 }
 
 TEST(Utf8, FindsTheFirstBadByte) {

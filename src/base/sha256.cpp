@@ -4,6 +4,9 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
+#include <array>
+
 #include "base/check.h"
 
 namespace tessera {
@@ -33,8 +36,27 @@ bool equal_constant_time(std::span<const std::uint8_t> a, std::span<const std::u
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+// The generator is asked for a pool at a time: a request needs a few bytes at several places, and
+// each call of it costs more than its bytes. What was handed out is forgotten here.
 void fill_random(std::span<std::uint8_t> bytes) {
-  CHECK(RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1);
+  constexpr std::size_t kPoolBytes = 512;
+  struct Pool {
+    std::array<std::uint8_t, kPoolBytes> bytes;
+    std::size_t used = kPoolBytes;
+  };
+  thread_local Pool pool;
+  if (bytes.size() > kPoolBytes) {
+    CHECK(RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1);
+    return;
+  }
+  if (kPoolBytes - pool.used < bytes.size()) {
+    CHECK(RAND_bytes(pool.bytes.data(), kPoolBytes) == 1);
+    pool.used = 0;
+  }
+  const auto taken = std::span(pool.bytes).subspan(pool.used, bytes.size());
+  std::copy(taken.begin(), taken.end(), bytes.begin());
+  OPENSSL_cleanse(taken.data(), taken.size());
+  pool.used += bytes.size();
 }
 
 std::string random_alphanumeric(std::size_t length) {

@@ -37,9 +37,10 @@ std::string client_of(const asio::ip::address& address) {
 
 Connection::Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket,
                        const asio::ip::address& peer, std::shared_ptr<const TlsContext> tls,
-                       Strand strand)
+                       std::size_t loop, Strand strand)
     : state_(std::move(state)),
       wire_(std::move(socket), std::move(tls)),
+      loop_(loop),
       strand_(std::move(strand)),
       timer_(strand_),
       input_limit_(state_->options.max_request_line_bytes + state_->options.max_header_bytes +

@@ -25,12 +25,15 @@ namespace tessera::http {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  // `tls` null: plain.
+  // `tls` null: plain. `strand`: of the runtime's `loop`.
   Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket,
-             const asio::ip::address& peer, std::shared_ptr<const TlsContext> tls, Strand strand);
+             const asio::ip::address& peer, std::shared_ptr<const TlsContext> tls, std::size_t loop,
+             Strand strand);
 
   // Whose connection it is, for the limit on one client's: the address, of IPv6 the first half.
   const std::string& client() const { return client_; }
+  // Of the runtime: the one of its strand.
+  std::size_t loop() const { return loop_; }
 
   // Once. With `refused` the client gets a 503 and nothing is read as a request.
   void start(bool refused);
@@ -99,6 +102,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const std::shared_ptr<ServerState> state_;
   Wire wire_;
+  const std::size_t loop_;
   const Strand strand_;
   asio::steady_timer timer_;
   const std::size_t input_limit_;  // of unread bytes; above it the socket is left alone

@@ -1,11 +1,14 @@
-// The event loop that connections and exchanges share. An exchange may outlive the server, so each
-// holds the runtime; once the I/O threads have been joined nothing is queued any more, so that no
-// work waits for ever in a loop that has ended.
+// The event loops that connections and exchanges share, one for each I/O thread: a connection stays
+// on the loop that it began on, so what it waits for wakes one thread and no other. An exchange may
+// outlive the server, so each holds the runtime; once the I/O threads have been joined nothing is
+// queued any more, so that no work waits for ever in a loop that has ended.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <shared_mutex>
@@ -19,7 +22,12 @@ using Strand = asio::strand<asio::io_context::executor_type>;
 
 class Runtime {
  public:
-  asio::io_context& context() { return context_; }
+  explicit Runtime(std::size_t loops) {
+    for (std::size_t i = 0; i < loops; ++i) loops_.emplace_back(1);  // one thread runs each
+  }
+
+  std::size_t size() const { return loops_.size(); }
+  asio::io_context& loop(std::size_t index) { return loops_[index]; }
 
   // Runs `work` on the strand, never inside this call; drops it after end(). Any thread.
   template <class Work>
@@ -28,14 +36,21 @@ class Runtime {
     if (!ended_) asio::post(strand, std::forward<Work>(work));
   }
 
-  // After the I/O threads have been joined.
+  // After the I/O threads have been joined. What came for a loop when its thread had ended already
+  // is done here.
   void end() {
-    std::unique_lock lock(mutex_);
-    ended_ = true;
+    {
+      std::unique_lock lock(mutex_);
+      ended_ = true;
+    }
+    for (asio::io_context& loop : loops_) {
+      loop.restart();
+      loop.poll();
+    }
   }
 
  private:
-  asio::io_context context_;
+  std::deque<asio::io_context> loops_;
   std::shared_mutex mutex_;
   bool ended_ = false;
 };

@@ -10,7 +10,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <new>
-#include <optional>
 #include <thread>
 
 #include "base/check.h"
@@ -42,6 +41,7 @@ ServerState::Admission ServerState::add(const std::shared_ptr<Connection>& conne
     return Admission::kDropped;
   }
   ++of_client;
+  ++of_loop_[connection->loop()];
   connections_.insert(connection);
   return all > options.max_connections || over_own_limit ? Admission::kRefused : Admission::kServed;
 }
@@ -49,8 +49,15 @@ ServerState::Admission ServerState::add(const std::shared_ptr<Connection>& conne
 void ServerState::remove(const std::shared_ptr<Connection>& connection) {
   std::lock_guard lock(mutex_);
   if (connections_.erase(connection) == 0) return;
+  --of_loop_[connection->loop()];
   const auto of_client = of_client_.find(connection->client());
   if (--of_client->second == 0) of_client_.erase(of_client);
+}
+
+std::size_t ServerState::quietest_loop() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(std::min_element(of_loop_.begin(), of_loop_.end()) -
+                                  of_loop_.begin());
 }
 
 std::size_t ServerState::connection_count() const {
@@ -111,7 +118,7 @@ class AsioServer final : public Server {
  public:
   AsioServer(ServerOptions options, std::shared_ptr<Handler> handler)
       : state_(std::make_shared<ServerState>(std::move(options), std::move(handler))),
-        strand_(asio::make_strand(state_->runtime->context())),
+        strand_(asio::make_strand(state_->runtime->loop(0))),
         acceptor_(strand_),
         rest_timer_(strand_),
         certificate_timer_(strand_) {}
@@ -129,7 +136,7 @@ class AsioServer final : public Server {
  private:
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> watch_certificate();
-  void take(tcp::socket socket, Strand strand);
+  void take(tcp::socket socket, std::size_t loop, Strand strand);
   void close_acceptor();
 
   const std::shared_ptr<ServerState> state_;
@@ -139,7 +146,7 @@ class AsioServer final : public Server {
   asio::steady_timer certificate_timer_;
   std::unique_ptr<TlsFiles> tls_;  // null: plain. On strand_ once the threads run.
   std::uint16_t port_ = 0;
-  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> work_;  // one a loop
   std::vector<std::thread> threads_;
 };
 
@@ -151,7 +158,7 @@ Result<void> AsioServer::open() {
     TRY_ASSIGN(tls_, TlsFiles::open(options.tls_certificate_file, options.tls_key_file,
                                     Clock::real().unix_seconds()));
   }
-  tcp::resolver resolver(state_->runtime->context());
+  tcp::resolver resolver(state_->runtime->loop(0));
   TRY_ASSIGN(const tcp::endpoint endpoint, resolve(resolver, state_->options));
   boost::system::error_code error;
   acceptor_.open(endpoint.protocol(), error);
@@ -166,27 +173,30 @@ Result<void> AsioServer::open() {
 }
 
 void AsioServer::start() {
-  CHECK(threads_.empty() && !work_);
-  work_.emplace(state_->runtime->context().get_executor());
+  CHECK(threads_.empty());
   const auto rethrow = [](const std::exception_ptr& error) {
     if (error) std::rethrow_exception(error);
   };
   asio::co_spawn(strand_, accept_loop(), rethrow);
   if (tls_) asio::co_spawn(strand_, watch_certificate(), rethrow);
-  for (int i = 0; i < std::max(1, state_->options.io_threads); ++i)
-    threads_.emplace_back([runtime = state_->runtime] { run_events(runtime->context()); });
+  for (std::size_t i = 0; i < state_->runtime->size(); ++i) {
+    asio::io_context& loop = state_->runtime->loop(i);
+    work_.emplace_back(loop.get_executor());
+    threads_.emplace_back([&loop] { run_events(loop); });
+  }
 }
 
 asio::awaitable<void> AsioServer::accept_loop() {
   int failures = 0;
   while (acceptor_.is_open()) {
-    const Strand strand = asio::make_strand(state_->runtime->context());
+    const std::size_t loop = state_->quietest_loop();
+    const Strand strand = asio::make_strand(state_->runtime->loop(loop));
     boost::system::error_code error;
     tcp::socket socket =
         co_await acceptor_.async_accept(strand, asio::redirect_error(asio::use_awaitable, error));
     if (!error) {
       failures = 0;
-      take(std::move(socket), strand);
+      take(std::move(socket), loop, strand);
       continue;
     }
     if (!acceptor_.is_open() || error == asio::error::connection_aborted) continue;
@@ -207,13 +217,13 @@ asio::awaitable<void> AsioServer::watch_certificate() {
   }
 }
 
-void AsioServer::take(tcp::socket socket, Strand strand) try {
+void AsioServer::take(tcp::socket socket, std::size_t loop, Strand strand) try {
   boost::system::error_code error;
   const auto peer = socket.remote_endpoint(error);
   if (error) return;  // gone already
   const auto connection =
       std::make_shared<Connection>(state_, std::move(socket), peer.address(),
-                                   tls_ ? tls_->current() : nullptr, std::move(strand));
+                                   tls_ ? tls_->current() : nullptr, loop, std::move(strand));
   const auto admission = state_->add(connection);
   if (admission != ServerState::Admission::kDropped)
     connection->start(admission == ServerState::Admission::kRefused);
@@ -239,7 +249,7 @@ void AsioServer::stop_accepting() {
 void AsioServer::shutdown() {
   stop_accepting();
   for (const auto& connection : state_->close_all()) connection->abort();
-  work_.reset();
+  work_.clear();
   for (std::thread& thread : threads_) {
     CHECK(thread.get_id() !=
           std::this_thread::get_id());  // a handler must not shut its server down

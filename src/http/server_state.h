@@ -1,6 +1,7 @@
 // What the connections of one server share. Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -19,11 +20,15 @@ class Connection;
 class ServerState {
  public:
   ServerState(ServerOptions server_options, std::shared_ptr<Handler> server_handler)
-      : options(std::move(server_options)), handler(std::move(server_handler)) {}
+      : options(std::move(server_options)),
+        handler(std::move(server_handler)),
+        runtime(
+            std::make_shared<Runtime>(static_cast<std::size_t>(std::max(1, options.io_threads)))),
+        of_loop_(runtime->size()) {}
 
   const ServerOptions options;
   const std::shared_ptr<Handler> handler;
-  const std::shared_ptr<Runtime> runtime = std::make_shared<Runtime>();
+  const std::shared_ptr<Runtime> runtime;
   std::atomic<std::size_t> active_exchanges{0};
   std::atomic<std::size_t> buffered_bytes{0};
   std::atomic<bool> draining{false};  // no further request after the current one
@@ -34,6 +39,8 @@ class ServerState {
     kDropped,  // so many are being refused that this one is not registered, nor must it be started
   };
   Admission add(const std::shared_ptr<Connection>& connection);
+  // The loop with the fewest connections.
+  std::size_t quietest_loop() const;
   void remove(const std::shared_ptr<Connection>& connection);
   std::size_t connection_count() const;
   std::vector<std::shared_ptr<Connection>> connections();
@@ -44,6 +51,7 @@ class ServerState {
   mutable std::mutex mutex_;
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::unordered_map<std::string, std::size_t> of_client_;  // connections, by Connection::client()
+  std::vector<std::size_t> of_loop_;                        // connections, by Connection::loop()
   bool closed_ = false;
 };
 

@@ -77,6 +77,26 @@ TEST(Server, PipelinedRequestsAreAnsweredInOrderOneAtATime) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// One of two connections does not wait for what the other's handler does.
+TEST(Server, ConnectionsAreSpreadOverTheThreads) {
+  const auto handler = std::make_shared<ScriptedHandler>();
+  Event second;
+  handler->request_hook = [&](const RequestHead& head, const std::string&,
+                              const std::shared_ptr<Exchange>& exchange) {
+    Response response;
+    if (head.path == "/second") second.set();
+    if (head.path == "/first" && !second.wait()) response.status = 504;
+    exchange->respond(std::move(response));
+  };
+  const TestServer server({}, handler);
+  Peer first = server.peer();
+  Peer other = server.peer();
+  ASSERT_TRUE(first.send(get("/first")));
+  ASSERT_TRUE(other.send(get("/second")));
+  EXPECT_EQ(other.read_reply().status, 200u);
+  EXPECT_EQ(first.read_reply().status, 200u);
+}
+
 TEST(Server, TakesARequestByteByByte) {
   const TestServer server;
   Peer peer = server.peer();
