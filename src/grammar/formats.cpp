@@ -2,6 +2,8 @@
 
 #include <unordered_map>
 
+#include "grammar/language.h"
+
 namespace tessera::grammar {
 namespace {
 
@@ -16,17 +18,16 @@ std::string date() {
          "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|" + leap + "-02-29)";
 }
 
-std::string time() {
-  return "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,9})?"
-         "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))";
+std::string time(bool local = false) {
+  return std::string("(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,9})?") +
+         "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])" + (local ? "?)" : ")");
 }
 
 std::string duration() {
   const std::string time = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)";
-  const std::string day = "[0-9]+D(?:" + time + ")?";
-  const std::string month = "[0-9]+M(?:" + day + ")?";
-  return "P(?:[0-9]+W|[0-9]+Y(?:" + month + ")?(?:" + time + ")?|" + month + "(?:" + time + ")?|" +
-         day + "|" + time + ")";
+  const std::string month = "[0-9]+M(?:[0-9]+D)?";
+  return "P(?:[0-9]+W|(?:[0-9]+Y(?:" + month + ")?|" + month + "|[0-9]+D)(?:" + time + ")?|" +
+         time + ")";
 }
 
 const std::string kOctet = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
@@ -64,7 +65,7 @@ std::string uri(bool reference) {
   const std::string tail = "(?:\\?(?:" + pchar + "|[/?])*)?(?:#(?:" + pchar + "|[/?])*)?";
   const std::string absolute = "/(?:" + rootless + ")?";
   const std::string full =
-      scheme + "(?:" + authority + path + "|" + absolute + "|" + rootless + ")?" + tail;
+      scheme + "(?:" + authority + path + "|" + absolute + "|" + rootless + ")" + tail;
   if (!reference) return full;
   const std::string no_colon = "(?:[A-Za-z0-9._~!$&'()*+,;=@-]|" + pct + ")+" + path;
   return "(?:" + full + "|(?:" + authority + path + "|" + absolute + "|" + no_colon + ")?" + tail +
@@ -73,7 +74,38 @@ std::string uri(bool reference) {
 
 std::string email() {
   const std::string atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
-  return atom + "(?:\\." + atom + ")*@" + kLabel + "(?:\\." + kLabel + ")*";
+  return atom + "(?:\\." + atom + ")*@" + kLabel + "(?:\\." + kLabel + ")+";
+}
+
+// RFC 6570.
+std::string uri_template() {
+  const std::string name = "(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})+(?::[1-9][0-9]{0,3}|\\*)?";
+  return R"((?:[A-Za-z0-9!#$&()*+,./:;=?@\[\]_~-]|%[0-9A-Fa-f]{2}|\{[+#./;?&=,!@|]?)" + name +
+         "(?:," + name + ")*\\})*";
+}
+
+// What browsers open; names of hosts, no addresses.
+std::string url() {
+  const std::string label = "[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*";
+  return "(?:https?|ftp)://" + label + "(?:\\." + label + ")*\\.[A-Za-z]{2,}(?::[0-9]{2,5})?" +
+         "(?:/[A-Za-z0-9._~!$&'()*+,;=:@/?#%-]*)?";
+}
+
+// Regular expressions with what every reader knows; groups nest three deep.
+std::string regex() {
+  const std::string escape =
+      R"(\\(?:[dDwWsStrnvf^$\\.*+?()\[\]{}|/]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}))";
+  const std::string member =
+      "(?:[A-Za-z0-9 _.,:;@#%/+*!=<>'\"]|a-z|A-Z|a-f|A-F|0-9|" + escape + ")";
+  const std::string repeat = R"((?:(?:[*+?]|\{[0-9]{1,3}(?:,|,[1-9][0-9]{3})?\})\??)?)";
+  const std::string single =
+      R"([^^$\\.*+?()\[\]{}|/]|\.|)" + escape + "|\\[\\^?" + member + "+-?\\]";
+  std::string row = "(?:(?:" + single + ")" + repeat + "|[\\^$])*";
+  for (int depth = 0; depth < 3; ++depth) {
+    const std::string group = "\\((?:\\?:)?" + row + "(?:\\|" + row + ")*\\)";
+    row = "(?:(?:" + single + "|" + group + ")" + repeat + "|[\\^$])*";
+  }
+  return row + "(?:\\|" + row + ")*";
 }
 
 }  // namespace
@@ -92,10 +124,23 @@ std::optional<std::string> format_pattern(std::string_view name) {
       {"uri", uri(false)},
       {"uri-reference", uri(true)},
       {"json-pointer", "(?:/(?:[^/~]|~[01])*)*"},
+      {"relative-json-pointer", "(?:0|[1-9][0-9]*)(?:#|(?:/(?:[^/~]|~[01])*)*)"},
+      {"json-pointer-uri-fragment",
+       "#(?:/(?:[A-Za-z0-9_.!$&'()*+,;:=@-]|%[0-9A-Fa-f]{2}|~[01])*)*"},
+      {"uri-template", uri_template()},
+      {"url", url()},
+      {"regex", regex()},
+      {"iso-time", time(true)},
+      {"iso-date-time", date() + "[Tt]" + time(true)},
+      {"byte", "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"},
   };
   const auto found = patterns.find(name);
   if (found == patterns.end()) return std::nullopt;
   return "^(?:" + found->second + ")$";
+}
+
+std::uint32_t format_length(std::string_view name) {
+  return name == "hostname" ? 253 : kUnbounded;
 }
 
 }  // namespace tessera::grammar

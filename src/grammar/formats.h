@@ -2,6 +2,7 @@
 // the calendar's bounds). Any thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,5 +11,7 @@ namespace tessera::grammar {
 
 // The anchored pattern of a format; nothing for one that we do not know, which is an annotation.
 std::optional<std::string> format_pattern(std::string_view name);
+// The most characters that it allows beside that.
+std::uint32_t format_length(std::string_view name);
 
 }  // namespace tessera::grammar

@@ -29,6 +29,23 @@ void append_texts(const json::Value& value, std::vector<std::string>& texts) {
   texts.push_back(fmt::format("{}", scaled.floor / scaled_one()));
 }
 
+// The names that propertyNames lists, in its order.
+const json::Array* listed_names(const ObjectRule& rule) {
+  for (const Term& term : rule.names) {
+    const json::Value* list = term.positive ? term.schema->find("enum") : nullptr;
+    if (list != nullptr) return list->if_array();
+  }
+  return nullptr;
+}
+
+std::size_t place_of(const json::Array* listed, const std::string& name) {
+  if (listed == nullptr) return 0;
+  const auto found = std::find_if(listed->begin(), listed->end(), [&](const json::Value& value) {
+    return value.if_string() != nullptr && *value.if_string() == name;
+  });
+  return static_cast<std::size_t>(found - listed->begin());
+}
+
 NumberAlt number_alt(const NumberRule& rule) {
   NumberAlt alt{rule.integer,  rule.bounded,        rule.low, rule.high,
                 step_of(rule), rule.no_multiple_of, ""};
@@ -317,7 +334,12 @@ NodeBuilder::Step NodeBuilder::add_object_with(NodeId id, const ObjectRule& rule
   object.min = rule.min;
   object.max = rule.max;
   object.needed = static_cast<std::uint8_t>((1u << free.size()) - 1);
+  const std::size_t named = names.size();
   TRY(add_regions(rule, free, object, names));
+  std::sort(names.begin() + static_cast<std::ptrdiff_t>(named), names.end(),
+            [listed = listed_names(rule)](const std::string& a, const std::string& b) {
+              return std::pair(place_of(listed, a), a) < std::pair(place_of(listed, b), b);
+            });
   LanguagePtr allowed;
   if (!rule.names.empty()) {
     TRY_ASSIGN(allowed, shaper_.names_language(rule.names));
@@ -330,6 +352,8 @@ NodeBuilder::Step NodeBuilder::add_object_with(NodeId id, const ObjectRule& rule
     ObjectAlt::Key key;
     const auto found = seen.find(name);
     key.required = found != seen.end() && found->second;
+    // No free key can have that name either.
+    if (banned && !key.required && allowed != nullptr && !allowed->matches(name)) continue;
     if (!banned) {
       TRY_ASSIGN(std::vector<Term> terms, shaper_.member_terms(rule, name));
       key.node = node(std::move(terms));

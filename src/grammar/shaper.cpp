@@ -35,6 +35,17 @@ std::optional<std::uint8_t> type_bits(std::string_view name) {
   return std::nullopt;
 }
 
+// What OpenAPI calls its integers.
+void read_number_format(const json::Value& schema, NumberRule& rule) {
+  const json::Value* format = schema.find("format");
+  const std::string* name = format == nullptr ? nullptr : format->if_string();
+  if (name == nullptr || (*name != "int32" && *name != "int64")) return;
+  const Int128 limit = (Int128{1} << (*name == "int32" ? 31 : 63)) * scaled_one();
+  rule.integer = rule.bounded = true;
+  rule.low = std::max(rule.low, -limit);
+  rule.high = std::min(rule.high, limit - scaled_one());
+}
+
 }  // namespace
 
 // How many, of the keywords that count something.
@@ -133,13 +144,11 @@ Result<Shapes, GrammarError> Shaper::expand(const json::Value& schema) {
   const json::Object* object = schema.if_object();
   if (object == nullptr) return invalid("a schema must be an object or a boolean", schema);
   Shapes out(1);
-  for (const std::string_view keyword : {"$ref", "$dynamicRef", "$recursiveRef"}) {
-    const json::Value* reference = object->find(keyword);
-    if (reference == nullptr) continue;
-    TRY_ASSIGN(const json::Value* target, refer(keyword, *reference));
+  if (const json::Value* reference = object->find("$ref");
+      reference != nullptr && document_.ref_stands_alone()) {
+    TRY_ASSIGN(const json::Value* target, refer("$ref", *reference));
     TRY_ASSIGN(const auto referred, shapes(Term{target, true}));
-    TRY(cross(out, *referred));
-    if (keyword == "$ref" && document_.ref_stands_alone()) return out;
+    return Shapes(*referred);
   }
   TRY(check_keywords(*object));
   Shape base;
@@ -150,6 +159,14 @@ Result<Shapes, GrammarError> Shaper::expand(const json::Value& schema) {
   TRY(read_array(schema, base));
   TRY(read_object(schema, base));
   TRY(cross(out, {base}));
+  // Behind the schema's own: its members come first.
+  for (const std::string_view keyword : {"$ref", "$dynamicRef", "$recursiveRef"}) {
+    const json::Value* reference = object->find(keyword);
+    if (reference == nullptr) continue;
+    TRY_ASSIGN(const json::Value* target, refer(keyword, *reference));
+    TRY_ASSIGN(const auto referred, shapes(Term{target, true}));
+    TRY(cross(out, *referred));
+  }
   TRY(apply_lists(schema, out));
   TRY(apply_condition(schema, out));
   TRY(apply_dependencies(schema, out));
@@ -253,6 +270,7 @@ Shaper::Step Shaper::read_number(const json::Value& schema, Shape& shape) {
       rule.high = std::min(rule.high, scaled.floor - (exclusive && scaled.exact ? 1 : 0));
     }
   }
+  read_number_format(schema, rule);
   if (grammar::is_empty(rule)) shape.types &= static_cast<std::uint8_t>(~kNumberBit);
   return {};
 }
@@ -288,6 +306,7 @@ Shaper::Step Shaper::read_string(const json::Value& schema, Shape& shape) {
         if (language == nullptr) return too_complex();
       }
       shape.string.language = language;
+      shape.string.max = std::min(shape.string.max, format_length(*name->if_string()));
     }
   }
   if (grammar::is_empty(shape.string)) shape.types &= static_cast<std::uint8_t>(~kStringBit);
