@@ -178,6 +178,7 @@ void Load::finish(Connection& connection) {
   if (!connection.measured) return;
   if (connection.reader.status() != 200) {
     ++result_.refused;
+    result_.refusal.push_back(milliseconds(Clock::now() - connection.due));
     result_.last_status = connection.reader.status();
   } else if (connection.events > 0 && !connection.reader.saw_done()) {
     ++result_.broken;

@@ -32,6 +32,7 @@ struct LoadResult {
   std::int64_t events = 0;         // with text
   int last_status = 0;             // of those refused
   std::vector<float> latency;      // from when the request was due to its last byte
+  std::vector<float> refusal;      // the same, of those refused
   std::vector<float> first_event;  // to the first event with text
   std::vector<float> gaps;         // between events of one stream
 };

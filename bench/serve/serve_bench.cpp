@@ -59,7 +59,8 @@ std::string request_text(const Flags& flags, int words, int max_tokens, bool str
 // The binary with a script: a process of ours, ended by its id.
 class Server {
  public:
-  Server(const Flags& flags, int delay_us, int sequences, int batch_tokens) {
+  Server(const Flags& flags, int delay_us, int sequences, int batch_tokens,
+         int max_queue = 20'000) {
     folder_ = std::filesystem::temp_directory_path() / fmt::format("serve_bench.{}", ::getpid());
     std::filesystem::create_directories(folder_);
     // Token 300 without end: every answer is as long as the request says.
@@ -88,7 +89,7 @@ class Server {
                                                 "--max-connections-per-address",
                                                 "0",
                                                 "--max-queue",
-                                                "20000",
+                                                std::to_string(max_queue),
                                                 "--max-running",
                                                 std::to_string(sequences)};
     int out[2];
@@ -250,6 +251,28 @@ void open_streams(const Flags& flags) {
       (peak - before) / flags.streams, peak / 1024, before / 1024);
 }
 
+// More than the model can do: what comes of it, beside the most that it does, and how soon the rest
+// is refused. Sixteen answers at once of 32 tokens, 10 ms each: 50 a second at most.
+void overload(const Flags& flags) {
+  const Server server(flags, 10'000, 16, 512, 64);
+  LoadOptions options = base_options(flags, server.port);
+  options.request = request_text(flags, 8, 32, false);
+  options.connections = 32;
+  const auto peak = report("as much as it can do", options, &server);
+  if (!peak) return;
+  const double most = static_cast<double>(peak->requests) / peak->seconds;
+  for (const int times : {2, 10, 50}) {
+    options.rate = most * times;
+    options.connections = 1000;
+    auto loaded = report(fmt::format("{} times as much", times), options, &server);
+    if (!loaded) return;
+    const double share = static_cast<double>(loaded->requests) / loaded->seconds / most;
+    fmt::print(
+        "{:<22} {:.1f} % of the peak (bar: 90); refusals p50 {:.2f} p99 {:.2f} ms (bar: 10)\n", "",
+        100 * share, percentile(loaded->refusal, 0.5), percentile(loaded->refusal, 0.99));
+  }
+}
+
 int run(const Flags& flags) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
@@ -268,6 +291,7 @@ int run(const Flags& flags) {
   if (flags.only.empty() || flags.only == "latency") added_latency(flags);
   if (flags.only.empty() || flags.only == "short") short_requests(flags);
   if (flags.only.empty() || flags.only == "streams") open_streams(flags);
+  if (flags.only.empty() || flags.only == "overload") overload(flags);
   return 0;
 }
 
@@ -280,7 +304,7 @@ int main(int argc, char** argv) {
                  "tessera, to be started with the fake backend (build/release/tessera)");
   app.add_option("--url", flags.url, "host:port of a server that is there already");
   app.add_option("--key", flags.key, "API key");
-  app.add_option("--only", flags.only, "latency, short or streams");
+  app.add_option("--only", flags.only, "latency, short, streams or overload");
   app.add_option("--io-threads", flags.io_threads, "of the server");
   app.add_option("--seconds", flags.seconds, "of each measurement");
   app.add_option("--repeat", flags.repeat, "measurements");
