@@ -159,10 +159,7 @@ void register_all() {
   for (int threads : {1, all_threads()}) {
     benchmark::RegisterBenchmark("read", read_bandwidth)->Arg(threads)->UseRealTime();
   }
-  using weights::TensorType;
-  for (TensorType type :
-       {TensorType::kF32, TensorType::kF16, TensorType::kBF16, TensorType::kQ8_0, TensorType::kQ4_0,
-        TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K}) {
+  for (weights::TensorType type : weights::tensor_types()) {
     for (cpu::Isa isa : cpu::supported_isas()) {
       if (isa == cpu::Isa::kScalar) continue;  // the parity path, not a fast one
       for (std::size_t tokens : {1, 2, 3, 4, 6, 8, 16, 128}) {

@@ -40,14 +40,14 @@ Result<const std::vector<T>*> array_of(const weights::GgufFile& file, std::strin
 std::string weights_name(const model::TensorTable& tensors) {
   std::size_t most = 0;
   std::string_view type = "?";
-  for (const std::uint32_t id : {0u, 1u, 2u, 8u, 12u, 13u, 14u, 30u}) {
+  for (const weights::TensorType candidate : weights::tensor_types()) {
     std::size_t bytes = 0;
     for (const weights::TensorView& tensor : tensors.file->tensors()) {
-      if (static_cast<std::uint32_t>(tensor.type) == id) bytes += tensor.bytes;
+      if (tensor.type == candidate) bytes += tensor.bytes;
     }
     if (bytes > most) {
       most = bytes;
-      type = weights::info(static_cast<weights::TensorType>(id)).name;
+      type = weights::info(candidate).name;
     }
   }
   const std::string name = tensors.config.name.empty() ? "unnamed weights" : tensors.config.name;

@@ -65,7 +65,8 @@ struct Int8Layout {
 // y[t][r] by int8 inputs. In blocks of 32 elements, inputs are scale * q. A block of weights is
 // scale' * w - minimum, the w being integers. From 0 on, for one block after the other:
 // y = fma(sum of w * q, scale' * scale, y), the integer sum being exact, and where the type has
-// minima y = fma(-minimum, scale * sum of q, y). Each row and token by itself: neither the
+// minima y = fma(-minimum, scale * sum of q, y). Q2_K's minima are integers times a float: y =
+// fma(-sum of minimum * q, dmin * scale, y). Each row and token by itself: neither the
 // instruction set nor the shape of the call is part of that.
 struct Int8Matmul {
   const std::byte* weights = nullptr;
@@ -190,7 +191,7 @@ struct Kernels {
   void (*exp)(const float* x, std::size_t n, float* out);
   void (*softplus)(const float* x, std::size_t n, float* out);
 
-  // The weight types, in the order of the enumeration.
+  // The weight types.
   struct TypeKernels {
     weights::TensorType type;
     MatmulFunction matmul;
@@ -199,7 +200,7 @@ struct Kernels {
     StoreFunction store;
     AttendFunction attend_span;
   };
-  TypeKernels types[8];
+  TypeKernels types[16];
 };
 
 // The table of a set that supported_isas() lists. Static storage.

@@ -2,11 +2,13 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "cpu/kernels.h"
 #include "cpu/kernels_isa.h"
+#include "weights/dequantise_block.h"
 
 // Vectors are passed between inlined functions of this file alone, so their calling convention does
 // not matter.

@@ -1,10 +1,12 @@
 // The kernels for scalar: whatever the compiler's baseline has; without fused multiply-add in
 // hardware it is slow, but exact. See kernels.h.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "cpu/kernels.h"
 #include "cpu/kernels_isa.h"
+#include "weights/dequantise_block.h"
 
 // Vectors are passed between inlined functions of this file alone, so their calling convention does
 // not matter.

@@ -124,7 +124,7 @@ TEST(Kernels, UnknownTypesHaveNone) {
   const TensorType unknown = static_cast<TensorType>(99);
   EXPECT_FALSE(kernels_support(unknown));
   EXPECT_EQ(kernels(Isa::kScalar).matmul(unknown), nullptr);
-  for (TensorType type : kTypes) EXPECT_TRUE(kernels_support(type));
+  for (TensorType type : weights::tensor_types()) EXPECT_TRUE(kernels_support(type));
 }
 
 double largest_ulps(const Floats& got, const Floats& x, double (*f)(double)) {

@@ -17,9 +17,6 @@ using weights::TensorType;
 using Floats = std::vector<float>;
 
 constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
-constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16,
-                                 TensorType::kQ8_0, TensorType::kQ4_0, TensorType::kQ4_K,
-                                 TensorType::kQ5_K, TensorType::kQ6_K};
 
 inline Floats random_floats(std::size_t n, unsigned seed, float scale = 1.0F) {
   std::mt19937 random(seed);
@@ -55,6 +52,18 @@ inline std::vector<std::byte> random_rows(TensorType type, std::size_t rows, std
       case TensorType::kQ6_K:
         tame_half(at + 208);
         break;
+      case TensorType::kQ3_K:
+        tame_half(at + 108);
+        break;
+      case TensorType::kQ2_K:
+        tame_half(at + 80);
+        tame_half(at + 82);
+        break;
+      case TensorType::kMXFP4:
+        data[at] = (data[at] & std::byte{0x07}) | std::byte{0x78};
+        break;
+      case TensorType::kQ4_1:
+      case TensorType::kQ5_1:
       case TensorType::kQ4_K:
       case TensorType::kQ5_K:
         tame_half(at + 2);
@@ -78,7 +87,7 @@ struct TypeCase {
 };
 inline std::vector<TypeCase> type_cases() {
   std::vector<TypeCase> cases;
-  for (TensorType type : kTypes) {
+  for (TensorType type : weights::tensor_types()) {
     for (std::size_t columns : {16, 32, 48, 256, 512, 2048, 2304}) {
       if (columns % weights::info(type).block_elements == 0) cases.push_back({type, columns});
     }

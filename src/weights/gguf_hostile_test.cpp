@@ -57,9 +57,7 @@ GgufWriter make_victim() {
   writer.add_array("tokenizer.ggml.token_type", std::vector<std::int32_t>{1, 1, 4});
   writer.add_array("g", std::vector<bool>{true, false});
   writer.add_array("h", std::vector<double>{1.0});
-  for (const TensorType type :
-       {TensorType::kF32, TensorType::kF16, TensorType::kBF16, TensorType::kQ4_0, TensorType::kQ8_0,
-        TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K}) {
+  for (const TensorType type : tensor_types()) {
     const std::uint64_t row = info(type).block_elements;
     writer.add_tensor(info(type).name, type, {row, 2}, Bytes(2 * row_bytes(type, row)));
   }
@@ -105,7 +103,8 @@ TEST(GgufHostile, TruncatedAtEveryByte) {
   const Bytes bytes = writer.to_bytes();
   const std::size_t header = writer.header().size();
   // Up to the last tensor's last byte, each cut must be noticed.
-  const std::size_t needed = bytes.size() - (32 - 420 % 32);
+  const std::size_t last = 2 * info(tensor_types().back()).block_bytes;
+  const std::size_t needed = bytes.size() - (32 - last % 32) % 32;
   for (std::size_t size = 0; size < needed; ++size) {
     const Exact cut(std::span(bytes).first(size));
     ASSERT_FALSE(survive(cut.bytes(), header)) << "cut to " << size << " of " << bytes.size();

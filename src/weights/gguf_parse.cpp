@@ -310,9 +310,11 @@ Result<TensorInfo> read_tensor_info(HeaderReader& reader, UnknownTypes unknown_t
   if (find_tensor_type(type_id) != nullptr) {
     TRY_ASSIGN(tensor.view.bytes, size_in_bytes(reader, tensor.view));
   } else if (unknown_types == UnknownTypes::kRefuse) {
-    return reader.error(ErrorCode::kUnsupported,
-                        fmt::format("tensor {} has type {} ({}), which this build does not read",
-                                    printable(name), type_id, name_of_unknown_type(type_id)));
+    return reader.error(
+        ErrorCode::kUnsupported,
+        fmt::format("tensor {} has type {} ({}), which this build does not read; it "
+                    "reads {}",
+                    printable(name), type_id, name_of_unknown_type(type_id), tensor_type_names()));
   }
   return tensor;
 }

@@ -79,9 +79,7 @@ GgufWriter make_small() {
   writer.add_array("tokenizer.ggml.token_type", std::vector<std::int32_t>{1, 1, 1, 3});
   writer.add_array("tokenizer.ggml.scores", std::vector<float>{0.0F, -1.5F});
   writer.add_array("t.flags", std::vector<bool>{true, false, true});
-  for (const TensorType type :
-       {TensorType::kF32, TensorType::kF16, TensorType::kBF16, TensorType::kQ4_0, TensorType::kQ8_0,
-        TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K}) {
+  for (const TensorType type : tensor_types()) {
     const std::uint64_t row = info(type).block_elements * 2;
     Bytes data(3 * row_bytes(type, row), static_cast<std::byte>(0x11));
     writer.add_tensor("tensor." + std::string(info(type).name), type, {row, 3}, std::move(data));
@@ -170,7 +168,7 @@ TEST(Gguf, RoundTripOfTensors) {
   const Bytes bytes = make_small().to_bytes();
   const auto file = parse(bytes);
   ASSERT_TRUE(file) << file.error().message;
-  ASSERT_EQ((*file)->tensors().size(), 9u);
+  ASSERT_EQ((*file)->tensors().size(), tensor_types().size() + 1);
   const TensorView* tensor = (*file)->find_tensor("tensor.Q5_K");
   ASSERT_NE(tensor, nullptr);
   EXPECT_EQ(tensor->type, TensorType::kQ5_K);
@@ -321,7 +319,10 @@ TEST(GgufRefuses, UnknownTypesWithTheirNames) {
   const auto typed = [](std::uint32_t type) {
     return error_of(RawGguf(1, 0).tensor("blk.0.x", {256}, type, 0).with_data(4096));
   };
-  EXPECT_THAT(typed(11), HasSubstr("tensor blk.0.x has type 11 (Q3_K)"));
+  EXPECT_THAT(typed(21), HasSubstr("tensor blk.0.x has type 21 (IQ3_S)"));
+  EXPECT_THAT(typed(16),
+              HasSubstr("type 16 (IQ2_XXS), which this build does not read; it reads F32, "));
+  EXPECT_THAT(typed(16), HasSubstr("IQ4_XS, MXFP4"));
   EXPECT_THAT(typed(4), HasSubstr("type 4 (Q4_2 (removed))"));
   EXPECT_THAT(typed(0xffffffff), HasSubstr("type 4294967295 (?)"));
 }
@@ -343,11 +344,11 @@ TEST(GgufRefuses, BadPlaces) {
 
 TEST(Gguf, UnknownTypesCanBeListed) {
   const Bytes bytes =
-      RawGguf(2, 0).tensor("odd", {256, 2}, 11, 0).tensor("known", {8}, 0, 256).with_data(288);
+      RawGguf(2, 0).tensor("odd", {256, 2}, 21, 0).tensor("known", {8}, 0, 256).with_data(288);
   const auto file = parse(bytes, UnknownTypes::kList);
   ASSERT_TRUE(file) << file.error().message;
   const TensorView* odd = (*file)->find_tensor("odd");
-  EXPECT_EQ(static_cast<std::uint32_t>(odd->type), 11u);
+  EXPECT_EQ(static_cast<std::uint32_t>(odd->type), 21u);
   EXPECT_EQ(odd->data, nullptr);
   EXPECT_EQ(odd->bytes, 0u);
   EXPECT_NE((*file)->find_tensor("known")->data, nullptr);

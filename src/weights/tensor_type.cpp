@@ -7,132 +7,17 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "weights/dequantise_block.h"
 
 namespace tessera::weights {
 namespace {
 
-static_assert(std::endian::native == std::endian::little,
-              "weights are used as they lie in the file");
-
-constexpr std::size_t kSmallBlock = 32;   // Q4_0, Q8_0
-constexpr std::size_t kSuperBlock = 256;  // the K formats
-
-std::uint8_t byte_at(const std::byte* data, std::size_t index) {
-  return static_cast<std::uint8_t>(data[index]);
-}
-
-std::uint16_t u16_at(const std::byte* data, std::size_t index) {
-  std::uint16_t value;
-  std::memcpy(&value, data + index, sizeof value);
-  return value;
-}
-
-float half_at(const std::byte* data, std::size_t index) {
-  return half_to_float(u16_at(data, index));
-}
+constexpr std::size_t kSmallBlock = 32;
+constexpr std::size_t kSuperBlock = 256;  // the K formats and IQ4_XS
 
 void put_u16(std::uint16_t value, std::byte* out) {
   std::memcpy(out, &value, sizeof value);
 }
-
-// ---- one block of each format to floats
-
-void dequantise_f32(const std::byte* block, float* out) {
-  std::memcpy(out, block, sizeof *out);
-}
-void dequantise_f16(const std::byte* block, float* out) {
-  *out = half_at(block, 0);
-}
-void dequantise_bf16(const std::byte* block, float* out) {
-  *out = bfloat16_to_float(u16_at(block, 0));
-}
-
-// half d | int8 q[32]: x = d q
-void dequantise_q8_0(const std::byte* block, float* out) {
-  const float scale = half_at(block, 0);
-  for (std::size_t i = 0; i < kSmallBlock; ++i) {
-    out[i] = scale * static_cast<float>(static_cast<std::int8_t>(block[2 + i]));
-  }
-}
-
-// half d | 16 bytes, the low nibbles are elements 0..15, the high ones 16..31: x = d (q - 8)
-void dequantise_q4_0(const std::byte* block, float* out) {
-  const float scale = half_at(block, 0);
-  for (std::size_t i = 0; i < kSmallBlock / 2; ++i) {
-    const int packed = byte_at(block, 2 + i);
-    out[i] = scale * static_cast<float>((packed & 15) - 8);
-    out[i + kSmallBlock / 2] = scale * static_cast<float>((packed >> 4) - 8);
-  }
-}
-
-struct ScaleAndMin {
-  int scale;
-  int min;
-};
-
-// Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit minima in 12 bytes: the first four of each
-// lie in the low six bits of bytes 0..3 and 4..7; the others have their low nibbles in bytes 8..11
-// and their top bits above the first four.
-ScaleAndMin unpack_scale(const std::byte* packed, std::size_t index) {
-  const auto at = [&](std::size_t i) { return static_cast<int>(byte_at(packed, i)); };
-  if (index < 4) return {at(index) & 63, at(index + 4) & 63};
-  return {(at(index + 4) & 15) | ((at(index - 4) >> 6) << 4),
-          (at(index + 4) >> 4) | ((at(index) >> 6) << 4)};
-}
-
-// The walk that Q4_K and Q5_K share: 32 bytes of nibbles hold sub-blocks 2 pair (low) and 2 pair +
-// 1 (high); x = d scale q - dmin min. `high_bits` is null for Q4_K; for Q5_K, bit b of byte i is
-// the fifth bit of element i of sub-block b.
-void dequantise_k4(const std::byte* block, const std::byte* high_bits, const std::byte* nibbles,
-                   float* out) {
-  const float d = half_at(block, 0);
-  const float dmin = half_at(block, 2);
-  for (std::size_t sub = 0; sub < 8; ++sub) {
-    const auto [scale, min] = unpack_scale(block + 4, sub);
-    const float step = d * static_cast<float>(scale);
-    const float offset = dmin * static_cast<float>(min);
-    const int shift = sub % 2 == 0 ? 0 : 4;
-    for (std::size_t i = 0; i < 32; ++i) {
-      int q = (byte_at(nibbles, sub / 2 * 32 + i) >> shift) & 15;
-      if (high_bits != nullptr) q += ((byte_at(high_bits, i) >> sub) & 1) << 4;
-      out[sub * 32 + i] = step * static_cast<float>(q) - offset;
-    }
-  }
-}
-
-// half d | half dmin | 12 bytes of scales | 128 bytes of nibbles
-void dequantise_q4_k(const std::byte* block, float* out) {
-  dequantise_k4(block, nullptr, block + 16, out);
-}
-
-// half d | half dmin | 12 bytes of scales | 32 bytes of fifth bits | 128 bytes of nibbles
-void dequantise_q5_k(const std::byte* block, float* out) {
-  dequantise_k4(block, block + 16, block + 48, out);
-}
-
-// 128 bytes of low nibbles | 64 bytes of high bit pairs | int8 scale[16] | half d: x = d scale (q -
-// 32). Two halves of 128 elements; in each, element 32 g + i has its low nibble in byte i (g even)
-// or i + 32 (g odd) of the half's 64, in the high nibble when g >= 2, its top bits at 2 g of byte i
-// of the half's 32, and scale 2 g + i / 16.
-void dequantise_q6_k(const std::byte* block, float* out) {
-  const float d = half_at(block, 208);
-  for (std::size_t half = 0; half < 2; ++half) {
-    const std::byte* low = block + 64 * half;
-    const std::byte* high = block + 128 + 32 * half;
-    const std::byte* scales = block + 192 + 8 * half;
-    for (std::size_t group = 0; group < 4; ++group) {
-      for (std::size_t i = 0; i < 32; ++i) {
-        const int nibble = (byte_at(low, i + 32 * (group % 2)) >> (group < 2 ? 0 : 4)) & 15;
-        const int top = (byte_at(high, i) >> (2 * group)) & 3;
-        const auto scale = static_cast<float>(static_cast<std::int8_t>(scales[2 * group + i / 16]));
-        out[128 * half + 32 * group + i] =
-            d * scale * static_cast<float>((nibble | (top << 4)) - 32);
-      }
-    }
-  }
-}
-
-// ---- floats to one block
 
 void quantise_f32(const float* in, std::byte* block) {
   std::memcpy(block, in, sizeof *in);
@@ -197,6 +82,14 @@ constexpr std::array kFormats = {
     Format{{TensorType::kQ4_K, "Q4_K", kSuperBlock, 144}, dequantise_q4_k, nullptr},
     Format{{TensorType::kQ5_K, "Q5_K", kSuperBlock, 176}, dequantise_q5_k, nullptr},
     Format{{TensorType::kQ6_K, "Q6_K", kSuperBlock, 210}, dequantise_q6_k, nullptr},
+    Format{{TensorType::kQ4_1, "Q4_1", kSmallBlock, 20}, dequantise_q4_1, nullptr},
+    Format{{TensorType::kQ5_0, "Q5_0", kSmallBlock, 22}, dequantise_q5_0, nullptr},
+    Format{{TensorType::kQ5_1, "Q5_1", kSmallBlock, 24}, dequantise_q5_1, nullptr},
+    Format{{TensorType::kQ2_K, "Q2_K", kSuperBlock, 84}, dequantise_q2_k, nullptr},
+    Format{{TensorType::kQ3_K, "Q3_K", kSuperBlock, 110}, dequantise_q3_k, nullptr},
+    Format{{TensorType::kIQ4_NL, "IQ4_NL", kSmallBlock, 18}, dequantise_iq4_nl, nullptr},
+    Format{{TensorType::kIQ4_XS, "IQ4_XS", kSuperBlock, 136}, dequantise_iq4_xs, nullptr},
+    Format{{TensorType::kMXFP4, "MXFP4", kSmallBlock, 17}, dequantise_mxfp4, nullptr},
 };
 
 const Format* find_format(std::uint32_t id) {
@@ -219,23 +112,16 @@ struct ForeignType {
 
 // Ids that files in the wild carry and this build does not read.
 constexpr std::array kForeignTypes = {
-    ForeignType{3, "Q4_1"},
     ForeignType{4, "Q4_2 (removed)"},
     ForeignType{5, "Q4_3 (removed)"},
-    ForeignType{6, "Q5_0"},
-    ForeignType{7, "Q5_1"},
     ForeignType{9, "Q8_1"},
-    ForeignType{10, "Q2_K"},
-    ForeignType{11, "Q3_K"},
     ForeignType{15, "Q8_K"},
     ForeignType{16, "IQ2_XXS"},
     ForeignType{17, "IQ2_XS"},
     ForeignType{18, "IQ3_XXS"},
     ForeignType{19, "IQ1_S"},
-    ForeignType{20, "IQ4_NL"},
     ForeignType{21, "IQ3_S"},
     ForeignType{22, "IQ2_S"},
-    ForeignType{23, "IQ4_XS"},
     ForeignType{24, "I8"},
     ForeignType{25, "I16"},
     ForeignType{26, "I32"},
@@ -247,7 +133,6 @@ constexpr std::array kForeignTypes = {
     ForeignType{33, "Q4_0_8_8 (removed)"},
     ForeignType{34, "TQ1_0"},
     ForeignType{35, "TQ2_0"},
-    ForeignType{39, "MXFP4"},
     ForeignType{40, "NVFP4"},
 };
 
@@ -256,6 +141,21 @@ constexpr std::array kForeignTypes = {
 const TensorTypeInfo* find_tensor_type(std::uint32_t id) {
   const Format* format = find_format(id);
   return format == nullptr ? nullptr : &format->info;
+}
+
+std::vector<TensorType> tensor_types() {
+  std::vector<TensorType> types;
+  for (const Format& format : kFormats) types.push_back(format.info.type);
+  return types;
+}
+
+std::string tensor_type_names() {
+  std::string names;
+  for (const Format& format : kFormats) {
+    if (!names.empty()) names += ", ";
+    names += format.info.name;
+  }
+  return names;
 }
 
 const TensorTypeInfo& info(TensorType type) {

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace tessera::weights {
 
@@ -16,11 +18,19 @@ enum class TensorType : std::uint32_t {
   kF32 = 0,
   kF16 = 1,
   kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
   kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
   kQ4_K = 12,
   kQ5_K = 13,
   kQ6_K = 14,
+  kIQ4_NL = 20,
+  kIQ4_XS = 23,
   kBF16 = 30,
+  kMXFP4 = 39,
 };
 
 struct TensorTypeInfo {
@@ -33,8 +43,11 @@ struct TensorTypeInfo {
 // Nothing for ids that this build does not know. The table is the one place a new type is entered.
 const TensorTypeInfo* find_tensor_type(std::uint32_t id);
 const TensorTypeInfo& info(TensorType type);
+// All of the table, and their names as a list for messages.
+std::vector<TensorType> tensor_types();
+std::string tensor_type_names();
 std::string_view name_of_unknown_type(
-    std::uint32_t id);  // "Q3_K" for known-elsewhere ids, "?" otherwise: for messages
+    std::uint32_t id);  // "IQ3_S" for known-elsewhere ids, "?" otherwise: for messages
 
 // Bytes of a row of `elements`; elements is a multiple of block_elements.
 std::size_t row_bytes(TensorType type, std::size_t elements);
