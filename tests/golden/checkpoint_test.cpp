@@ -157,19 +157,19 @@ TEST(Inspect, ListsAForeignModelAndSaysWhyNot) {
   writer.add_array("tokenizer.ggml.tokens", std::vector<std::string>(1000, "x"));
   writer.add_tensor("output.weight", TensorType::kF32, {2, 3}, std::vector<float>(6));
   auto bytes = writer.to_bytes();
-  // The last u32 | u64 of the header's one tensor info are its type and offset: make it Q3_K.
+  // The last u32 | u64 of the header's one tensor info are its type and offset: make it IQ3_S.
   const std::size_t info_end = 4 + 4 + [&] {
     const std::string needle = "output.weight";
     const auto* begin = reinterpret_cast<const char*>(bytes.data());
     return std::string_view(begin, bytes.size()).find(needle) + needle.size() + 2 * 8;
   }();
-  const std::uint32_t q3_k = 11;
-  std::memcpy(&bytes[info_end - 4], &q3_k, sizeof q3_k);
+  const std::uint32_t iq3_s = 21;
+  std::memcpy(&bytes[info_end - 4], &iq3_s, sizeof iq3_s);
   EXPECT_FALSE(GgufFile::from_memory(bytes, "llama.gguf"));
   const auto file = GgufFile::from_memory(bytes, "llama.gguf", weights::UnknownTypes::kList);
   ASSERT_TRUE(file) << file.error().message;
   const std::string text = model::inspect(*file);
-  for (const char* part : {"1000 elements", "output.weight", "Q3_K (type 11, not read)",
+  for (const char* part : {"1000 elements", "output.weight", "IQ3_S (type 21, not read)",
                            "evil\\x1b[2J", "cannot be served", "\"llama\""}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
@@ -181,11 +181,11 @@ TEST(Inspect, AKnownModelOfUnknownType) {
   const std::string needle = "blk.0.attn_gate.weight";
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const std::size_t type_at = text.find(needle) + needle.size() + 4 + 2 * 8;
-  const std::uint32_t q3_k = 11;
-  std::memcpy(&bytes[type_at], &q3_k, sizeof q3_k);
-  const auto file = GgufFile::from_memory(bytes, "q3.gguf", weights::UnknownTypes::kList);
+  const std::uint32_t iq3_s = 21;
+  std::memcpy(&bytes[type_at], &iq3_s, sizeof iq3_s);
+  const auto file = GgufFile::from_memory(bytes, "iq3.gguf", weights::UnknownTypes::kList);
   ASSERT_TRUE(file) << file.error().message;
-  EXPECT_THAT(model::inspect(*file), HasSubstr("blk.0.attn_gate.weight has type 11 (Q3_K)"));
+  EXPECT_THAT(model::inspect(*file), HasSubstr("blk.0.attn_gate.weight has type 21 (IQ3_S)"));
 }
 
 // ---- logits
