@@ -176,6 +176,12 @@ void ApiHandler::judge_key(const http::RequestHead& head, Verdict& verdict) cons
   }
 }
 
+std::size_t ApiHandler::body_limit() const {
+  return service_.model().max_context <= kRequestLimits.small_context
+             ? kRequestLimits.small_body_bytes
+             : kRequestLimits.body_bytes;
+}
+
 // What of a POST can be refused before its body is read.
 void ApiHandler::judge_body(const http::RequestHead& head, std::int64_t content_length,
                             Verdict& verdict) const {
@@ -188,10 +194,10 @@ void ApiHandler::judge_body(const http::RequestHead& head, std::int64_t content_
              head.header_count("Content-Type") > 1) {
     verdict.error = {ErrorId::kUnsupportedMediaType,
                      "Send the body as Content-Type: application/json (UTF-8)."};
-  } else if (content_length > static_cast<std::int64_t>(kRequestLimits.body_bytes)) {
-    verdict.error = {ErrorId::kRequestTooLarge,
-                     fmt::format("The body has {} bytes; the limit is {}.", content_length,
-                                 kRequestLimits.body_bytes)};
+  } else if (content_length > static_cast<std::int64_t>(body_limit())) {
+    verdict.error = {
+        ErrorId::kRequestTooLarge,
+        fmt::format("The body has {} bytes; the limit is {}.", content_length, body_limit())};
   } else if (const auto denial = verdict.headers.caller
                                      ? gate_.peek_request(*verdict.headers.caller)
                                      : std::nullopt) {
@@ -257,7 +263,8 @@ void ApiHandler::on_request(http::RequestHead head, std::string body,
       return call.refuse(to_api_error(taken.error()));
     }
   }
-  if (body.size() <= kSmallBodyBytes) return (this->*verdict.route->run)(call);
+  const bool body_matters = verdict.route->method == "POST";
+  if (!body_matters || body.size() <= kSmallBodyBytes) return (this->*verdict.route->run)(call);
   put_aside(call, std::move(body),
             [this, run = verdict.route->run](const Call& large) { (this->*run)(large); });
 }
@@ -312,13 +319,20 @@ http::Response ApiHandler::error_response(unsigned status, std::string_view code
   for (int i = 0; i < static_cast<int>(ErrorId::kCount); ++i) {
     const ErrorRow& entry = row(static_cast<ErrorId>(i));
     if (entry.code == code && entry.status == status) {
-      http::Response response = api::error_response({entry.id, std::string(message)});
+      const std::int64_t retry = entry.id == ErrorId::kServerOverloaded ? kRetryMs : 0;
+      http::Response response = api::error_response({entry.id, std::string(message), "", retry});
       headers.add_to(response.headers);
       return response;
     }
   }
   log_error("no row in the error table for {} {}", status, code);
   return api::error_response({ErrorId::kInternalError, "The request could not be answered."});
+}
+
+// The account, where there is a key.
+std::string ApiHandler::body_owner(const http::RequestHead& head) const {
+  const auto caller = gate_.identify(bearer_key(head.header("Authorization")), head.client_address);
+  return caller ? caller->account_name : head.client_address;
 }
 
 // ---------------------------------------------------------------- small routes

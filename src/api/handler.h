@@ -54,6 +54,9 @@ class ApiHandler final : public http::Handler {
                   std::shared_ptr<http::Exchange> exchange) override;
   http::Response error_response(unsigned status, std::string_view code, std::string_view message,
                                 const http::RequestHead* head) override;
+  std::string body_owner(const http::RequestHead& head) const override;
+  // Bytes of a request's body, by the model's context.
+  std::size_t body_limit() const;
 
   // From now on new work is refused with 503 `draining`, and readiness is false.
   void start_draining() { draining_ = true; }

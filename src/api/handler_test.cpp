@@ -445,6 +445,18 @@ TEST_F(HandlerTest, CompletionsTakeSeveralPromptsAndEcho) {
             "unsupported_value");
 }
 
+// However long: it is no work, with a key or without one.
+TEST_F(HandlerTest, ABodyThatMeansNothingIsIgnored) {
+  for (const ApiHandler::Route& route : ApiHandler::routes()) {
+    if (route.method != "GET") continue;
+    const std::string path = std::string(route.path) + (route.path.ends_with('/') ? "m" : "");
+    const http::RequestHead asked = head("GET", path, route.needs_key ? "good" : "");
+    const http::Response without = ask(asked);
+    EXPECT_EQ(without.status, 200u) << path;
+    EXPECT_EQ(ask(asked, std::string(1 << 20, 'b')).body, without.body) << path;
+  }
+}
+
 TEST_F(HandlerTest, DrainingRefusesNewWorkOnly) {
   handler().start_draining();
   EXPECT_EQ(code(ask(head("POST", "/v1/chat/completions"), kChat)), "draining");

@@ -9,6 +9,9 @@ namespace tessera::api {
 
 struct RequestLimits {
   std::size_t body_bytes = std::size_t{16} << 20;
+  // Of a model whose context is so small.
+  std::size_t small_body_bytes = std::size_t{8} << 20;
+  std::int32_t small_context = 131'072;
   std::size_t json_depth = 64;
   std::size_t json_keys = 10'000;  // of one object
   std::size_t messages = 10'000;

@@ -129,6 +129,8 @@ class AdminHandler final : public http::Handler {
               http.active_exchanges);
     out.gauge("tessera_http_buffered_bytes", "Bytes of answers that wait for their sockets.",
               http.buffered_bytes);
+    out.gauge("tessera_http_body_bytes",
+              "Bytes of requests' bodies that are being read or worked on.", http.body_bytes);
     out.counter("tessera_ignored_parameters_total", "Unknown fields of requests, not refused.",
                 api_.ignored_parameters());
     out.gauge("process_start_time_seconds", "Start of the process, seconds since 1970.", start_);

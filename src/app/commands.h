@@ -45,6 +45,7 @@ struct NetworkOptions {
   int io_threads = 2;
   std::size_t max_connections = 12'000;
   std::size_t max_connections_per_address = 1'000;
+  std::size_t body_memory = std::size_t{512} << 20;  // bytes
   double handshake_timeout = 5;
   double header_timeout = 10;
   double body_timeout = 60;

@@ -144,6 +144,19 @@ void add_network_flags(CLI::App& command, NetworkOptions& network) {
       ->capture_default_str();
 }
 
+void add_body_flag(CLI::App& command, NetworkOptions& network) {
+  command
+      .add_option(
+          "--body-memory", network.body_memory,
+          "bytes for bodies over 64 KiB of all requests together, more get 503; one account "
+          "has at most as much as it leaves free")
+      ->envname("TESSERA_BODY_MEMORY")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::size_t{32} << 20, std::size_t{1} << 50))
+      ->type_name("BYTES")
+      ->default_str("512MiB");
+}
+
 void add_timeout_flags(CLI::App& command, NetworkOptions& network) {
   const auto add = [&](const char* flag, const char* environment, double& seconds,
                        const char* text) {
@@ -269,6 +282,7 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
   add_memory_flag(command, options.model);
   add_kv_flag(command, options.model);
   add_network_flags(command, options.network);
+  add_body_flag(command, options.network);
   command
       .add_option(
           "--api-key", options.api_keys,

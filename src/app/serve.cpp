@@ -53,6 +53,7 @@ Result<http::ServerOptions> http_options(const NetworkOptions& network, std::siz
   options.max_connections = network.max_connections;
   options.max_connections_per_address = network.max_connections_per_address;
   options.max_body_bytes = body_bytes;
+  options.max_body_memory_bytes = network.body_memory;
   options.handshake_timeout = milliseconds(network.handshake_timeout);
   options.header_timeout = milliseconds(network.header_timeout);
   options.body_timeout = milliseconds(network.body_timeout);
@@ -249,7 +250,7 @@ Result<void> serve(ServeOptions options) {
       describe_api(options, backend_view.limits().max_sequences);
   const auto handler = std::make_shared<api::ApiHandler>(handler_options, *service, *gate);
   TRY_ASSIGN(const http::ServerOptions listen_options,
-             http_options(options.network, api::kRequestLimits.body_bytes));
+             http_options(options.network, handler->body_limit()));
   TRY_ASSIGN(const auto server, http::Server::listen(listen_options, handler));
   std::unique_ptr<http::Server> admin;  // ends before what it tells about
   if (options.network.admin_port >= 0) {

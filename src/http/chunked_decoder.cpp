@@ -100,10 +100,10 @@ ParseStatus ChunkedDecoder::size_line(std::string_view line, std::size_t body_by
     return reject("A chunk extension has a byte that is not visible ASCII.");
   if (size > std::numeric_limits<std::int64_t>::max())
     return reject("A chunk size is out of range.");
-  if (size > limits_.max_body_bytes - std::min(body_bytes, limits_.max_body_bytes)) {
+  if (size > max_body_bytes_ - std::min(body_bytes, max_body_bytes_)) {
     rejection_.status = 413;
     rejection_.code = "request_too_large";
-    return reject(fmt::format("The body has more than {} bytes.", limits_.max_body_bytes));
+    return reject(fmt::format("The body has more than {} bytes.", max_body_bytes_));
   }
   chunk_left_ = size;
   state_ = size == 0 ? State::kTrailer : State::kData;

@@ -13,8 +13,9 @@ namespace tessera::http {
 
 class ChunkedDecoder {
  public:
-  // Takes max_body_bytes for the body, max_header_bytes and max_header_fields for the trailer.
-  explicit ChunkedDecoder(const ServerOptions& limits) : limits_(limits) {}
+  // Takes max_header_bytes and max_header_fields for the trailer.
+  ChunkedDecoder(const ServerOptions& limits, std::size_t max_body_bytes)
+      : limits_(limits), max_body_bytes_(max_body_bytes) {}
 
   // Takes what it can from the front of `input` (`consumed` bytes) and appends the data to `body`.
   // The rest, less than a line, has to be at the front of the next call's input.
@@ -32,6 +33,7 @@ class ChunkedDecoder {
   ParseStatus take_line(std::string_view input, std::size_t limit, std::string_view& line);
 
   const ServerOptions& limits_;
+  const std::size_t max_body_bytes_;
   Rejection rejection_;
   State state_ = State::kSizeLine;
   std::uint64_t chunk_left_ = 0;

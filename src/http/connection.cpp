@@ -33,6 +33,12 @@ std::string client_of(const asio::ip::address& address) {
   return asio::ip::address_v6(bytes).to_string();
 }
 
+Rejection no_body_memory() {
+  return {503, "server_overloaded",
+          "The bodies of requests that came before take the memory there is for them. Try again "
+          "later."};
+}
+
 }  // namespace
 
 Connection::Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket,
@@ -125,17 +131,12 @@ asio::awaitable<bool> Connection::serve_request() {
   request_keep_alive_ = parsed.keep_alive;
   parsed.head.client_address = client_address_;
 
-  const ServerOptions& options = state_->options;
   if (auto refusal = state_->handler->on_head(parsed.head, parsed.content_length)) {
     refusal->close |= parsed.has_body();
     queue_response(std::move(*refusal));
     co_return co_await flush() && !close_after_;
   }
-  if (parsed.content_length > 0 &&
-      static_cast<std::uint64_t>(parsed.content_length) > options.max_body_bytes) {
-    queue_error({413, "request_too_large",
-                 "The body has more than " + std::to_string(options.max_body_bytes) + " bytes."},
-                &parsed.head);
+  if (!takes_length(parsed)) {
     co_await flush();
     co_return false;
   }
@@ -195,6 +196,41 @@ asio::awaitable<bool> Connection::read_head(ParsedHead& parsed) {
   co_return false;
 }
 
+std::size_t Connection::body_limit(const RequestHead& head) const {
+  const ServerOptions& options = state_->options;
+  if (head.method == "POST") return options.max_body_bytes;
+  return std::min(options.max_body_bytes, options.max_ignored_body_bytes);
+}
+
+bool Connection::takes_length(const ParsedHead& parsed) {
+  if (parsed.content_length <= 0) return true;
+  const auto length = static_cast<std::uint64_t>(parsed.content_length);
+  const std::size_t limit = body_limit(parsed.head);
+  if (length > limit) {
+    queue_error(
+        {413, "request_too_large", "The body has more than " + std::to_string(limit) + " bytes."},
+        &parsed.head);
+    return false;
+  }
+  if (length > BodyMemory::kUncountedBytes &&
+      !state_->body_memory->has_room(state_->handler->body_owner(parsed.head), length)) {
+    queue_error(no_body_memory(), &parsed.head);
+    return false;
+  }
+  return true;
+}
+
+// `body` has grown: what it takes is counted, if it is not small.
+bool Connection::count_body(const RequestHead& head, const std::string& body,
+                            std::shared_ptr<BodyMemory::Share>& share) {
+  if (body.capacity() <= BodyMemory::kUncountedBytes) return true;
+  if (share == nullptr) {
+    share =
+        std::make_shared<BodyMemory::Share>(state_->body_memory, state_->handler->body_owner(head));
+  }
+  return share->grow_to(body.capacity());
+}
+
 // Moves body bytes from input_ to `body`.
 ParseStatus Connection::take_body(const ParsedHead& parsed, ChunkedDecoder& decoder,
                                   std::string& body, Rejection& rejection) {
@@ -207,21 +243,35 @@ ParseStatus Connection::take_body(const ParsedHead& parsed, ChunkedDecoder& deco
   }
   const auto length = static_cast<std::size_t>(parsed.content_length);
   const std::size_t bytes = std::min(length - body.size(), input_.size());
+  if (body.size() + bytes > body.capacity()) {  // never more than was announced
+    std::string larger;
+    larger.reserve(std::min(length, std::max(body.size() + bytes, 2 * body.capacity())));
+    larger.append(body);
+    body = std::move(larger);
+  }
   body.append(input_, 0, bytes);
   input_.erase(0, bytes);
   return body.size() == length ? ParseStatus::kDone : ParseStatus::kNeedMore;
 }
 
-asio::awaitable<bool> Connection::read_body(const ParsedHead& parsed, std::string& body) {
+asio::awaitable<bool> Connection::read_body(ParsedHead& parsed, std::string& body) {
   const ServerOptions& options = state_->options;
-  ChunkedDecoder decoder(options);
+  std::shared_ptr<BodyMemory::Share> share;
+  ChunkedDecoder decoder(options, body_limit(parsed.head));
   Rejection rejection;
   const auto start = steady_clock::now();
   for (;;) {
     push();
     const ParseStatus status = take_body(parsed, decoder, body, rejection);
-    if (status == ParseStatus::kDone) co_return true;
     if (status == ParseStatus::kRejected) break;
+    if (!count_body(parsed.head, body, share)) {
+      rejection = no_body_memory();
+      break;
+    }
+    if (status == ParseStatus::kDone) {
+      parsed.head.body_share = std::move(share);
+      co_return true;
+    }
     if (lost()) co_return false;
     if (peer_ended_) {
       rejection = {400, "bad_http", "The request ends in the middle of its body."};

@@ -62,9 +62,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<bool> shake_hands();
   asio::awaitable<bool> serve_request();
   asio::awaitable<bool> read_head(ParsedHead& parsed);
-  asio::awaitable<bool> read_body(const ParsedHead& parsed, std::string& body);
+  asio::awaitable<bool> read_body(ParsedHead& parsed, std::string& body);
   ParseStatus take_body(const ParsedHead& parsed, class ChunkedDecoder& decoder, std::string& body,
                         Rejection& rejection);
+  std::size_t body_limit(const RequestHead& head) const;
+  // False: the length that is announced is refused.
+  bool takes_length(const ParsedHead& parsed);
+  bool count_body(const RequestHead& head, const std::string& body,
+                  std::shared_ptr<BodyMemory::Share>& share);
   asio::awaitable<bool> answer(RequestHead head, std::string body);
   asio::awaitable<bool> flush();
   asio::awaitable<void> finish();

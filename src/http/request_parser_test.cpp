@@ -254,7 +254,7 @@ struct Decoded {
 
 Decoded decode(std::string_view bytes, std::size_t step = std::string_view::npos,
                const ServerOptions& limits = kLimits) {
-  ChunkedDecoder decoder(limits);
+  ChunkedDecoder decoder(limits, limits.max_body_bytes);
   Decoded result;
   for (;;) {
     const std::size_t taken = std::min(step, bytes.size());

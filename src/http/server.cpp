@@ -129,7 +129,8 @@ class AsioServer final : public Server {
   void start() override;
   void stop_accepting() override;
   ServerStats stats() const override {
-    return {state_->connection_count(), state_->active_exchanges, state_->buffered_bytes};
+    return {state_->connection_count(), state_->active_exchanges, state_->buffered_bytes,
+            state_->body_memory->bytes()};
   }
   void shutdown() override;
 

@@ -33,6 +33,8 @@ struct RequestHead {
   std::string query;            // behind '?', undecoded
   std::vector<Header> headers;  // in order
   std::string client_address;   // without the port
+  // Counts the body among all that are in memory; lives as long as the body does.
+  std::shared_ptr<const void> body_share;
 
   // The value of a header that occurs exactly once, by case-insensitive name; empty when absent or
   // repeated.
@@ -88,10 +90,13 @@ class Handler {
                           std::shared_ptr<Exchange> exchange) = 0;
   // What the server itself refuses before a handler can: 400 bad_http, 408 request_timeout,
   // 413 request_too_large, 414 uri_too_long, 417 expectation_failed, 431 headers_too_large,
-  // 500 internal_error (an exchange was let go of), 503 server_overloaded (too many connections).
+  // 500 internal_error (an exchange was let go of), 503 server_overloaded (too many connections, or
+  // too much memory in bodies).
   // `head`: of the request, where on_head() let it pass; null otherwise. Any I/O thread.
   virtual Response error_response(unsigned status, std::string_view code, std::string_view message,
                                   const RequestHead* head) = 0;
+  // Whose the memory is that the body takes, of a request that on_head() let pass.
+  virtual std::string body_owner(const RequestHead& head) const { return head.client_address; }
 };
 
 struct ServerOptions {
@@ -110,6 +115,11 @@ struct ServerOptions {
   // The answer to the last of so many requests of a connection that got a 401 closes it.
   std::size_t max_unauthenticated_requests = 10;
   std::size_t max_body_bytes = std::size_t{16} << 20;
+  // Of a method whose body means nothing, as GET's: it is read to get to the next request.
+  std::size_t max_ignored_body_bytes = std::size_t{64} << 10;
+  // Of all connections' bodies over 64 KiB together, from their first byte to the end of their
+  // RequestHead::body_share; one owner's have at most as much as they leave free.
+  std::size_t max_body_memory_bytes = std::size_t{512} << 20;
   std::size_t max_request_line_bytes = 8192;  // without its CRLF
   std::size_t max_header_bytes = 32768;       // all field lines with their CRLFs
   std::size_t max_header_fields = 100;
@@ -134,6 +144,7 @@ struct ServerStats {
   std::size_t connections = 0;
   std::size_t active_exchanges = 0;  // connections with an answer under way
   std::size_t buffered_bytes = 0;    // of answers, taken from their handlers and not sent yet
+  std::size_t body_bytes = 0;        // of requests, as max_body_memory_bytes counts them
 };
 
 class Server {

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "http/body_memory.h"
 #include "http/runtime.h"
 #include "http/server.h"
 
@@ -24,11 +25,13 @@ class ServerState {
         handler(std::move(server_handler)),
         runtime(
             std::make_shared<Runtime>(static_cast<std::size_t>(std::max(1, options.io_threads)))),
+        body_memory(std::make_shared<BodyMemory>(options.max_body_memory_bytes)),
         of_loop_(runtime->size()) {}
 
   const ServerOptions options;
   const std::shared_ptr<Handler> handler;
   const std::shared_ptr<Runtime> runtime;
+  const std::shared_ptr<BodyMemory> body_memory;
   std::atomic<std::size_t> active_exchanges{0};
   std::atomic<std::size_t> buffered_bytes{0};
   std::atomic<bool> draining{false};  // no further request after the current one

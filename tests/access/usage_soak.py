@@ -98,7 +98,8 @@ class Server:
 
     def state(self):
         metrics, pid = self.metrics(), self.process.pid
-        names = ("requests_running", "requests_waiting", "sequences", "http_exchanges", "http_connections", "http_buffered_bytes")
+        names = ("requests_running", "requests_waiting", "sequences", "http_exchanges", "http_connections", "http_buffered_bytes",
+                 "http_body_bytes")
         return {"threads": len(os.listdir(f"/proc/{pid}/task")), "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
                 **{name: metrics["tessera_" + name] for name in names}}
 

@@ -342,6 +342,13 @@ class Run:
         self.crowd += [socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE_S) for _ in range(int(count))]
         self.exchanges += int(count)
 
+    def do_keep(self, megabytes):
+        """This connection stays until the case ends, and the server has read so many MiB of bodies; what follows is another's."""
+        self.crowd.append(self.open().socket)
+        self.connection = None
+        eventually(lambda: self.server.own_metrics()["tessera_http_body_bytes"] >= float(megabytes) * (1 << 20),
+                   "bodies that are read", lambda: self.server.own_metrics()["tessera_http_body_bytes"])
+
     def do_logged(self, text):
         self.server.wait_line("(" + re.escape(text) + ")")
 

@@ -18,7 +18,7 @@ KEY = "sk-tessera-" + "F" * 40
 CANARY_KEY = "sk-tessera-" + "C" * 40
 PATIENCE_S = 30  # for anything that has to happen; no case waits for it when all is well
 SETTLED_METRICS = ("tessera_requests_running", "tessera_requests_waiting", "tessera_sequences", "tessera_http_exchanges",
-                   "tessera_http_buffered_bytes")
+                   "tessera_http_buffered_bytes", "tessera_http_body_bytes")
 
 
 class Mismatch(Exception):
@@ -48,6 +48,12 @@ def fake_script(binary):
     sizes = [int(words[i + 1]) for i, word in enumerate(words[:-1]) if word == "vocabulary" and words[i + 1].isdigit()]
     return {"responses": [ids * 20000], "end_token": 0, "vocabulary": max(sizes), "max_context": 1 << 20, "max_sequences": 64,
             "delay_us": 1000}
+
+
+def read_metrics(connection):
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
 
 
 class Server:
@@ -93,9 +99,15 @@ class Server:
 
     def metrics(self):
         """Over one connection, which stays: its descriptor is part of every count."""
-        self.admin.request("GET", "/metrics")
-        lines = self.admin.getresponse().read().decode().splitlines()
-        return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
+        return read_metrics(self.admin)
+
+    def own_metrics(self):
+        """From a case's thread: over a connection of its own."""
+        admin = http.client.HTTPConnection(self.admin.host, self.admin.port, timeout=PATIENCE_S)
+        try:
+            return read_metrics(admin)
+        finally:
+            admin.close()
 
     def status_line(self, name):
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

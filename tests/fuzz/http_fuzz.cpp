@@ -74,7 +74,7 @@ Outcome read_head(std::string_view bytes, std::size_t step, bool& chunked) {
 }
 
 Outcome read_chunks(std::string_view bytes, std::size_t step) {
-  ChunkedDecoder decoder(kLimits);
+  ChunkedDecoder decoder(kLimits, kLimits.max_body_bytes);
   Outcome outcome;
   std::size_t end = 0;
   while (outcome.status == ParseStatus::kNeedMore && end < bytes.size()) {
