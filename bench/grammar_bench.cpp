@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/heap.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "grammar/compile.h"
@@ -260,6 +261,7 @@ int main(int argc, char** argv) {
   app.add_option("--seed", seed, "of the vocabulary and the answers")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
+  configure_heap();  // as the server does
   const auto tokenizer = make_tokenizer(ranks, seed);
   Clock::time_point start = Clock::now();
   const Words words(*tokenizer);
@@ -281,6 +283,7 @@ int main(int argc, char** argv) {
     start = Clock::now();
     const auto schema = json::parse(text);
     const auto grammar = compile(*schema, name.starts_with("call"));
+    if (grammar) grammar::prepare_masks(**grammar, *words.vocabulary);
     compiling.push_back(microseconds_since(start));
     if (!grammar) {
       fmt::print(stderr, "{}: {}\n", name, grammar.error().message);

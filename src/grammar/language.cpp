@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -204,31 +205,45 @@ const Language::Alike& Language::alike() const {
   if (alike_ != nullptr) return *alike_;
   auto out = std::make_shared<Alike>();
   if (table_.size() <= kMaxCells) {
-    out->living = number_alike(false);
-    out->accepting = number_alike(true);
+    bool living_exact = false;
+    bool accepting_exact = false;
+    std::tie(out->living, living_exact) = number_alike(false);
+    std::tie(out->accepting, accepting_exact) = number_alike(true);
+    out->exact = living_exact && accepting_exact;
   }
   alike_ = std::move(out);
   return *alike_;
 }
 
-std::vector<std::uint64_t> Language::number_alike(bool accepting) const {
+std::pair<std::vector<std::uint64_t>, bool> Language::number_alike(bool accepting) const {
   const std::size_t states = accepting_.size();
   const auto own = [&](State s) { return accepting && accepting_[s] ? 2u : 1u; };
   std::vector<std::uint64_t> now(states, 0);
   std::vector<std::uint64_t> next(states, 0);
   for (State s = 1; s < states; ++s) now[s] = own(s);
+  std::size_t kinds = 0;
+  std::vector<std::uint64_t> sorted;
   for (std::uint32_t depth = 0; depth < kAlikeDepth; ++depth) {
     for (State s = 1; s < states; ++s) {
       std::uint64_t hash = own(s);
+      std::uint64_t factor = 0x9E3779B97F4A7C15u;
       for (std::uint32_t c = 0; c < class_count_; ++c) {
-        hash = (hash ^ now[table_[s * class_count_ + c]]) * 0x9E3779B97F4A7C15u;
-        hash ^= hash >> 32;
+        hash += now[table_[s * class_count_ + c]] * factor;
+        factor += 0xD1B54A32D192ED02u;
       }
-      next[s] = hash;
+      hash ^= hash >> 32;
+      hash *= 0xD6E8FEB86659FD93u;
+      next[s] = hash ^ hash >> 32;
     }
     now.swap(next);
+    // States that are told apart stay so. Where no more are, none will be.
+    sorted = now;
+    std::sort(sorted.begin(), sorted.end());
+    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+    if (sorted.size() == kinds) return {now, true};
+    kinds = sorted.size();
   }
-  return now;
+  return {now, false};
 }
 
 bool Language::can_step(State state, std::uint32_t low, std::uint32_t high) const {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "grammar/error.h"
@@ -92,6 +93,7 @@ class Language {
   struct Alike {
     std::vector<std::uint64_t> living;
     std::vector<std::uint64_t> accepting;
+    bool exact = false;  // they are so for texts of any length
   };
   const Alike& alike() const;
   // Whatever comes is accepted, and nothing else can be seen from here.
@@ -117,7 +119,8 @@ class Language {
   }
   std::size_t interval_of(std::uint32_t code_point) const;
   void measure();
-  std::vector<std::uint64_t> number_alike(bool accepting) const;
+  // The numbers, and whether they are exact.
+  std::pair<std::vector<std::uint64_t>, bool> number_alike(bool accepting) const;
   void find_total(const std::vector<std::vector<State>>& sources);
   void append_texts(State state, std::string& prefix, std::vector<std::string>& out) const;
 

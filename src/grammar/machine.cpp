@@ -65,7 +65,7 @@ void Machine::leave_text(const Thread& thread, Threads& to) {
   Stepper(*this, to).leave_text(thread);
 }
 
-std::vector<std::u32string> Machine::taken_below(const Thread& thread) const {
+std::vector<std::u32string> Machine::used_below(const Thread& thread) const {
   std::vector<std::u32string> taken;
   const Frame& prefix = arena_[thread.extra];
   for (std::uint32_t used = arena_[thread.top].used; used != 0; used = arena_[used].parent) {
@@ -76,12 +76,29 @@ std::vector<std::u32string> Machine::taken_below(const Thread& thread) const {
     std::reverse(rest.begin(), rest.end());
     taken.push_back(std::move(rest));
   }
+  return taken;
+}
+
+std::vector<std::u32string> Machine::names_below(const Thread& thread) const {
+  std::vector<std::u32string> names;
   const Frame& top = arena_[thread.top];
   if (top.kind == FrameKind::kObject && thread.count != kNone) {
     std::u32string rest;
-    grammar_->objects[top.alt].trie.list(thread.count, rest, taken);
+    grammar_->objects[top.alt].trie.list(thread.count, rest, names);
   }
-  return taken;
+  return names;
+}
+
+bool Machine::is_rest_of_name(const Thread& thread, std::u32string_view text) const {
+  const Frame& top = arena_[thread.top];
+  if (top.kind != FrameKind::kObject) return false;
+  const KeyTrie& trie = grammar_->objects[top.alt].trie;
+  std::uint32_t node = thread.count;
+  for (const char32_t c : text) {
+    if (node == kNone) return false;
+    node = trie.next(node, c);
+  }
+  return node != kNone && trie.node(node).key != kNone;
 }
 
 std::vector<std::uint16_t> Machine::forced(const Threads& threads, std::size_t limit) {

@@ -103,9 +103,12 @@ class Machine {
   // The threads behind the text (a string, a key, a raw parameter) that `thread` is inside of,
   // whatever the text is.
   void leave_text(const Thread& thread, Threads& to);
-  // What a free key's characters must not go on to: the rests of the names and the used keys (of
-  // a unique array: the items) that begin with them.
-  std::vector<std::u32string> taken_below(const Thread& thread) const;
+  // What a free key's characters must not go on to: the rests of the used keys (of a unique array:
+  // the items) that begin with them; and of the names of the schema, which can be looked up as
+  // well.
+  std::vector<std::u32string> used_below(const Thread& thread) const;
+  std::vector<std::u32string> names_below(const Thread& thread) const;
+  bool is_rest_of_name(const Thread& thread, std::u32string_view text) const;
 
   // The arena as a stack: what is made behind a mark may be thrown away again.
   std::size_t mark() const { return arena_.size(); }

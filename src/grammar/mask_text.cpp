@@ -6,10 +6,7 @@
 #include <bit>
 #include <utility>
 
-#include "base/check.h"
-#include "base/json.h"
 #include "base/utf8.h"
-#include "grammar/compile.h"
 #include "grammar/matcher.h"
 #include "grammar/text_reader.h"
 
@@ -85,15 +82,18 @@ bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
   Taken taken;
   Taken dead;
   if (thread.phase == Phase::kFreeKey && thread.part == 0) {
-    taken = machine_.taken_below(thread);
-    std::sort(taken.begin(), taken.end());
     place = TextPlace{machine_.region_language(thread), thread.state, kUnbounded, 0, false};
+    taken = machine_.used_below(thread);
+    if (!place->language->is_endless()) {
+      for (std::u32string& name : machine_.names_below(thread)) taken.push_back(std::move(name));
+    }
+    std::sort(taken.begin(), taken.end());
     dead = dead_ends(*place->language, thread.state, taken);
   }
   if (!place) return false;
   TextMaskPtr mask = vocabulary_->text_mask(*place, fuel_);
   if (!dead.empty()) mask = without(thread, *mask, dead);
-  for (std::size_t i = 0; i < words.size(); ++i) words[i] |= mask->words[i];
+  mask->add_to(words);
   fill_ends(thread, *mask, taken, words);
   return true;
 }
@@ -105,8 +105,7 @@ bool Matcher::fill_rule_text(const Thread& thread, std::span<std::uint32_t> word
   machine_.leave_text(thread, levels_[0]);
   const Machine::Threads behind = levels_[0];
   // Tokens that stay inside the text, but for those with newlines, which the mask takes for ends.
-  const TextMaskPtr inside = vocabulary_->text_mask(*place, fuel_);
-  for (std::size_t i = 0; i < words.size(); ++i) words[i] |= inside->words[i];
+  vocabulary_->text_mask(*place, fuel_)->add_to(words);
   ByteSet exits = machine_.next_bytes(behind);
   exits.add('\n');
   const TextReader reader(*place);
@@ -140,6 +139,8 @@ bool Matcher::fill_rule_text(const Thread& thread, std::span<std::uint32_t> word
 
 TextMaskPtr Matcher::without(const Thread& thread, const TextMask& mask, const Taken& dead) {
   auto out = std::make_shared<TextMask>(mask);
+  out->words = mask.bits(vocabulary_->mask_words());
+  out->few = {};
   const std::vector<TrieNode>& nodes = vocabulary_->trie().nodes();
   for (const std::u32string& beginning : dead) {
     std::string bytes;
@@ -183,7 +184,8 @@ void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken&
   const bool key = thread.phase == Phase::kFreeKey;
   const auto is_taken = [&](const Separators::Pair& pair) {
     const std::u32string_view text = separators.text(separators.entries()[pair.entry]);
-    return std::binary_search(taken.begin(), taken.end(), text);
+    return key && (std::binary_search(taken.begin(), taken.end(), text) ||
+                   machine_.is_rest_of_name(thread, text));
   };
   const auto set_tail = [&](std::uint32_t number, const auto& may) {
     const std::uint32_t end = separators.tails()[number + 1].first_pair;
@@ -280,34 +282,5 @@ template void Matcher::walk_text<true>(const TokenTrie&, std::uint32_t, std::uin
                                        const Thread&, std::span<std::uint32_t>);
 template void Matcher::walk_text<false>(const TokenTrie&, std::uint32_t, std::uint32_t,
                                         const Thread&, std::span<std::uint32_t>);
-
-void warm_up(const VocabularyPtr& vocabulary) {
-  std::vector<std::uint32_t> words(vocabulary->mask_words());
-  json::Object string;
-  string.set("type", "string");
-  const json::Value schema(string);
-  json::Object properties;
-  properties.set("text", schema);
-  json::Object parameters;
-  parameters.set("properties", std::move(properties));
-  json::Object function;
-  function.set("name", "f");
-  function.set("parameters", std::move(parameters));
-  const json::Value tool(std::move(function));
-  ToolRules rules;
-  rules.functions.push_back(&tool);
-  rules.required = true;
-  const auto text = compile_schema(schema);
-  const auto call = compile_tools(rules);
-  CHECK(text && call);
-  Matcher inside(*text, vocabulary);
-  CHECK(inside.accept_bytes("\""));
-  inside.fill_mask(words);
-  Matcher raw(*call, vocabulary);
-  CHECK(raw.accept_symbol(kCallOpen) && raw.accept_bytes("\n<function=f>\n<parameter=text>\n"));
-  raw.fill_mask(words);  // at the beginning of a line
-  CHECK(raw.accept_bytes("x"));
-  raw.fill_mask(words);
-}
 
 }  // namespace tessera::grammar

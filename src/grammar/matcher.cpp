@@ -237,6 +237,9 @@ void Matcher::walk_fan(const TokenTrie& trie, std::uint16_t fan, std::uint32_t d
                        std::span<std::uint32_t> words) {
   const ByteSet bytes = machine_.next_bytes(levels_[depth]);
   for (const TokenTrie::Child& child : trie.fan(fan)) {
+    if (bytes.has(child.byte)) __builtin_prefetch(&trie.nodes()[child.node]);
+  }
+  for (const TokenTrie::Child& child : trie.fan(fan)) {
     if (!bytes.has(child.byte)) continue;
     walk<kTails>(trie, child.node, trie.nodes()[child.node].end, words);
   }

@@ -123,5 +123,8 @@ class Matcher {
 // Makes the masks that every grammar needs, so that no request has to wait for them: once per
 // vocabulary.
 void warm_up(const VocabularyPtr& vocabulary);
+// Makes masks of the grammar's patterns, so that no step of the engine has to: of the first states
+// of each, as long as some milliseconds' fuel lasts. Meant for the thread that compiled it.
+void prepare_masks(const Grammar& grammar, const Vocabulary& vocabulary);
 
 }  // namespace tessera::grammar

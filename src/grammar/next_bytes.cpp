@@ -35,7 +35,29 @@ void Stepper::add_first_bytes(NodeId node, ByteSet& bytes) const {
   }
 }
 
+// Of a character that is read in part.
+void Stepper::add_rest_bytes(const Thread& thread, ByteSet& bytes) {
+  switch (thread.part) {
+    case kBackslash:
+      return bytes.add("\"\\/bfnrtu");
+    case kUtf8:
+      for (std::uint32_t byte = 0x80; byte < 0xC0; ++byte)
+        bytes.add(static_cast<std::uint8_t>(byte));
+      return;
+    case kHighHalf:
+      return bytes.add("\\");
+    case kHighSlash:
+      return bytes.add("u");
+    default:
+      return bytes.add("0123456789abcdefABCDEF");
+  }
+}
+
 void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
+  const bool in_text = thread.phase == Phase::kString || thread.phase == Phase::kRaw ||
+                       thread.phase == Phase::kKey || thread.phase == Phase::kFreeKey ||
+                       thread.phase == Phase::kRuleText;
+  if (in_text && thread.part != kWhole) return add_rest_bytes(thread, bytes);
   switch (thread.phase) {
     case Phase::kCallStart:
     case Phase::kCallEnd:
@@ -65,8 +87,16 @@ void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
     case Phase::kLiteral:
       for (const auto& [byte, to] : g_.literals[thread.state].edges) bytes.add(byte);
       return bytes.add(kBehindValue);
+    case Phase::kToolName:
+    case Phase::kTag: {
+      const bool tag = thread.phase == Phase::kTag;
+      const KeyTrie& trie = tag ? g_.calls[frame(thread.top).alt].trie : g_.call_names;
+      for (const auto& [symbol, to] : trie.node(thread.state).edges) {
+        bytes.add(static_cast<std::uint8_t>(symbol));
+      }
+      return;
+    }
     case Phase::kKey: {
-      if (thread.part != 0) return bytes.add_all();
       bytes.add("\"\\");
       const Frame& at = frame(thread.top);
       for (const auto& [symbol, to] : g_.objects[at.alt].trie.node(thread.state).edges) {
@@ -76,7 +106,6 @@ void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
       return;
     }
     case Phase::kRuleText: {
-      if (thread.part != 0) return bytes.add_all();
       const Language& language = *g_.strings[thread.alt].language;
       for (std::uint32_t c = 0; c < 128; ++c) {
         if (language.next(thread.state, c) != Language::kDead)
@@ -88,8 +117,7 @@ void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
       return;
     }
     case Phase::kFixed:
-      if (thread.state == kParameterEnd && thread.count == 0) return bytes.add('\n');
-      return bytes.add_all();
+      return bytes.add(static_cast<std::uint8_t>(fixed_text(thread.state)[thread.count]));
     default:
       return bytes.add_all();
   }

@@ -38,10 +38,13 @@ Separators::Separators(bool raw, const std::vector<std::string>& tokens) : parts
     if (!text.empty() && (special || !is_valid_utf8(text))) add(text, false, i);
   }
   std::sort(decoded.begin(), decoded.end(), [](const auto& a, const auto& b) {
+    if (a.second.head != b.second.head) return b.second.head;
     return a.first != b.first ? a.first < b.first : a.second.number < b.second.number;
   });
   std::u32string_view before;
   for (auto& [text, entry] : decoded) {
+    if (entry.head && entries_.size() == first_head_) before = {};  // heads begin anew
+    first_head_ += !entry.head;
     const auto differ = std::mismatch(before.begin(), before.end(), text.begin(), text.end());
     entry.common = static_cast<std::uint8_t>(differ.first - before.begin());
     entry.length = static_cast<std::uint8_t>(text.size());
@@ -51,6 +54,30 @@ Separators::Separators(bool raw, const std::vector<std::string>& tokens) : parts
     entries_.push_back(entry);
     before = text;
   }
+  arrange_entries(tokens.size());
+}
+
+void Separators::arrange_entries(std::size_t tokens) {
+  whole_tokens_.assign((tokens + 31) / 32, 0);
+  for (std::size_t i = 0; i < first_head_; ++i) {
+    whole_tokens_[entries_[i].number / 32] |= 1u << (entries_[i].number % 32);
+  }
+  for (std::uint32_t common = 0; common < 2; ++common) {
+    std::vector<std::uint32_t>& skips = skips_[common];
+    skips.resize(entries_.size());
+    auto next = static_cast<std::uint32_t>(entries_.size());
+    for (std::size_t i = entries_.size(); i-- > 0;) {
+      if (i + 1 == first_head_) next = static_cast<std::uint32_t>(first_head_);
+      skips[i] = next;
+      if (entries_[i].common <= common) next = static_cast<std::uint32_t>(i);
+    }
+  }
+  for (std::uint32_t i = 0; i < entries_.size(); ++i) longest_first_.push_back(i);
+  std::sort(longest_first_.begin(), longest_first_.end(), [this](std::uint32_t a, std::uint32_t b) {
+    const std::uint32_t first = characters_of(entries_[a]);
+    const std::uint32_t second = characters_of(entries_[b]);
+    return first != second ? first > second : a < b;
+  });
 }
 
 bool Separators::decode(bool raw, std::string_view text, Entry& entry, std::u32string& characters) {
@@ -102,6 +129,8 @@ void Separators::add_tails(bool raw, const std::vector<std::string>& tokens) {
 
 std::size_t Separators::bytes() const {
   std::size_t total = tail_trie_.bytes() + entries_.size() * sizeof(Entry);
+  total += (skips_[0].size() + skips_[1].size() + longest_first_.size()) * 4;
+  total += whole_tokens_.size() * 4;
   total += characters_.size() * 4 + parts_.size() * sizeof(Part) + pairs_.size() * sizeof(Pair);
   for (const Tail& tail : tails_) total += sizeof(Tail) + tail.text.size();
   return total;

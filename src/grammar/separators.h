@@ -37,7 +37,8 @@ class Separators {
     std::uint32_t first_pair = 0;  // its pairs end where those of the next tail begin
     std::uint8_t second = kNowhere;
   };
-  // What a text reads of a token: the whole of it, or a head. Entries ascend by their characters.
+  // What a text reads of a token: the whole of it, or a head. Entries ascend by their characters,
+  // those of whole tokens first.
   struct Entry {
     std::uint32_t characters = 0;  // where they begin
     std::uint8_t length = 0;       // how many there are
@@ -54,6 +55,18 @@ class Separators {
   Separators(bool raw, const std::vector<std::string>& tokens);
 
   const std::vector<Entry>& entries() const { return entries_; }
+  // Where those of heads begin.
+  std::size_t first_head() const { return first_head_; }
+  // The first entry behind `entry`, or that where its kind ends, that has at most `common`
+  // characters, 0 or 1, in common with it and those between.
+  std::size_t skip(std::size_t entry, std::uint32_t common) const { return skips_[common][entry]; }
+  // The entries, those with the most characters first, parts of characters counted.
+  const std::vector<std::uint32_t>& longest_first() const { return longest_first_; }
+  static std::uint32_t characters_of(const Entry& entry) {
+    return entry.length + (entry.part != 0 ? 1u : 0u);
+  }
+  // Bits: tokens that are entries as a whole.
+  const std::vector<std::uint32_t>& whole_tokens() const { return whole_tokens_; }
   const std::u32string& characters() const { return characters_; }
   std::u32string_view text(const Entry& entry) const {
     return std::u32string_view(characters_).substr(entry.characters, entry.length);
@@ -73,7 +86,13 @@ class Separators {
   bool decode(bool raw, std::string_view text, Entry& entry, std::u32string& characters);
   void add_tails(bool raw, const std::vector<std::string>& tokens);
 
+  void arrange_entries(std::size_t tokens);
+
   std::vector<Entry> entries_;
+  std::size_t first_head_ = 0;
+  std::vector<std::uint32_t> skips_[2];
+  std::vector<std::uint32_t> longest_first_;
+  std::vector<std::uint32_t> whole_tokens_;
   std::u32string characters_;
   std::vector<Part> parts_;
   std::vector<Pair> pairs_;

@@ -21,6 +21,17 @@ enum Fixed : std::uint32_t {
   kBetweenCalls = 3,
 };
 
+// Thread::part of a character that is read.
+enum TextPart : std::uint8_t {
+  kWhole,      // between characters
+  kBackslash,  // behind one
+  kHex,        // behind \u and `digits` hexadecimal digits of the value `low`
+  kUtf8,       // `digits` more bytes to come
+  kHighHalf,   // behind a high surrogate `low`: a backslash must come
+  kHighSlash,  // then a u
+  kLowHex,     // then `digits` of the low surrogate, `high` so far
+};
+
 class Stepper {
  public:
   Stepper(Machine& machine, Machine::Threads& to) : m_(machine), g_(*machine.grammar_), to_(to) {}
@@ -61,6 +72,7 @@ class Stepper {
   // White space between tokens: at most a blank, or a newline and a bounded indentation.
   static bool read_space(Thread& thread, std::uint8_t byte);
   void add_first_bytes(NodeId node, ByteSet& bytes) const;
+  static void add_rest_bytes(const Thread& thread, ByteSet& bytes);
   void begin_value(Thread thread, NodeId node, std::uint8_t byte);
   void begin_alt(Thread thread, AltId id, std::uint8_t byte);
   void end_value(Thread thread);

@@ -6,345 +6,113 @@
 #include <span>
 #include <utility>
 
-#include "grammar/text_reader.h"
-#include "grammar/token_sets.h"
-#include "grammar/vocabulary.h"
+#include "grammar/text_mask_maker.h"
 
 namespace tessera::grammar {
 namespace {
 
-using State = Language::State;
 using Words = std::span<std::uint32_t>;
 
-constexpr std::int64_t kPlacesPerFuel = 8;
 // Nodes of the trie that are looked at before a text counts as dense.
 constexpr std::size_t kSparse = 640;
 // Tokens that are read one by one rather than by a walk through the trie.
 constexpr std::size_t kFewTokens = 8192;
-// Languages with more classes of characters are walked.
-constexpr std::uint32_t kMaxClasses = 512;
-// Rows that a mask is made of.
-constexpr std::size_t kMaxRows = 4;
-// States that are looked at for what can come at all.
-constexpr std::size_t kMaxReached = 256;
+constexpr std::size_t kFewToShorten = 1024;
+// Masks of no more tokens are kept as lists.
+constexpr std::size_t kFewListed = 1024;
 
 void set_bit(Words words, TokenId token) {
   words[static_cast<std::size_t>(token) / 32] |= 1u << (static_cast<std::size_t>(token) % 32);
 }
 
-// A set of a language's classes of characters.
-using Classes = std::vector<bool>;
+}  // namespace
 
-class Maker {
- public:
-  Maker(const Vocabulary& vocabulary, const TextPlace& place, std::int64_t& fuel)
-      : vocabulary_(vocabulary),
-        place_(place),
-        language_(*place.language),
-        reader_(place),
-        fuel_(fuel),
-        out_(std::make_shared<TextMask>()) {}
-
-  TextMaskPtr shorten(const TextMask& unbounded);
-  TextMaskPtr adjust(const TextMask& alike);
-  TextMaskPtr make() {
-    out_->state = place_.state;
-    out_->words.assign(vocabulary_.mask_words(), 0);
-    if (language_.is_total(place_.state) || !walk_plain(kSparse)) fill_dense();
-    read_special();
-    return out_;
-  }
-
- private:
-  // Tokens whose first character is of one class and all others of another go through the same
-  // states, one a character.
-  struct Row {
-    CharacterClass first;
-    CharacterClass rest;
-    std::uint32_t reach = 0;  // up to so many characters may come
-    bool ends = false;        // and none of more
-    // Of the language's classes: the first, the rest, and what leads away from the rest.
-    Classes begin, kept, exits;
-  };
-
-  // A next state, and what leads to it.
-  struct Branch {
-    State to = Language::kDead;
-    std::uint32_t weight = 0;
-    Classes classes;
-  };
-
-  void fill_dense();
-  void fill_row(const Row& row, const Classes& ever, std::vector<std::uint32_t>& others);
-  void read_others(std::span<const std::uint32_t> others);
-  Row total_row() const;
-  Row make_row(const Branch& branch, const std::vector<std::uint32_t>& weights);
-  void extend(Row& row, State state, const std::vector<std::uint32_t>& weights);
-  bool alike(State a, State b);
-  std::uint32_t reach_of_total() const;
-  // Where characters lead to from a state; what most of them do comes first.
-  std::vector<Branch> branches(State state, const std::vector<std::uint32_t>& weights);
-  std::vector<std::uint32_t> class_weights() const;
-  Classes ever_living(State state) const;
-  CharacterClass characters(const Classes& classes) const;
-  struct PlainWalk {
-    const TokenTrie& trie;
-    TextReader::At* levels;
-    std::size_t read;  // nodes
-    std::size_t most;
-  };
-  bool walk_plain(std::size_t most);
-  void walk_plain(PlainWalk& walk, std::uint32_t index, std::uint8_t byte, std::uint32_t depth);
-  void read_special();
-  bool reads(TokenId token) const;
-  bool is_plain(TokenId token) const;
-  bool reads(const Separators::Entry& entry) const;
-  bool may_become(State state, std::uint32_t read, const Separators::Part& part) const;
-  void set_entry(const Separators::Entry& entry);
-
-  const Vocabulary& vocabulary_;
-  const TextPlace& place_;
-  const Language& language_;
-  TextReader reader_;
-  std::int64_t& fuel_;
-  const std::vector<std::uint64_t>* alike_ = nullptr;
-  bool approximate_ = false;  // states were taken for one that are not
-  std::shared_ptr<TextMask> out_;
-};
-
-CharacterClass Maker::characters(const Classes& classes) const {
-  CharacterClass out;
-  const auto& begins = language_.begins();
-  for (std::size_t i = 0; i < begins.size(); ++i) {
-    if (!classes[language_.classes()[i]]) continue;
-    out.add(begins[i], i + 1 < begins.size() ? begins[i + 1] - 1 : kMaxCodePoint);
-  }
-  // What is special is not read here.
-  for (std::uint32_t c = 0; c < 128; ++c) {
-    if (!reader_.is_plain(static_cast<std::uint8_t>(c))) {
-      out.ascii[c / 64] &= ~(std::uint64_t{1} << (c % 64));
-    }
-  }
-  return out;
+TextMaskPtr TextMaskMaker::make() {
+  out_->state = place_.state;
+  out_->words.assign(vocabulary_.mask_words(), 0);
+  if (language_.is_total(place_.state) || !walk_plain(kSparse)) fill_dense();
+  read_special();
+  return finished();
 }
 
-// By how often a vocabulary has them, roughly.
-std::vector<std::uint32_t> Maker::class_weights() const {
-  std::vector<std::uint32_t> weights(language_.class_count(), 0);
-  const auto& begins = language_.begins();
-  for (std::size_t i = 0; i < begins.size(); ++i) {
-    std::uint32_t& weight = weights[language_.classes()[i]];
-    const std::uint32_t end = i + 1 < begins.size() ? begins[i + 1] : kMaxCodePoint + 1;
-    for (std::uint32_t c = begins[i]; c < std::min(end, 128u); ++c) {
-      const bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
-      if (reader_.is_plain(static_cast<std::uint8_t>(c))) weight += letter || c == ' ' ? 8 : 1;
-    }
-    if (end > 128) weight += std::min((end - std::max(begins[i], 128u)) / 64, 100u);
-  }
-  return weights;
+TextMaskPtr TextMaskMaker::finished() {
+  std::vector<TokenId> few = listed(out_->words, kFewListed);
+  if (few.size() > kFewListed) return out_;
+  few.shrink_to_fit();
+  out_->few = std::move(few);
+  out_->words = {};
+  return out_;
 }
 
-bool Maker::alike(State a, State b) {
-  if (a == b) return true;
-  if (alike_ == nullptr || a == Language::kDead || b == Language::kDead) return false;
-  const bool yes = (*alike_)[a] == (*alike_)[b];
-  approximate_ = approximate_ || yes;
-  return yes;
-}
-
-std::vector<Maker::Branch> Maker::branches(State state, const std::vector<std::uint32_t>& weights) {
-  std::vector<Branch> out;
-  for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
-    const State to = language_.next_of_class(state, c);
-    if (to == Language::kDead) continue;
-    auto found = std::find_if(out.begin(), out.end(),
-                              [&](const Branch& branch) { return alike(branch.to, to); });
-    if (found == out.end()) {
-      found = out.insert(found, {to, 0, Classes(language_.class_count(), false)});
-    }
-    found->weight += weights[c];
-    found->classes[c] = true;
-  }
-  std::sort(out.begin(), out.end(), [](const Branch& a, const Branch& b) {
-    return a.weight != b.weight ? a.weight > b.weight : a.to < b.to;
-  });
-  return out;
-}
-
-std::uint32_t Maker::reach_of_total() const {
-  const std::uint32_t way = language_.longest_way();
-  return place_.left > way ? std::min<std::uint32_t>(place_.left - way, kLongestToken) : 0;
-}
-
-Maker::Row Maker::total_row() const {
-  Row row;
-  row.begin = row.kept = Classes(language_.class_count(), true);
-  row.exits = Classes(language_.class_count(), false);
-  row.first = row.rest = characters(row.begin);
-  row.reach = reach_of_total();
-  row.ends = row.reach >= kLongestToken || language_.longest_way() == 0;
-  return row;
-}
-
-Maker::Row Maker::make_row(const Branch& branch, const std::vector<std::uint32_t>& weights) {
-  Row row;
-  row.begin = branch.classes;
-  row.kept = row.exits = Classes(language_.class_count(), false);
-  row.first = characters(row.begin);
-  row.ends = true;
-  if (place_.left == 0 || language_.shortest(branch.to) > place_.left - 1) return row;
-  row.reach = 1;
-  extend(row, branch.to, weights);
-  return row;
-}
-
-void Maker::extend(Row& row, State state, const std::vector<std::uint32_t>& weights) {
-  const auto weigh = [&](const Classes& classes) {
-    std::uint32_t sum = 0;
-    for (std::size_t c = 0; c < classes.size(); ++c) sum += classes[c] ? weights[c] : 0;
-    return sum;
-  };
-  Classes kept(language_.class_count(), true);
-  Classes alive(language_.class_count(), false);
-  const auto finish = [&](std::uint32_t reach, bool ends) {
-    row.rest = characters(kept);
-    row.kept = kept;
-    row.exits = alive;
-    for (std::size_t c = 0; c < alive.size(); ++c) row.exits[c] = alive[c] && !kept[c];
-    row.reach = std::min<std::uint32_t>(reach, kLongestToken);
-    row.ends = ends || row.reach == kLongestToken;
-  };
-  for (;;) {
-    if (language_.is_total(state)) return finish(std::max(row.reach, reach_of_total()), false);
-    const std::vector<Branch> all = branches(state, weights);
-    if (all.empty()) return finish(row.reach, true);
-    const State next = all[0].to;
-    Classes classes = all[0].classes;
-    for (std::uint32_t c = 0; c < alive.size(); ++c) {
-      if (language_.next_of_class(state, c) != Language::kDead) alive[c] = true;
-    }
-    for (std::size_t c = 0; c < kept.size(); ++c) classes[c] = classes[c] && kept[c];
-    // What most characters do is worth following, not what few do.
-    if (row.reach > 1 && 2 * weigh(classes) < weigh(kept)) return finish(row.reach, false);
-    kept = std::move(classes);
-    const std::uint32_t shortest = language_.shortest(next);
-    if (alike(next, state)) return finish(place_.left - shortest, true);
-    if (row.reach >= kLongestToken) return finish(row.reach, true);
-    if (place_.left - row.reach < shortest + 1) return finish(row.reach, true);
-    ++row.reach;
-    state = next;
-  }
-}
-
-Classes Maker::ever_living(State state) const {
-  Classes out(language_.class_count(), false);
-  std::vector<State> open{state};
-  std::vector<bool> seen(language_.state_count(), false);
-  for (std::size_t i = 0; i < open.size(); ++i) {
-    if (open.size() > kMaxReached) return Classes(language_.class_count(), true);
-    for (std::uint32_t c = 0; c < language_.class_count(); ++c) {
-      const State to = language_.next_of_class(open[i], c);
-      if (to == Language::kDead) continue;
-      out[c] = true;
-      if (seen[to]) continue;
-      seen[to] = true;
-      open.push_back(to);
-    }
-  }
-  return out;
-}
-
-// Sets what is of the row, and adds to `others` what begins like it and may come as far as its
-// characters go (`ever`): that is to be read.
-void Maker::fill_row(const Row& row, const Classes& ever, std::vector<std::uint32_t>& others) {
-  const TokenSets& sets = vocabulary_.sets();
-  const std::uint32_t most = std::min<std::uint32_t>(place_.left, kLongestToken);
-  std::vector<std::uint32_t> in_row(others.size());
-  sets.select(row.first, row.rest, kLongestToken, in_row);
-  fuel_ -= static_cast<std::int64_t>(others.size()) / kPlacesPerFuel;
-  if (!row.ends) sets.keep_short(row.reach, in_row);
-  // What begins like a row that ends has to leave it.
-  bool exits = !row.ends;
-  bool strays = false;  // that would neither stay in the row nor leave it
-  Classes staying = ever;
-  for (std::size_t c = 0; c < ever.size() && row.ends; ++c) {
-    exits = exits || row.exits[c];
-    strays = strays || (ever[c] && !row.exits[c] && !row.kept[c]);
-    staying[c] = ever[c] && !row.exits[c];
-  }
-  if (exits) {
-    std::vector<std::uint32_t> open(others.size());
-    sets.select(row.first, characters(ever), most, open);
-    std::vector<std::uint32_t> stay(strays ? others.size() : 0);
-    if (strays) sets.select(row.first, characters(staying), most, stay);
-    for (std::size_t i = 0; i < others.size(); ++i) {
-      others[i] |= open[i] & ~in_row[i] & ~(strays ? stay[i] : 0);
-    }
-  }
-  if (row.ends) sets.keep_short(row.reach, in_row);
-  for (std::size_t i = 0; i < others.size(); ++i) out_->words[i] |= in_row[i];
-}
-
-void Maker::fill_dense() {
-  if (language_.class_count() > kMaxClasses) {
+void TextMaskMaker::read_others(std::span<const std::uint32_t> others) {
+  const std::vector<TokenId> tokens = listed(others, kFewTokens);
+  if (tokens.size() > kFewTokens) {
     walk_plain(~std::size_t{0});
     return;
   }
-  // How far the nearest end is counts where there is a bound.
-  if (place_.left == kUnbounded && !language_.alike().living.empty()) {
-    alike_ = &language_.alike().living;
-  }
-  const TokenSets& sets = vocabulary_.sets();
-  std::vector<std::uint32_t> others(out_->words.size(), 0);
-  const Classes ever = ever_living(place_.state);
-  if (language_.is_total(place_.state)) {
-    fill_row(total_row(), ever, others);
-  } else {
-    const std::vector<std::uint32_t> weights = class_weights();
-    const std::vector<Branch> all = branches(place_.state, weights);
-    Classes rest(language_.class_count(), false);
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (i < kMaxRows) {
-        fill_row(make_row(all[i], weights), ever, others);
-        continue;
-      }
-      for (std::size_t c = 0; c < rest.size(); ++c) rest[c] = rest[c] || all[i].classes[c];
-    }
-    if (all.size() > kMaxRows) {
-      std::vector<std::uint32_t> open(others.size());
-      sets.select(characters(rest), characters(ever),
-                  std::min<std::uint32_t>(place_.left, kLongestToken), open);
-      for (std::size_t i = 0; i < others.size(); ++i) others[i] |= open[i];
-    }
-  }
-  // What was taken for alike is so for a while only; longer tokens are read.
-  static_assert(Language::kAlikeDepth >= TokenSets::kLengths);
-  if (approximate_) sets.keep_short(TokenSets::kLengths, out_->words);
-  read_others(others);
+  read_each(tokens);
+  if (approximate_) read_long(plain_long_tokens());
 }
 
-void Maker::read_others(std::span<const std::uint32_t> others) {
-  std::size_t count = 0;
-  for (const std::uint32_t word : others) count += static_cast<std::size_t>(std::popcount(word));
-  if (count > kFewTokens) {
-    walk_plain(~std::size_t{0});
-    return;
-  }
-  fuel_ -= static_cast<std::int64_t>(count);
-  for (std::size_t i = 0; i < others.size(); ++i) {
-    for (std::uint32_t bits = others[i]; bits != 0; bits &= bits - 1) {
-      const auto token = static_cast<TokenId>(i * 32 + std::countr_zero(bits));
-      if (reads(token)) set_bit(out_->words, token);
-    }
-  }
-  if (!approximate_) return;
+std::vector<TokenId> TextMaskMaker::plain_long_tokens() const {
+  std::vector<TokenId> tokens;
   for (const auto& [length, token] : vocabulary_.sets().long_tokens()) {
-    if (is_plain(token) && reads(token)) set_bit(out_->words, token);
+    if (!is_special(token)) tokens.push_back(token);
   }
+  return tokens;
+}
+
+// Sets or clears the bits of `tokens`, which ascend by their texts: most begin like the one before.
+void TextMaskMaker::read_long(std::span<const TokenId> tokens) {
+  std::array<TextReader::At, kLongestToken + 1> levels;
+  levels[0] = reader_.start();
+  std::string_view before;
+  std::size_t good = 0;  // bytes of `before` that were read
+  for (const TokenId token : tokens) {
+    const std::string_view text = vocabulary_.bytes(token);
+    const auto differ = std::mismatch(before.begin(), before.end(), text.begin(), text.end());
+    const auto common = static_cast<std::size_t>(differ.first - before.begin());
+    if (common <= good) {
+      good = common;
+      for (; good < text.size(); ++good) {
+        const auto byte = static_cast<std::uint8_t>(text[good]);
+        levels[good + 1] = levels[good];
+        if ((byte < 0x80 && !reader_.is_plain(byte)) || !reader_.step(levels[good + 1], byte))
+          break;
+      }
+    }
+    const std::uint32_t bit = 1u << (token % 32);
+    std::uint32_t& word = out_->words[static_cast<std::size_t>(token) / 32];
+    word = common <= good && good == text.size() ? word | bit : word & ~bit;
+    before = text;
+  }
+  fuel_ -= static_cast<std::int64_t>(tokens.size());
+}
+
+// Those whose bits are set; if they are more than `most`, the first ones.
+std::vector<TokenId> TextMaskMaker::listed(std::span<const std::uint32_t> bits, std::size_t most) {
+  std::vector<TokenId> tokens;
+  for (std::size_t i = 0; i < bits.size() && tokens.size() <= most; ++i) {
+    for (std::uint32_t word = bits[i]; word != 0; word &= word - 1) {
+      tokens.push_back(static_cast<TokenId>(i * 32 + std::countr_zero(word)));
+    }
+  }
+  return tokens;
+}
+
+// Their texts lie far apart: each is asked for well before it is read.
+void TextMaskMaker::read_each(std::span<const TokenId> tokens) {
+  constexpr std::size_t kAhead = 12;
+  for (std::size_t i = 0; i < std::min(kAhead, tokens.size()); ++i) vocabulary_.prefetch(tokens[i]);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (i + kAhead < tokens.size()) vocabulary_.prefetch(tokens[i + kAhead]);
+    if (reads_plain(tokens[i])) set_bit(out_->words, tokens[i]);
+  }
+  fuel_ -= static_cast<std::int64_t>(tokens.size());
 }
 
 // False: it was not walked to the end.
-bool Maker::walk_plain(std::size_t most) {
+bool TextMaskMaker::walk_plain(std::size_t most) {
   std::array<TextReader::At, kLongestToken + 1> levels;
   levels[0] = reader_.start();
   PlainWalk walk{vocabulary_.trie(), levels.data(), 0, most};
@@ -354,8 +122,8 @@ bool Maker::walk_plain(std::size_t most) {
   return walk.read <= most;
 }
 
-void Maker::walk_plain(PlainWalk& walk, std::uint32_t index, std::uint8_t byte,
-                       std::uint32_t depth) {
+void TextMaskMaker::walk_plain(PlainWalk& walk, std::uint32_t index, std::uint8_t byte,
+                               std::uint32_t depth) {
   TextReader::At& at = walk.levels[depth + 1];
   at = walk.levels[depth];
   if ((byte < 0x80 && !reader_.is_plain(byte)) || !reader_.step(at, byte)) return;
@@ -374,7 +142,7 @@ void Maker::walk_plain(PlainWalk& walk, std::uint32_t index, std::uint8_t byte,
   }
 }
 
-void Maker::read_special() {
+void TextMaskMaker::read_special() {
   const Separators& separators = vocabulary_.separators(place_.raw);
   out_->ends.assign((separators.pairs().size() + 31) / 32, 0);
   fuel_ -= static_cast<std::int64_t>(separators.entries().size()) / kPlacesPerFuel;
@@ -385,22 +153,34 @@ void Maker::read_special() {
     }
     return;
   }
+  std::size_t first = 0;
+  if (language_.is_total(place_.state) && reach_of_total() == kLongest) {  // all but the ends
+    const std::vector<std::uint32_t>& whole = separators.whole_tokens();
+    for (std::size_t i = 0; i < whole.size(); ++i) out_->words[i] |= whole[i];
+    first = separators.first_head();
+  }
   const char32_t* characters = separators.characters().data();
   // Of the entry before: the states behind so many characters, which were read.
   std::array<State, kLongestToken + 1> states;
   states[0] = place_.state;
   std::uint32_t good = 0;
   const std::vector<Separators::Entry>& entries = separators.entries();
-  for (std::size_t i = 0; i < entries.size(); ++i) {
+  for (std::size_t i = first; i < entries.size(); ++i) {
     const Separators::Entry& entry = entries[i];
-    if (entry.common > good) continue;  // it fails where the one before did
+    if (entry.common > good) {  // it fails where the one before did
+      if (good < 2) i = separators.skip(i, good) - 1;
+      continue;
+    }
     good = entry.common;
     for (; good < entry.length && good < place_.left; ++good) {
       const State to = language_.next(states[good], characters[entry.characters + good]);
       if (to == Language::kDead || language_.shortest(to) > place_.left - good - 1) break;
       states[good + 1] = to;
     }
-    if (good < entry.length) continue;
+    if (good < entry.length) {
+      if (good == 0) i = behind_dead(separators, i) - 1;
+      continue;
+    }
     const State state = states[good];
     if (entry.head ? language_.accepts(state)
                    : entry.part == 0 || may_become(state, good, separators.parts()[entry.part])) {
@@ -409,43 +189,72 @@ void Maker::read_special() {
   }
 }
 
-void Maker::set_entry(const Separators::Entry& entry) {
+// The first entry behind one that fails at its first character, of those whose first character may
+// come.
+std::size_t TextMaskMaker::behind_dead(const Separators& separators, std::size_t entry) const {
+  const std::size_t next = separators.skip(entry, 0);
+  const char32_t first = separators.characters()[separators.entries()[entry].characters];
+  if (first < 128) return next;
+  const auto& begins = language_.begins();
+  auto interval = std::upper_bound(begins.begin(), begins.end(), std::uint32_t{first}) - 1;
+  const auto leads_on = [&](auto at) {
+    const auto number = static_cast<std::size_t>(at - begins.begin());
+    return language_.next_of_class(place_.state, language_.classes()[number]) != Language::kDead;
+  };
+  if (leads_on(interval)) return next;
+  while (interval != begins.end() && !leads_on(interval)) ++interval;
+  const bool head = separators.entries()[entry].head;
+  const std::size_t end = head ? separators.entries().size() : separators.first_head();
+  if (interval == begins.end()) return end;
+  const auto& entries = separators.entries();
+  const auto found = std::partition_point(
+      entries.begin() + static_cast<std::ptrdiff_t>(next),
+      entries.begin() + static_cast<std::ptrdiff_t>(end), [&](const Separators::Entry& other) {
+        return other.length == 0 || separators.characters()[other.characters] < *interval;
+      });
+  return static_cast<std::size_t>(found - entries.begin());
+}
+
+void TextMaskMaker::set_entry(const Separators::Entry& entry) {
   set_bit(entry.head ? out_->ends : out_->words, static_cast<TokenId>(entry.number));
 }
 
-bool Maker::reads(TokenId token) const {
+// Without anything special in it.
+bool TextMaskMaker::reads_plain(TokenId token) const {
   TextReader::At at = reader_.start();
   const std::string_view bytes = vocabulary_.bytes(token);
-  return std::all_of(bytes.begin(), bytes.end(),
-                     [&](char byte) { return reader_.step(at, static_cast<std::uint8_t>(byte)); });
+  return std::all_of(bytes.begin(), bytes.end(), [&](char c) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    return (byte >= 0x80 || reader_.is_plain(byte)) && reader_.step(at, byte);
+  });
 }
 
 // From the mask of a state that is alike: what is too long for that is read.
-TextMaskPtr Maker::adjust(const TextMask& alike) {
-  *out_ = alike;
+TextMaskPtr TextMaskMaker::adjust(const TextMask& alike) {
+  out_->words = alike.bits(vocabulary_.mask_words());
+  out_->ends = alike.ends;
   out_->state = place_.state;
   const auto set = [](std::vector<std::uint32_t>& bits, std::uint32_t bit, bool on) {
     const std::uint32_t mask = 1u << (bit % 32);
     bits[bit / 32] = on ? bits[bit / 32] | mask : bits[bit / 32] & ~mask;
   };
-  for (const auto& [length, token] : vocabulary_.sets().long_tokens()) {
-    if (is_plain(token)) set(out_->words, static_cast<std::uint32_t>(token), reads(token));
-  }
-  for (const Separators::Entry& entry : vocabulary_.separators(place_.raw).entries()) {
-    if (entry.length < Language::kAlikeDepth) continue;
+  read_long(plain_long_tokens());
+  const Separators& separators = vocabulary_.separators(place_.raw);
+  for (const std::uint32_t number : separators.longest_first()) {
+    const Separators::Entry& entry = separators.entries()[number];
+    if (Separators::characters_of(entry) < Language::kAlikeDepth) break;
     set(entry.head ? out_->ends : out_->words, entry.number, reads(entry));
   }
   fuel_ -= static_cast<std::int64_t>(out_->words.size()) / kPlacesPerFuel;
-  return out_;
+  return finished();
 }
 
-bool Maker::is_plain(TokenId token) const {
-  const std::string_view text = vocabulary_.bytes(token);
-  return std::all_of(text.begin(), text.end(),
-                     [&](char byte) { return reader_.is_plain(static_cast<std::uint8_t>(byte)); });
+bool TextMaskMaker::is_special(TokenId token) const {
+  const std::vector<std::uint32_t>& special = vocabulary_.separators(place_.raw).whole_tokens();
+  return (special[static_cast<std::size_t>(token) / 32] >> (token % 32) & 1) != 0;
 }
 
-bool Maker::reads(const Separators::Entry& entry) const {
+bool TextMaskMaker::reads(const Separators::Entry& entry) const {
   const Separators& separators = vocabulary_.separators(place_.raw);
   State state = place_.state;
   if (entry.length > place_.left) return false;
@@ -457,51 +266,75 @@ bool Maker::reads(const Separators::Entry& entry) const {
   return entry.part == 0 || may_become(state, entry.length, separators.parts()[entry.part]);
 }
 
-// From the mask of the same place with any number of characters left. Only tokens of about as many
-// as there are have to be read. Null: those are too many.
-TextMaskPtr Maker::shorten(const TextMask& unbounded) {
+// From the mask of the same place with any number of characters to come. Only tokens of about as
+// many as there are left have to be read. Null: those are too many.
+TextMaskPtr TextMaskMaker::shorten(const TextMask& free) {
   const TokenSets& sets = vocabulary_.sets();
+  const Separators& separators = vocabulary_.separators(place_.raw);
+  const std::vector<std::uint32_t>& special = separators.whole_tokens();
   const std::uint32_t way = language_.longest_way();
-  const std::uint32_t most = std::min<std::uint32_t>(place_.left, kLongestToken);
+  const std::uint32_t most = std::min(place_.left, kLongest);
   // So many may come wherever they lead.
   const std::uint32_t sure = place_.left > way ? std::min(place_.left - way, most) : 0;
-  out_->words = unbounded.words;
-  out_->ends = unbounded.ends;
-  Words words = out_->words;
-  sets.keep_short(sure, words);
-  if (sure < most) {
-    std::vector<std::uint32_t> open = unbounded.words;
-    sets.keep_short(most, open);
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < open.size(); ++i) {
-      open[i] &= ~words[i];
-      count += static_cast<std::size_t>(std::popcount(open[i]));
+  const TokenSets::Bitmap& near = sets.at_most(sure);
+  const TokenSets::Bitmap& far = sets.at_most(most);
+  const std::vector<std::uint32_t> listed_bits =
+      free.words.empty() ? free.bits(special.size()) : std::vector<std::uint32_t>();
+  const std::uint32_t* before = free.words.empty() ? listed_bits.data() : free.words.data();
+  std::vector<std::uint32_t>& words = out_->words;
+  words.resize(special.size());
+  std::vector<TokenId> unsure;
+  // A block of words is looked at twice, but taken from memory once.
+  constexpr std::size_t kBlock = 256;
+  for (std::size_t begin = 0; begin < words.size(); begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, words.size());
+    std::uint32_t open = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      words[i] = before[i] & (near[i] | special[i]);
+      open |= before[i] & far[i] & ~words[i];
     }
-    if (count > kFewTokens) return nullptr;
-    fuel_ -= static_cast<std::int64_t>(count);
-    for (std::size_t i = 0; i < open.size(); ++i) {
-      for (std::uint32_t bits = open[i]; bits != 0; bits &= bits - 1) {
-        const auto token = static_cast<TokenId>(i * 32 + std::countr_zero(bits));
-        if (reads(token)) set_bit(words, token);
-      }
+    for (std::size_t i = begin; i < end && open != 0; ++i) {
+      for (std::uint32_t bits = before[i] & far[i] & ~words[i]; bits != 0; bits &= bits - 1)
+        unsure.push_back(static_cast<TokenId>(i * 32 + std::countr_zero(bits)));
     }
+    if (unsure.size() > kFewToShorten) return nullptr;
   }
-  // Those with escapes are shorter than they are written.
-  for (const Separators::Entry& entry : vocabulary_.separators(place_.raw).entries()) {
-    const std::vector<std::uint32_t>& before = entry.head ? unbounded.ends : unbounded.words;
-    if ((before[entry.number / 32] >> (entry.number % 32) & 1) == 0) continue;
-    if (entry.length + (entry.part != 0) <= sure || reads(entry)) {
-      set_entry(entry);
-    } else {
-      std::vector<std::uint32_t>& after = entry.head ? out_->ends : out_->words;
-      after[entry.number / 32] &= ~(1u << (entry.number % 32));
+  read_each(unsure);
+  if (sure < kLongest && most > TokenSets::kLengths) {
+    std::vector<TokenId> unsure_long;
+    for (const auto& [length, token] : sets.long_tokens()) {
+      const std::uint32_t word = before[static_cast<std::size_t>(token) / 32];
+      if (length > most || (word >> (token % 32) & 1) == 0 || is_special(token)) continue;
+      length <= sure ? set_bit(words, token) : unsure_long.push_back(token);
     }
+    read_long(unsure_long);
   }
+  shorten_special(free, sure);
   fuel_ -= static_cast<std::int64_t>(words.size()) / kPlacesPerFuel;
-  return out_;
+  return finished();
 }
 
-bool Maker::may_become(State state, std::uint32_t read, const Separators::Part& part) const {
+// Those with escapes are shorter than they are written.
+void TextMaskMaker::shorten_special(const TextMask& free, std::uint32_t sure) {
+  const Separators& separators = vocabulary_.separators(place_.raw);
+  out_->ends = free.ends;
+  for (const std::uint32_t number : separators.longest_first()) {
+    const Separators::Entry& entry = separators.entries()[number];
+    if (Separators::characters_of(entry) <= sure) break;
+    std::vector<std::uint32_t>& bits = entry.head ? out_->ends : out_->words;
+    std::uint32_t& word = bits[entry.number / 32];
+    const std::uint32_t bit = 1u << (entry.number % 32);
+    if ((word & bit) != 0 && !reads(entry)) word &= ~bit;
+  }
+  for (std::size_t i = separators.entries().size(); i-- > 0;) {
+    const Separators::Entry& entry = separators.entries()[separators.longest_first()[i]];
+    if (entry.length >= place_.need) break;
+    if (entry.head) out_->ends[entry.number / 32] &= ~(1u << (entry.number % 32));
+  }
+}
+
+bool TextMaskMaker::may_become(State state, std::uint32_t read,
+                               const Separators::Part& part) const {
   if (read >= place_.left) return false;
   const auto may = [&](const Separators::Range& range) {
     return range.first <= range.second &&
@@ -509,8 +342,6 @@ bool Maker::may_become(State state, std::uint32_t read, const Separators::Part& 
   };
   return may(part.first) || may(part.second);
 }
-
-}  // namespace
 
 std::uint64_t TextPlace::hash() const {
   const std::uint32_t far = language->longest_way() + kLongestToken;
@@ -527,19 +358,31 @@ std::uint64_t TextPlace::hash() const {
   return hash;
 }
 
+void TextMask::add_to(std::span<std::uint32_t> mask) const {
+  for (std::size_t i = 0; i < words.size(); ++i) mask[i] |= words[i];
+  for (const TokenId token : few) set_bit(mask, token);
+}
+
+std::vector<std::uint32_t> TextMask::bits(std::size_t mask_words) const {
+  if (!words.empty()) return words;
+  std::vector<std::uint32_t> out(mask_words, 0);
+  add_to(out);
+  return out;
+}
+
 TextMaskPtr shorten_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
-                              const TextMask& unbounded, std::int64_t& fuel) {
-  return Maker(vocabulary, place, fuel).shorten(unbounded);
+                              const TextMask& free, std::int64_t& fuel) {
+  return TextMaskMaker(vocabulary, place, fuel).shorten(free);
 }
 
 TextMaskPtr adjust_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
                              const TextMask& alike, std::int64_t& fuel) {
-  return Maker(vocabulary, place, fuel).adjust(alike);
+  return TextMaskMaker(vocabulary, place, fuel).adjust(alike);
 }
 
 TextMaskPtr make_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
                            std::int64_t& fuel) {
-  return Maker(vocabulary, place, fuel).make();
+  return TextMaskMaker(vocabulary, place, fuel).make();
 }
 
 }  // namespace tessera::grammar

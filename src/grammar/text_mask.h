@@ -7,8 +7,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "base/ids.h"
 #include "grammar/language.h"
 #include "grammar/separators.h"
 
@@ -30,9 +32,15 @@ struct TextPlace {
 };
 
 struct TextMask {
-  std::vector<std::uint32_t> words;
+  std::vector<std::uint32_t> words;         // bits by token; empty where they are few
+  std::vector<TokenId> few;                 // then these
   Language::State state = Language::kDead;  // the place's
   std::vector<std::uint32_t> ends;          // bits: pairs of Separators whose head may end the text
+
+  void add_to(std::span<std::uint32_t> mask) const;
+  // As bits, few or not.
+  std::vector<std::uint32_t> bits(std::size_t mask_words) const;
+  std::size_t bytes() const { return (words.size() + few.size() + ends.size()) * 4 + 256; }
 };
 
 using TextMaskPtr = std::shared_ptr<const TextMask>;
@@ -41,10 +49,10 @@ using TextMaskPtr = std::shared_ptr<const TextMask>;
 TextMaskPtr make_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
                            std::int64_t& fuel);
 
-// The same for a place with a bound, from the mask of the place without it; null: it is made as
-// fast without.
+// The same for a place with a bound or a need, from the mask of the place without them; null: it is
+// made as fast without.
 TextMaskPtr shorten_text_mask(const Vocabulary& vocabulary, const TextPlace& place,
-                              const TextMask& unbounded, std::int64_t& fuel);
+                              const TextMask& free, std::int64_t& fuel);
 
 // The same for a place of equal hash, from the mask of another one's state.
 TextMaskPtr adjust_text_mask(const Vocabulary& vocabulary, const TextPlace& place,

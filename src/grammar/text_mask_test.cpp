@@ -211,6 +211,24 @@ TEST(TextMask, CountsInPatterns) {
   }
 }
 
+// Made before they are asked for, and for states in another order than an answer's.
+TEST(TextMask, Prepared) {
+  const auto schema = json::parse(
+      R"({"type":"array","prefixItems":[{"format":"uuid"},{"pattern":"^([a-c]{1,40}[.])+[a-z]{3}$"},
+      {"pattern":"^[^a-c]{1,9}$","maxLength":5}],"items":{"type":"object",
+      "patternProperties":{"^x[a-z]*":{}},"additionalProperties":false}})");
+  ASSERT_TRUE(schema);
+  const auto grammar = compile_schema(*schema);
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  prepare_masks(**grammar, *words().vocabulary);
+  for (const std::string_view prefix : {"[\"", "[\"0", "[0,\"a", "[0,\"abcabc.", "[0,0,\"",
+                                        "[0,0,\"no", "[0,0,0,{\"", "[0,0,0,{\"x"}) {
+    Matcher matcher(*grammar, words().vocabulary);
+    if (!matcher.accept_bytes(prefix)) ADD_FAILURE() << prefix;
+    expect_exact(matcher, std::string(prefix));
+  }
+}
+
 TEST(TextMask, KeysAndUniqueItems) {
   constexpr std::pair<std::string_view, std::string_view> kCases[] = {
       {R"({"type":"object"})", "{\""},

@@ -1,5 +1,5 @@
 // Stepper: strings, keys and raw texts. A character comes as UTF-8 or as an escape; while it is
-// read, `low` and `high` are what it can still become. Thread::part:
+// read, `low` and `high` are what it can still become.
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -8,16 +8,6 @@
 
 namespace tessera::grammar {
 namespace {
-
-enum Part : std::uint8_t {
-  kWhole,      // between characters
-  kBackslash,  // behind one
-  kHex,        // behind \u and `digits` hexadecimal digits of the value `low`
-  kUtf8,       // `digits` more bytes to come
-  kHighHalf,   // behind a high surrogate `low`: a backslash must come
-  kHighSlash,  // then a u
-  kLowHex,     // then `digits` of the low surrogate, `high` so far
-};
 
 constexpr std::uint32_t kHighBegin = 0xD800;
 constexpr std::uint32_t kLowBegin = 0xDC00;

@@ -1,6 +1,7 @@
 #include "grammar/token_sets.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/utf8.h"
 
@@ -9,6 +10,9 @@ namespace {
 
 // Words that stay in the nearest cache while one bitmap after another is taken out of them.
 constexpr std::size_t kBlock = 2048;
+// Selections that are kept of the last ones, and as many of those before: 31 KB each for 248,320
+// tokens.
+constexpr std::size_t kMaxKept = 64;
 
 void clear_bit(std::span<std::uint32_t> words, TokenId token) {
   words[static_cast<std::size_t>(token) / 32] &= ~(1u << (static_cast<std::size_t>(token) % 32));
@@ -45,7 +49,7 @@ TokenSets::TokenSets(const std::vector<std::string>& tokens)
     : tokens_(tokens),
       words_((tokens.size() + 31) / 32),
       whole_(words_, 0),
-      at_most_(kLengths, std::vector<std::uint32_t>(words_, 0)) {
+      at_most_(kLengths + 1, Bitmap(words_, 0)) {
   std::vector<std::vector<TokenId>> first(128);
   std::vector<std::vector<TokenId>> rest(128);
   std::vector<std::pair<std::uint32_t, TokenId>> first_beyond;
@@ -68,10 +72,13 @@ TokenSets::TokenSets(const std::vector<std::string>& tokens)
     if (length > kLengths) {
       long_.emplace_back(length, token);
     } else {
-      set_bit(at_most_[length - 1], token);
+      set_bit(at_most_[length], token);
     }
   }
-  for (std::size_t i = 1; i < kLengths; ++i) {
+  std::sort(long_.begin(), long_.end(), [&](const auto& a, const auto& b) {
+    return tokens[static_cast<std::size_t>(a.second)] < tokens[static_cast<std::size_t>(b.second)];
+  });
+  for (std::size_t i = 1; i <= kLengths; ++i) {
     for (std::size_t word = 0; word < words_; ++word) at_most_[i][word] |= at_most_[i - 1][word];
   }
   build(first_, first, first_beyond);
@@ -192,30 +199,45 @@ void TokenSets::take_out(std::span<const Set* const> sets, Words words) {
   }
 }
 
-void TokenSets::select(const CharacterClass& first, const CharacterClass& rest, std::uint32_t most,
-                       Words words) const {
-  if (most == 0) return std::fill(words.begin(), words.end(), 0u);
-  const std::vector<std::uint32_t>& from = most <= kLengths ? at_most_[most - 1] : whole_;
-  std::copy(from.begin(), from.end(), words.begin());
-  std::vector<const Set*> sets;
-  exclude_ascii(first_, first, 1, 0, 127, sets);
-  exclude_ascii(rest_, rest, 1, 0, 127, sets);
-  take_out(sets, words);
-  exclude_beyond(first_, first, words);
-  exclude_beyond(rest_, rest, words);
-  if (most > kLengths) keep_short(most, words);
+std::size_t TokenSets::WantedHash::operator()(const Wanted& wanted) const {
+  std::uint64_t hash = 0;
+  const auto enter = [&](std::uint64_t word) {
+    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+    hash ^= hash >> 29;
+  };
+  for (const CharacterClass* in : {&wanted.first, &wanted.rest}) {
+    for (const std::uint64_t word : in->ascii) enter(word);
+    for (const auto& [low, high] : in->beyond) enter(std::uint64_t{low} << 32 | high);
+  }
+  return hash;
 }
 
-void TokenSets::keep_short(std::uint32_t most, Words words) const {
-  if (most == 0) return std::fill(words.begin(), words.end(), 0u);
-  if (most > kLengths) {
-    for (const auto& [length, token] : long_) {
-      if (length > most) clear_bit(words, token);
-    }
-    return;
+TokenSets::BitmapPtr TokenSets::select(const CharacterClass& first,
+                                       const CharacterClass& rest) const {
+  const Wanted wanted{first, rest};
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = kept_.find(wanted);
+    if (found != kept_.end()) return found->second;
+    const auto before = kept_before_.find(wanted);
+    if (before != kept_before_.end()) return kept_.emplace(wanted, before->second).first->second;
   }
-  const std::uint32_t* in = at_most_[most - 1].data();
-  for (std::size_t i = 0; i < words.size(); ++i) words[i] &= in[i];
+  const auto made = std::make_shared<const Bitmap>(put_together(wanted));
+  const std::scoped_lock lock(mutex_);
+  if (kept_.size() >= kMaxKept) kept_before_ = std::exchange(kept_, {});
+  kept_.emplace(wanted, made);
+  return made;
+}
+
+TokenSets::Bitmap TokenSets::put_together(const Wanted& wanted) const {
+  Bitmap words = whole_;
+  std::vector<const Set*> sets;
+  exclude_ascii(first_, wanted.first, 1, 0, 127, sets);
+  exclude_ascii(rest_, wanted.rest, 1, 0, 127, sets);
+  take_out(sets, words);
+  exclude_beyond(first_, wanted.first, words);
+  exclude_beyond(rest_, wanted.rest, words);
+  return words;
 }
 
 std::size_t TokenSets::bytes() const {

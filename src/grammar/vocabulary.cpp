@@ -61,20 +61,18 @@ Vocabulary::Vocabulary(std::vector<std::string> bytes, std::span<const TokenId> 
 TextMaskPtr Vocabulary::text_mask(const TextPlace& place, std::int64_t& fuel) const {
   const std::uint64_t key = place.hash();
   TextMaskPtr mask = find_mask(key);
-  if (mask != nullptr && mask->state == place.state) return mask;
+  if (mask != nullptr && (mask->state == place.state || place.language->alike().exact)) return mask;
   if (mask != nullptr) return adjust_text_mask(*this, place, *mask, fuel);
-  if (place.left != kUnbounded) {  // quickly made, and soon another
-    TextPlace unbounded = place;
-    unbounded.left = kUnbounded;
-    mask = shorten_text_mask(*this, place, *text_mask(unbounded, fuel), fuel);
+  if (place.left != kUnbounded || place.need != 0) {  // quickly made, and soon another
+    TextPlace free = place;
+    free.left = kUnbounded;
+    free.need = 0;
+    mask = shorten_text_mask(*this, place, *text_mask(free, fuel), fuel);
     if (mask != nullptr) return mask;
   }
   mask = make_text_mask(*this, place, fuel);
   const std::scoped_lock lock(mutex_);
-  if ((kept_.size() + 1) * mask_words() * sizeof(std::uint32_t) > kKeptBytes / 2) {
-    kept_before_ = std::exchange(kept_, {});
-  }
-  kept_.emplace(key, mask);
+  keep(key, mask);
   return mask;
 }
 
@@ -84,7 +82,17 @@ TextMaskPtr Vocabulary::find_mask(std::uint64_t key) const {
   if (found != kept_.end()) return found->second;
   const auto before = kept_before_.find(key);
   if (before == kept_before_.end()) return nullptr;
-  return kept_.emplace(key, before->second).first->second;
+  const TextMaskPtr mask = before->second;
+  keep(key, mask);
+  return mask;
+}
+
+void Vocabulary::keep(std::uint64_t key, const TextMaskPtr& mask) const {
+  if (kept_bytes_ + mask->bytes() > kKeptBytes / 2) {
+    kept_before_ = std::exchange(kept_, {});
+    kept_bytes_ = 0;
+  }
+  if (kept_.emplace(key, mask).second) kept_bytes_ += mask->bytes();
 }
 
 std::size_t Vocabulary::table_bytes() const {

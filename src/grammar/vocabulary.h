@@ -57,6 +57,10 @@ class Vocabulary {
     });
   }
   std::string_view bytes(TokenId token) const { return bytes_[static_cast<std::size_t>(token)]; }
+  // bytes() will be asked for soon.
+  void prefetch(TokenId token) const {
+    __builtin_prefetch(&bytes_[static_cast<std::size_t>(token)]);
+  }
   // kThinkClose, kCallOpen or kCallClose; nothing for all other tokens.
   std::optional<std::uint32_t> symbol(TokenId token) const;
   std::optional<TokenId> token_of_symbol(std::uint32_t symbol) const;
@@ -77,6 +81,7 @@ class Vocabulary {
 
  private:
   TextMaskPtr find_mask(std::uint64_t key) const;
+  void keep(std::uint64_t key, const TextMaskPtr& mask) const;  // under the lock
 
   enum class Kind : std::uint8_t { kText, kSymbol, kEnd, kOther };
 
@@ -98,6 +103,7 @@ class Vocabulary {
   using Kept = std::unordered_map<std::uint64_t, TextMaskPtr>;
   mutable std::mutex mutex_;
   mutable Kept kept_, kept_before_;
+  mutable std::size_t kept_bytes_ = 0;
 };
 
 using VocabularyPtr = std::shared_ptr<const Vocabulary>;

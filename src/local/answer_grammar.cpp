@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "chat/custom_tool.h"
 #include "grammar/compile.h"
+#include "grammar/matcher.h"
 
 namespace tessera::local {
 namespace {
@@ -192,8 +193,8 @@ struct Form {
 
 AnswerGrammars::AnswerGrammars() : cache_(kCacheBytes) {}
 
-Result<grammar::GrammarPtr, Refusal> AnswerGrammars::compile(const chat::ChatRequest& request,
-                                                             bool in_reasoning) {
+Result<grammar::GrammarPtr, Refusal> AnswerGrammars::compile(
+    const chat::ChatRequest& request, bool in_reasoning, const grammar::Vocabulary& vocabulary) {
   const ResponseFormat& format = request.response_format;
   const Callable tools = callable(request);
   const Mode mode = request.tool_choice.mode;
@@ -207,7 +208,11 @@ Result<grammar::GrammarPtr, Refusal> AnswerGrammars::compile(const chat::ChatReq
   form.rules.parallel = request.parallel_tool_calls && mode != Mode::kNamed;
   form.in_reasoning = in_reasoning;
   if (form.schema == nullptr && tools.functions.empty()) return grammar::GrammarPtr();
-  auto compiled = cache_.get(request.account, form.key(), [&form] { return form.compile(); });
+  auto compiled = cache_.get(request.account, form.key(), [&] {
+    auto made = form.compile();
+    if (made) grammar::prepare_masks(**made, vocabulary);
+    return made;
+  });
   if (compiled) return *std::move(compiled);
   const grammar::GrammarError& error = compiled.error();
   if (!tools.functions.empty()) return Unexpected{refuse_tools(error, tools, form.schema)};

@@ -8,6 +8,7 @@
 #include "chat/service.h"
 #include "grammar/cache.h"
 #include "grammar/grammar.h"
+#include "grammar/vocabulary.h"
 
 namespace tessera::local {
 
@@ -15,11 +16,12 @@ class AnswerGrammars {
  public:
   AnswerGrammars();
 
-  // Null where the answer is free text without calls. `in_reasoning`: it begins inside the think
-  // block, to which nothing of the form applies. A refusal's param is the path of the schema's
-  // fault, "tools[1].function.parameters.properties.x".
+  // Its masks are prepared for `vocabulary`. Null where the answer is free text without calls.
+  // `in_reasoning`: it begins inside the think block, to which nothing of the form applies. A
+  // refusal's param is the path of the schema's fault, "tools[1].function.parameters.properties.x".
   Result<grammar::GrammarPtr, chat::Refusal> compile(const chat::ChatRequest& request,
-                                                     bool in_reasoning);
+                                                     bool in_reasoning,
+                                                     const grammar::Vocabulary& vocabulary);
 
  private:
   grammar::GrammarCache cache_;

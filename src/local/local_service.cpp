@@ -132,6 +132,7 @@ Result<std::unique_ptr<LocalChatService>> LocalChatService::create(
     if (!service->has_text(id)) service->never_sampled_.push_back(id);
   }
   service->vocabulary_ = grammar::Vocabulary::create(vocabulary, service->end_tokens_);
+  grammar::warm_up(service->vocabulary_);
   service->ways_ = std::make_shared<const WayTokens>(service->tokenizer_, service->vocabulary_);
   return service;
 }
@@ -181,7 +182,7 @@ std::shared_ptr<const ThinkingPlan> LocalChatService::plan_thinking(std::int32_t
 Result<LocalChatService::Form, Refusal> LocalChatService::find_form(
     const chat::ChatRequest& request, bool in_reasoning, const Room& room) {
   Form form;
-  TRY_ASSIGN(form.grammar, grammars_.compile(request, in_reasoning));
+  TRY_ASSIGN(form.grammar, grammars_.compile(request, in_reasoning, *vocabulary_));
   if (in_reasoning) form.thinking_budget = request.thinking_budget;
   if (form.grammar == nullptr || request.cut_at_max_tokens) return form;
   form.whole = true;
