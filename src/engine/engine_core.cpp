@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
-#include <new>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "engine/contained.h"
 #include "engine/logprobs.h"
 
 namespace tessera::engine {
@@ -21,30 +20,13 @@ constexpr std::size_t kMaxUnread = 32;
 // A backend promises Results; what its libraries throw all the same ends this batch, not the
 // process.
 Result<model::LogitsView> forward_or_error(model::Backend& backend, const model::Batch& batch) {
-  try {
-    Result<model::LogitsView> logits = backend.forward(batch);
+  Result<model::LogitsView> logits = model::LogitsView{};
+  const Result<void> returned = contained("the model's computation", [&] {
+    logits = backend.forward(batch);
     if (logits) backend.synchronise();
-    return logits;
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kResourceExhausted, "out of memory in the model's computation");
-  } catch (const std::exception& exception) {
-    log_error("exception from backend {}: {}", backend.name(), exception.what());
-    return fail(ErrorCode::kUnavailable, "the model's computation failed unexpectedly");
-  }
-}
-
-// Our own constraints throw nothing on purpose.
-template <class F>
-Result<void> without_exceptions(F&& function) {
-  try {
-    function();
-    return {};
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kResourceExhausted, "out of memory in the output's constraint");
-  } catch (const std::exception& exception) {
-    log_error("exception from a constraint: {}", exception.what());
-    return fail(ErrorCode::kUnavailable, "the output's constraint failed unexpectedly");
-  }
+  });
+  if (!returned) return Unexpected{returned.error()};
+  return logits;
 }
 
 bool ends(const EngineRequest& request, TokenId token) {
@@ -112,7 +94,10 @@ EngineCore::EngineCore(model::Backend& backend, const EngineOptions& options, co
       scratch_(limits_.vocabulary),
       side_jobs_(options.constraint_threads),
       queue_({options.max_running_requests, limits_.max_sequences, memory_tokens(limits_)},
-             options.account_share, state_tokens(limits_), counters.backlog_tokens) {}
+             options.account_share, state_tokens(limits_), counters.backlog_tokens) {
+  constrained_.reserve(static_cast<std::size_t>(limits_.max_sequences));
+  running_.reserve(static_cast<std::size_t>(options_.max_running_requests));
+}
 
 EngineCore::~EngineCore() {
   CHECK(is_idle());
@@ -125,7 +110,8 @@ void EngineCore::add(std::unique_ptr<LiveRequest> request) {
     request->start_deadline = clock_.now() + std::chrono::milliseconds(options_.max_wait_ms);
   request->first_reserve =
       request->prompt_tokens() + std::min(request->request.max_tokens, options_.reserve_tokens);
-  queue_.push(std::move(request));
+  const Result<void> queued = contained("the queue", [&] { queue_.push(std::move(request)); });
+  if (!queued) end(std::move(request), RequestFailed{queued.error()});
 }
 
 void EngineCore::fail_request(RequestId id, const Error& error) {
@@ -135,36 +121,42 @@ void EngineCore::fail_request(RequestId id, const Error& error) {
     std::unique_ptr<LiveRequest> request = std::move(*found);
     running_.erase(found);
     queue_.release(*request);
-    end(std::move(request), RequestFailed{error});
+    end(std::move(request), RequestFailed{copy_of(error)});
   } else if (std::unique_ptr<LiveRequest> waiting = queue_.remove(id)) {
-    end(std::move(waiting), RequestFailed{error});
+    end(std::move(waiting), RequestFailed{copy_of(error)});
   }
 }
 
 void EngineCore::fail_all(const Error& error) {
   while (!running_.empty()) fail_request(running_.front()->id, error);
-  for (const LiveRequest* request : queue_.all()) fail_request(request->id, error);
+  while (const LiveRequest* request = queue_.any()) fail_request(request->id, error);
 }
 
+// What there is no memory for before the computation is done in a step to come.
 bool EngineCore::step() {
-  if (options_.request_timeout_ms > 0 || options_.max_wait_ms > 0) end_overdue();
-  look_after_readers();
+  (void)contained("looking for what has ended", [this] {
+    if (options_.request_timeout_ms > 0 || options_.max_wait_ms > 0) end_overdue();
+    look_after_readers();
+  });
   admit();
   make_room();
+  if (!contained("planning a step", [this] { plan(); }) || plan_.items.empty()) return false;
+  compute();
+  finish_ended();
+  memory_.settle();
+#ifdef TESSERA_DCHECK
+  (void)contained("the check of the books", [this] { check_integrity(); });
+#endif
+  return true;
+}
+
+void EngineCore::plan() {
   for (const auto& request : running_) request->rank = request->book->rank();
   scheduler_.plan(running_,
                   {.batch = options_.max_batch_tokens,
                    .prompts = options_.prefill_chunk,
                    .beside_decodes = pace_.prompt_tokens_beside_decodes(options_.prefill_chunk)},
                   plan_);
-  if (plan_.items.empty()) return false;
-  compute();
-  finish_ended();
-  memory_.settle();
-#ifdef TESSERA_DCHECK
-  check_integrity();
-#endif
-  return true;
 }
 
 void EngineCore::make_room() {
@@ -193,7 +185,7 @@ void EngineCore::compute() {
     counters_.tokens_per_second = pace_.tokens_per_second();
   } else {
     log_error("step failed, {} sequences with it: {}", plan_.items.size(), logits.error().message);
-    for (const StepPart& part : plan_.parts) part.request->failure = logits.error();
+    for (const StepPart& part : plan_.parts) part.request->failure = copy_of(logits.error());
   }
 }
 
@@ -204,13 +196,13 @@ void EngineCore::end_overdue() {
   for (const auto& request : running_)
     if (request->deadline <= now) overdue.push_back(request->id);
   std::vector<RequestId> waited;
-  for (const LiveRequest* request : queue_.all()) {
-    if (request->deadline <= now) {
-      overdue.push_back(request->id);
-    } else if (request->start_deadline <= now) {
-      waited.push_back(request->id);
+  queue_.for_each([&](const LiveRequest& request) {
+    if (request.deadline <= now) {
+      overdue.push_back(request.id);
+    } else if (request.start_deadline <= now) {
+      waited.push_back(request.id);
     }
-  }
+  });
   for (const RequestId id : overdue) {
     fail_request(id, {ErrorCode::kTimedOut,
                       fmt::format("no whole answer within {} ms", options_.request_timeout_ms)});
@@ -229,8 +221,9 @@ void EngineCore::look_after_readers() {
   const Clock::Duration timeout = std::chrono::milliseconds(options_.stall_timeout_ms);
   std::vector<RequestId> gone;
   std::vector<RequestId> stalled;
-  for (const LiveRequest* request : queue_.all())
-    if (request->is_abandoned()) gone.push_back(request->id);
+  queue_.for_each([&](const LiveRequest& request) {
+    if (request.is_abandoned()) gone.push_back(request.id);
+  });
   for (const auto& request : running_) {
     if (request->has_room && !request->took_part) continue;
     request->took_part = false;
@@ -295,7 +288,7 @@ void EngineCore::begin_constraints() {
 }
 
 void EngineCore::find_next(Choice& choice) {
-  const Result<void> found = without_exceptions([&] {
+  const Result<void> found = contained("a constraint", [&] {
     if (const std::optional<TokenId> token = choice.constraint->forced()) {
       choice.next = NextToken::forced(*token);
       return;
@@ -314,7 +307,7 @@ void EngineCore::publish(const model::LogitsView& logits) {
     if (part.choice == nullptr) {
       request.prefilled += part.tokens;
       counters_.prompt_tokens.fetch_add(part.tokens, std::memory_order_relaxed);
-      memory_.keep_place(request);
+      (void)contained("keeping a state", [&] { memory_.keep_place(request); });
     } else {
       std::vector<TokenId>& unread = part.choice->unread;
       unread.erase(unread.begin(), unread.begin() + part.tokens);
@@ -324,10 +317,13 @@ void EngineCore::publish(const model::LogitsView& logits) {
     CHECK(row < logits.rows);
     const std::span<const float> values = logits.row(row++);
     if (request.failure) continue;  // another choice's row: the request fails as a whole
-    const Result<void> sampled = part.choice == nullptr
-                                     ? finish_prompt(request, values)
-                                     : sample_choice(request, *part.choice, values);
-    if (!sampled) request.failure = sampled.error();
+    Result<void> sampled;
+    const Result<void> returned = contained("what comes after a token", [&] {
+      sampled = part.choice == nullptr ? finish_prompt(request, values)
+                                       : sample_choice(request, *part.choice, values);
+    });
+    if (!returned) sampled = returned;
+    if (!sampled) request.failure = copy_of(sampled.error());
   }
   CHECK(row == logits.rows);
 }
@@ -344,11 +340,8 @@ Result<void> EngineCore::finish_prompt(LiveRequest& request, std::span<const flo
 Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
                                        std::span<const float> logits) {
   TRY_ASSIGN(const TokenId token, next_token(choice, logits));
-  std::optional<EndReason> reason;
-  TRY(without_exceptions([&] {
-    reason = take_token(request, choice, token, logits);
-    if (!reason && may_run_ahead(request, choice)) reason = take_forced(request, choice);
-  }));
+  std::optional<EndReason> reason = take_token(request, choice, token, logits);
+  if (!reason && may_run_ahead(request, choice)) reason = take_forced(request, choice);
   if (reason) {
     choice.ended = true;
     request.events->push(ChoiceEnd{choice.number, *reason});
@@ -414,17 +407,16 @@ void EngineCore::finish_ended() {
     part.request->took_part = true;
     for (Choice& choice : part.request->choices) {
       if (!choice.ended || !choice.sequence.holds()) continue;
-      if (!part.request->failure) memory_.keep_answer(*part.request, choice);
+      if (!part.request->failure)
+        (void)contained("keeping an answer", [&] { memory_.keep_answer(*part.request, choice); });
       choice.sequence.reset();
     }
     any_over = any_over || is_over(*part.request);
   }
   if (!any_over) return;
-  std::vector<std::unique_ptr<LiveRequest>> ended;
-  for (auto& request : running_)
-    if (is_over(*request)) ended.push_back(std::move(request));
-  std::erase(running_, nullptr);
-  for (auto& request : ended) {
+  for (auto& running : running_) {
+    if (!is_over(*running)) continue;
+    std::unique_ptr<LiveRequest> request = std::move(running);
     EngineEvent terminal = RequestDone{};
     if (request->failure && request->failure->code == ErrorCode::kNumerical)
       memory_.forget(*request);
@@ -433,6 +425,7 @@ void EngineCore::finish_ended() {
     queue_.release(*request);
     end(std::move(request), std::move(terminal));
   }
+  std::erase(running_, nullptr);
 }
 
 // The only place where a terminal event is made. Its memory is back and the counts are right before

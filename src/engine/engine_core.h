@@ -1,6 +1,9 @@
 // The engine without its thread: what happens in one step, in order, to which request. Driven by
 // the engine thread, or step by step by a test.
 //
+// Whatever cannot be had in a step (memory, a constraint's word, the backend's numbers) ends the
+// requests that needed it, and those alone: see contained.h.
+//
 // Invariants (check_integrity): every request that is in has had no terminal event; the backend's
 // sequences are those of running choices that have not ended, and no others.
 #pragma once
@@ -56,6 +59,7 @@ class EngineCore {
   void begin_constraints();
   void find_next(Choice& choice);
   void make_room();
+  void plan();
   void compute();
   void publish(const model::LogitsView& logits);
   Result<void> finish_prompt(LiveRequest& request, std::span<const float> logits);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/contained.h"
 
 namespace tessera::engine {
 
@@ -38,16 +39,23 @@ void EventChannel::deliver(EngineEvent event) {
   {
     std::lock_guard lock(mutex_);
     if (over_) return;
-    over_ = is_terminal(event);
-    was_empty = events_.empty();
-    events_.push_back(std::move(event));
+    was_empty = events_.empty() || unheard_;
+    if (is_terminal(event)) {
+      over_ = true;
+      terminal_ = std::move(event);
+    } else {
+      events_.push_back(std::move(event));
+    }
     if (over_) {
       on_ready = std::move(on_ready_);
     } else if (was_empty) {
       on_ready = on_ready_;
     }
   }
-  if (was_empty && on_ready != nullptr) (*on_ready)();
+  if (!was_empty || on_ready == nullptr) return;
+  const Result<void> heard = contained("a reader's call", [&] { (*on_ready)(); });
+  const std::lock_guard lock(mutex_);
+  unheard_ = !heard;
 }
 
 std::optional<EngineEvent> EventChannel::pop() {
@@ -55,7 +63,7 @@ std::optional<EngineEvent> EventChannel::pop() {
   bool made_room = false;
   {
     std::lock_guard lock(mutex_);
-    if (events_.empty()) return std::nullopt;
+    if (events_.empty()) return std::exchange(terminal_, std::nullopt);
     event = std::move(events_.front());
     events_.pop_front();
     made_room = wanted_room_ != 0 && fits(wanted_room_);

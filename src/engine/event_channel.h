@@ -58,7 +58,9 @@ class EventChannel {
   std::shared_ptr<const std::function<void()>> on_ready_;  // dropped with the terminal event
   bool over_ = false;                                      // the terminal event was pushed
   std::deque<EngineEvent> events_;
-  std::size_t wanted_room_ = 0;  // what the engine waits for; 0: nothing
+  std::optional<EngineEvent> terminal_;  // behind them; there is always room for it
+  bool unheard_ = false;                 // on_ready failed: the next event calls it again
+  std::size_t wanted_room_ = 0;          // what the engine waits for; 0: nothing
 };
 
 inline bool is_terminal(const EngineEvent& event) {

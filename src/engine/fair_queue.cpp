@@ -34,16 +34,16 @@ Holdings FairQueue::needs(const LiveRequest& request) const {
   return {1, choices, choices * (request.first_reserve + state_tokens_)};
 }
 
-void FairQueue::push(std::unique_ptr<LiveRequest> request) {
+void FairQueue::push(std::unique_ptr<LiveRequest>&& request) {
   double least = std::numeric_limits<double>::infinity();
   for (const auto& [id, book] : books_)
     if (is_active(book)) least = std::min(least, book.counter);
   AccountBook& book = books_[request->request.account];
   if (!is_active(book) && std::isfinite(least)) book.counter = std::max(book.counter, least);
   request->book = &book;
-  request->expected = expected_tokens(*request);
-  backlog_tokens_ += request->expected;
+  const std::int64_t expected = request->expected = expected_tokens(*request);
   book.waiting.push_back(std::move(request));
+  backlog_tokens_ += expected;
   ++waiting_;
 }
 
@@ -129,11 +129,10 @@ void FairQueue::forget_the_idle() {
   }
 }
 
-std::vector<const LiveRequest*> FairQueue::all() const {
-  std::vector<const LiveRequest*> all;
+const LiveRequest* FairQueue::any() const {
   for (const auto& [id, book] : books_)
-    for (const auto& request : book.waiting) all.push_back(request.get());
-  return all;
+    if (!book.waiting.empty()) return book.waiting.front().get();
+  return nullptr;
 }
 
 void FairQueue::check_integrity(const std::vector<std::unique_ptr<LiveRequest>>& running) const {
@@ -144,11 +143,11 @@ void FairQueue::check_integrity(const std::vector<std::unique_ptr<LiveRequest>>&
     add(held, needs(*request), 1);
     backlog += request->expected;
   }
-  for (const LiveRequest* request : all()) {
-    CHECK(request->choices.empty() && request->prefilled == 0);
-    backlog += request->expected;
+  for_each([&](const LiveRequest& request) {
+    CHECK(request.choices.empty() && request.prefilled == 0);
+    backlog += request.expected;
     ++waiting;
-  }
+  });
   CHECK(waiting == waiting_ && backlog == backlog_tokens_);
   CHECK(held.requests == held_.requests && held.sequences == held_.sequences &&
         held.tokens == held_.tokens);

@@ -59,7 +59,8 @@ class FairQueue {
   FairQueue(const FairQueue&) = delete;  // requests point to their accounts' books
   FairQueue& operator=(const FairQueue&) = delete;
 
-  void push(std::unique_ptr<LiveRequest> request);
+  // Throws std::bad_alloc, and `request` is still the caller's then.
+  void push(std::unique_ptr<LiveRequest>&& request);
   // Whose turn it is, of those whose accounts are not held back; null: nobody's.
   LiveRequest* head() const;
   // The head leaves the queue to run; what it has from the cache is known.
@@ -74,7 +75,13 @@ class FairQueue {
   bool empty() const { return waiting_ == 0; }
   std::int32_t size() const { return waiting_; }
   // All that wait, account by account.
-  std::vector<const LiveRequest*> all() const;
+  template <class F>
+  void for_each(F&& function) const {
+    for (const auto& [id, book] : books_)
+      for (const auto& request : book.waiting) function(std::as_const(*request));
+  }
+  // One that waits; null: none does.
+  const LiveRequest* any() const;
   // `running`: all that were admitted and not released. CHECKs.
   void check_integrity(const std::vector<std::unique_ptr<LiveRequest>>& running) const;
 

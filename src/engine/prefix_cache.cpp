@@ -121,14 +121,25 @@ void PrefixCache::add(AccountId scope, Tokens tokens, std::int32_t length,
   if (sizes_.max_entries == 0 || contains(scope, prefix)) return;
   while (entries_ >= sizes_.max_entries) evict_one();
   Entry entry{scope, std::move(tokens), length, std::move(checkpoint), owner, {Sha256{}}, {}};
+  entry.chain.reserve(prefix.size() / kPiece + 1);
   for (std::size_t end = kPiece; end <= prefix.size(); end += kPiece)
     entry.chain.push_back(chain_on(entry.chain.back(), prefix.subspan(end - kPiece, kPiece)));
   entry.used = clock_.now();
+  try {
+    insert(std::move(entry));
+  } catch (...) {
+    clear();  // half an entry; and where memory has run out, the cache is what can go
+    throw;
+  }
+}
+
+void PrefixCache::insert(Entry&& entry) {
+  const AccountId scope = entry.scope;
   Scope& book = scopes_[scope];
   book.entries.push_front(std::move(entry));
-  book.bytes += bytes_of(length);
-  ++entries_;
   const auto added = book.entries.begin();
+  book.bytes += bytes_of(added->length);
+  ++entries_;
   for (const Sha256& chain : added->chain) ++nodes_[{scope, chain}].passing;
   nodes_[{scope, added->chain.back()}].ending.push_back(added);
 }
@@ -181,11 +192,11 @@ void PrefixCache::drop(std::map<AccountId, Scope>::iterator scope, Entries::iter
 void PrefixCache::forget(RequestId owner) {
   for (auto scope = scopes_.begin(); scope != scopes_.end();) {
     const auto this_one = scope++;
-    std::vector<Entries::iterator> owned;
-    for (auto entry = this_one->second.entries.begin(); entry != this_one->second.entries.end();
-         ++entry)
-      if (entry->owner == owner) owned.push_back(entry);
-    for (const auto& entry : owned) drop(this_one, entry);
+    auto next = this_one->second.entries.begin();
+    for (std::size_t left = this_one->second.entries.size(); left > 0; --left) {
+      const auto entry = next++;
+      if (entry->owner == owner) drop(this_one, entry);  // the scope too, with its last one
+    }
   }
 }
 

@@ -70,6 +70,7 @@ class PrefixCache {
   std::optional<Hit> find(AccountId scope, std::span<const TokenId> prompt, std::int32_t most);
   bool contains(AccountId scope, std::span<const TokenId> prefix) const;
   // The state behind the first `length` of `tokens`, by `owner`. One that is there already stays.
+  // Throws std::bad_alloc; the cache may be empty then.
   void add(AccountId scope, Tokens tokens, std::int32_t length, CheckpointHandle checkpoint,
            RequestId owner);
   // Makes room by one entry, but never `spared`. False: none is left.
@@ -122,6 +123,7 @@ class PrefixCache {
   std::optional<Entries::iterator> look_up(AccountId scope, std::span<const TokenId> prompt,
                                            std::int32_t most) const;
   std::map<AccountId, Scope>::iterator find_victim(const CheckpointHandle* spared);
+  void insert(Entry&& entry);
   void drop(std::map<AccountId, Scope>::iterator scope, Entries::iterator entry);
 
   const Sizes sizes_;

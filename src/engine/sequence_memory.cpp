@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/contained.h"
 
 namespace tessera::engine {
 namespace {
@@ -52,14 +53,17 @@ std::optional<PrefixCache::Hit> SequenceMemory::find(const LiveRequest& request)
 }
 
 Result<void> SequenceMemory::reserve(LiveRequest& request, Running running) {
-  Result<void> made = make_choices(request);
-  if (made) {
+  Result<void> made;
+  const Result<void> returned = contained("an admission", [&] {
+    made = make_choices(request);
+    if (!made) return;
     std::vector<Claim> claims;
     for (const auto& each : running) add_claims(*each, claims);
     add_claims(request, claims);
     if (!is_safe(available(), claims))
       made = fail(ErrorCode::kResourceExhausted, "no memory for all that the answer may need");
-  }
+  });
+  if (!returned) made = returned;
   if (!made) {
     request.choices.clear();
     request.stops.clear();
@@ -165,11 +169,15 @@ bool SequenceMemory::make_room(const LiveRequest& request, Choice& choice, Runni
   const std::int32_t tokens = static_cast<std::int32_t>(
       std::min<std::int64_t>(std::int64_t{wanted} + piece_ - 1, request.max_tokens()));
   choice.reserved = tokens;
-  std::vector<Claim> claims;
-  for (const auto& each : running) add_claims(*each, claims);
-  bool extended =
-      is_safe(available() - bytes_of(blocks_for(tokens) - blocks_for(before), 0), claims);
-  while (extended && !sequences_.extend(choice.sequence, tokens)) extended = cache_.evict_one();
+  bool extended = false;
+  (void)contained("reserving for an answer", [&] {
+    std::vector<Claim> claims;
+    for (const auto& each : running) add_claims(*each, claims);
+    if (!is_safe(available() - bytes_of(blocks_for(tokens) - blocks_for(before), 0), claims))
+      return;
+    while (!(extended = sequences_.extend(choice.sequence, tokens).has_value()))
+      if (!cache_.evict_one()) return;
+  });
   if (!extended) choice.reserved = before;
   return extended;
 }

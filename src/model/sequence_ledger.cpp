@@ -69,11 +69,17 @@ Result<void> SequenceLedger::check_room(std::int64_t blocks, std::int32_t states
                           what, blocks, std::max<std::int64_t>(most - spoken_for, 0), most));
 }
 
+// Room for what is to come, and for the list of what is freed with it.
+void SequenceLedger::make_ready(std::vector<BlockId>& blocks, std::int64_t count) {
+  blocks.reserve(static_cast<std::size_t>(count));
+  freed_.reserve(static_cast<std::size_t>(count));
+}
+
 Result<Holding> SequenceLedger::open(std::int32_t max_tokens) {
   const std::int64_t blocks = blocks_for(max_tokens);
   TRY(check_room(blocks, 1, "a new sequence"));
   Holding holding;
-  holding.blocks.reserve(static_cast<std::size_t>(blocks));
+  make_ready(holding.blocks, blocks);
   holding.promised = blocks;
   promised_ += blocks;
   ++sequences_;
@@ -86,7 +92,7 @@ Result<Holding> SequenceLedger::freeze(const Holding& sequence, std::int32_t see
   TRY(check_room(0, 1, "a checkpoint"));
   Holding holding;
   holding.is_checkpoint = true;
-  holding.blocks.reserve(blocks);
+  make_ready(holding.blocks, static_cast<std::int64_t>(blocks));
   ++checkpoints_;
   for (std::size_t i = 0; i < blocks; ++i) share(holding, sequence.blocks[i]);
   return holding;
@@ -99,7 +105,7 @@ Result<Holding> SequenceLedger::resume(const Holding& past, std::int32_t seen,
   const std::int64_t full = sizes_.block_bytes == 0 ? 0 : seen / sizes_.block_tokens;
   TRY(check_room(wanted - full, 1, "a sequence that goes on"));
   Holding holding;
-  holding.blocks.reserve(static_cast<std::size_t>(wanted));
+  make_ready(holding.blocks, wanted);
   holding.promised = wanted - full;
   promised_ += holding.promised;
   ++sequences_;
@@ -116,7 +122,7 @@ Result<void> SequenceLedger::extend(Holding& sequence, std::int32_t max_tokens) 
   const std::int64_t more = blocks - std::ssize(sequence.blocks) - sequence.promised;
   if (more <= 0) return {};
   TRY(check_room(more, 0, "a longer sequence"));
-  sequence.blocks.reserve(static_cast<std::size_t>(blocks));
+  make_ready(sequence.blocks, blocks);
   sequence.promised += more;
   promised_ += more;
   return {};

@@ -7,8 +7,9 @@
 // of a sequence that goes on writing behind the checkpoint's end: those positions do not concern
 // it.
 //
-// Owned by a backend; the engine's thread. take() allocates nothing but when the number of blocks
-// grows past any before by far.
+// Owned by a backend; the engine's thread. What needs memory of its own for the books asks for it
+// first (std::bad_alloc: nothing has changed), close() needs none. take() allocates nothing but
+// when the number of blocks grows past any before by far.
 #pragma once
 
 #include <cstddef>
@@ -84,6 +85,7 @@ class SequenceLedger {
 
   std::size_t used_bytes() const;
   Result<void> check_room(std::int64_t blocks, std::int32_t states, const char* what) const;
+  void make_ready(std::vector<BlockId>& blocks, std::int64_t count);
   BlockId take();
   void share(Holding& holding, BlockId block);
 

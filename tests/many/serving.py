@@ -102,7 +102,7 @@ class Server:
     def make_key(self, tier):
         """A key of a new account, which works already."""
         path = self.folder.name
-        made = subprocess.run([self.binary, "keys", "create", "--account", f"of-{tier}", "--tier", tier, "--json"], capture_output=True, check=True,
+        made = subprocess.run([self.binary, "keys", "create", "--account", f"in-{tier}", "--tier", tier, "--json"], capture_output=True, check=True,
                               env={**ENVIRONMENT, "TESSERA_DB": path + "/tessera.db", "TESSERA_TIERS": path + "/tiers.toml"}).stdout
         key = json.loads(made)["key"]
         deadline = time.monotonic() + PATIENCE_S
