@@ -1,15 +1,15 @@
-// The server under load, with the fake backend behind it, so that all time seen is the server's
-// own:
+// The server under load; but for the last two with the fake backend behind it, so that all time
+// seen is the server's own:
 //
 //   serve_bench [BINARY]                         all three rows of docs/performance.md
+//   serve_bench --only long --model FILE         a long prompt beside short ones, with a real model
+//   serve_bench --only ready --model FILE        from exec to the first answer of /readyz
 //   serve_bench --url 127.0.0.1:8080 --key KEY   one load on a server that is there already
 //
 // The client runs on the same machine and takes its share of the cores; it says how much of a core
 // both took.
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -20,7 +20,11 @@
 #include <string>
 #include <thread>
 
+#include "app/bench_row.h"
 #include "serve/load.h"
+#include "serve/long_prompt.h"
+#include "serve/server_process.h"
+#include "serve/talk.h"
 
 namespace {
 
@@ -42,6 +46,10 @@ struct Flags {
   bool stream = false;
   bool once = false;
   std::string only;
+  std::string model;  // a file; empty: the demo model
+  std::vector<std::string> server_flags;
+  LongPromptOptions long_prompt;
+  bool json = false;
 };
 
 std::string request_text(const Flags& flags, int words, int max_tokens, bool stream) {
@@ -56,109 +64,47 @@ std::string request_text(const Flags& flags, int words, int max_tokens, bool str
       flags.key, body.size(), body);
 }
 
-// The binary with a script: a process of ours, ended by its id.
-class Server {
+// Server flags that make way for a load from one key and one address.
+std::vector<std::string> open_doors(const Flags& flags) {
+  const std::filesystem::path tiers = ServerProcess::folder() / "tiers.toml";
+  std::ofstream(tiers) << "[tier.enterprise]\nrequests_per_minute = \"unlimited\"\n"
+                          "concurrent_requests = \"unlimited\"\n";
+  return {"--api-key",
+          flags.key,
+          "--io-threads",
+          std::to_string(flags.io_threads),
+          "--tiers",
+          tiers,
+          "--max-connections-per-address",
+          "0"};
+}
+
+// With a script in place of a model.
+class Server : public ServerProcess {
  public:
-  Server(const Flags& flags, int delay_us, int sequences, int batch_tokens,
-         int max_queue = 20'000) {
-    folder_ = std::filesystem::temp_directory_path() / fmt::format("serve_bench.{}", ::getpid());
-    std::filesystem::create_directories(folder_);
+  Server(const Flags& flags, int delay_us, int sequences, int batch_tokens, int max_queue = 20'000)
+      : ServerProcess(flags.binary,
+                      arguments(flags, delay_us, sequences, batch_tokens, max_queue)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+
+ private:
+  static std::vector<std::string> arguments(const Flags& flags, int delay_us, int sequences,
+                                            int batch_tokens, int max_queue) {
+    const std::filesystem::path script = folder() / "script.json";
     // Token 300 without end: every answer is as long as the request says.
-    std::ofstream(folder_ / "script.json") << fmt::format(
+    std::ofstream(script) << fmt::format(
         R"({{"never_ends":300,"vocabulary":2048,"max_context":131072,"max_sequences":{},)"
         R"("max_batch_tokens":{},"delay_us":{}}})",
         sequences, batch_tokens, delay_us);
-    std::ofstream(folder_ / "tiers.toml") << "[tier.enterprise]\nrequests_per_minute = "
-                                             "\"unlimited\"\nconcurrent_requests = \"unlimited\"\n";
-    const std::vector<std::string> arguments = {flags.binary,
-                                                "serve",
-                                                "--backend",
-                                                "fake",
-                                                "--fake-script",
-                                                folder_ / "script.json",
-                                                "--port",
-                                                "0",
-                                                "--api-key",
-                                                flags.key,
-                                                "--io-threads",
-                                                std::to_string(flags.io_threads),
-                                                "--db",
-                                                folder_ / "bench.db",
-                                                "--tiers",
-                                                folder_ / "tiers.toml",
-                                                "--max-connections-per-address",
-                                                "0",
-                                                "--max-queue",
-                                                std::to_string(max_queue),
-                                                "--max-running",
-                                                std::to_string(sequences)};
-    int out[2];
-    if (::pipe(out) != 0) std::exit(1);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::dup2(out[1], STDOUT_FILENO);
-      ::close(out[0]);
-      std::freopen((folder_ / "log").c_str(), "w", stderr);
-      std::vector<char*> argv;
-      for (const std::string& argument : arguments)
-        argv.push_back(const_cast<char*>(argument.c_str()));
-      argv.push_back(nullptr);
-      ::execv(flags.binary.c_str(), argv.data());
-      ::_exit(127);
-    }
-    ::close(out[1]);
-    FILE* lines = ::fdopen(out[0], "r");
-    char line[4096];
-    while (port == 0 && std::fgets(line, sizeof line, lines) != nullptr) {
-      const char* url = std::strstr(line, "http://127.0.0.1:");
-      if (url != nullptr) port = static_cast<std::uint16_t>(std::atoi(url + 17));
-    }
-    if (port == 0) {
-      fmt::print(stderr, "serve_bench: the server did not start; its log: {}\n",
-                 (folder_ / "log").string());
-      std::exit(1);
-    }
-    lines_ = lines;
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    std::vector<std::string> all = open_doors(flags);
+    for (const std::string& more :
+         {std::string("--backend"), std::string("fake"), std::string("--fake-script"),
+          script.string(), std::string("--max-queue"), std::to_string(max_queue),
+          std::string("--max-running"), std::to_string(sequences)})
+      all.push_back(more);
+    return all;
   }
-  ~Server() {
-    ::kill(pid_, SIGTERM);
-    ::waitpid(pid_, nullptr, 0);
-    std::fclose(lines_);
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-
-  // Of all its threads, user and system.
-  double cpu_seconds() const {
-    std::ifstream file(fmt::format("/proc/{}/stat", pid_));
-    std::string text((std::istreambuf_iterator<char>(file)), {});
-    text.erase(0, text.rfind(')') + 2);
-    std::istringstream fields(text);
-    std::string skipped;
-    for (int i = 0; i < 11; ++i) fields >> skipped;
-    double user = 0;
-    double system = 0;
-    fields >> user >> system;
-    return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-  }
-  double resident_kib() const {
-    std::ifstream file(fmt::format("/proc/{}/status", pid_));
-    std::string word;
-    double value = 0;
-    while (file >> word)
-      if (word == "RssAnon:") file >> value;
-    return value;
-  }
-
-  std::uint16_t port = 0;
-
- private:
-  std::filesystem::path folder_;
-  pid_t pid_ = 0;
-  FILE* lines_ = nullptr;
 };
 
 double own_cpu_seconds() {
@@ -209,7 +155,7 @@ LoadOptions base_options(const Flags& flags, std::uint16_t port) {
 // What the server adds to a request whose model takes no time.
 void added_latency(const Flags& flags) {
   const Server server(flags, 0, 64, 65536);
-  LoadOptions options = base_options(flags, server.port);
+  LoadOptions options = base_options(flags, server.port());
   options.request = request_text(flags, flags.prompt_words, 1, false);
   options.rate = 1000;
   for (int i = 0; i < flags.repeat; ++i) report("1000/s, 1000 tokens", options, &server);
@@ -217,7 +163,7 @@ void added_latency(const Flags& flags) {
 
 void short_requests(const Flags& flags) {
   const Server server(flags, 0, 256, 65536);
-  LoadOptions options = base_options(flags, server.port);
+  LoadOptions options = base_options(flags, server.port());
   options.connections = 128;
   options.request = request_text(flags, 1, 1, false);
   for (int i = 0; i < flags.repeat; ++i) report("short, back to back", options, &server);
@@ -230,7 +176,7 @@ void open_streams(const Flags& flags) {
   constexpr int kEngineUs = 3600;
   const int delay_us = std::max(100, 50'000 / std::max(1, flags.streams / kBatch) - kEngineUs);
   const Server server(flags, delay_us, flags.streams, kBatch);
-  LoadOptions options = base_options(flags, server.port);
+  LoadOptions options = base_options(flags, server.port());
   options.request = request_text(flags, 8, 400, true);
   options.connections = flags.streams;
   options.once = true;
@@ -255,7 +201,7 @@ void open_streams(const Flags& flags) {
 // is refused. Sixteen answers at once of 32 tokens, 10 ms each: 50 a second at most.
 void overload(const Flags& flags) {
   const Server server(flags, 10'000, 16, 512, 64);
-  LoadOptions options = base_options(flags, server.port);
+  LoadOptions options = base_options(flags, server.port());
   options.request = request_text(flags, 8, 32, false);
   options.connections = 32;
   const auto peak = report("as much as it can do", options, &server);
@@ -273,6 +219,43 @@ void overload(const Flags& flags) {
   }
 }
 
+std::vector<std::string> with_model(const Flags& flags) {
+  std::vector<std::string> arguments = open_doors(flags);
+  if (!flags.model.empty()) arguments.insert(arguments.end(), {"--model", flags.model});
+  arguments.insert(arguments.end(), flags.server_flags.begin(), flags.server_flags.end());
+  return arguments;
+}
+
+bool long_prompt(const Flags& flags) {
+  std::vector<std::string> arguments = with_model(flags);
+  const ServerProcess server(flags.binary, std::move(arguments));
+  LongPromptOptions options = flags.long_prompt;
+  options.key = flags.key;
+  options.rounds = flags.repeat;
+  options.json = flags.json;
+  return measure_long_prompt(server.port(), options);
+}
+
+// The model file has to be in the page cache; the first start, which sees to that, does not count.
+bool ready(const Flags& flags) {
+  const std::string request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  app::Row row{.what = "from exec to /readyz", .settings = {}, .samples = {}, .unit = "s"};
+  row.settings.set("model", flags.model.empty() ? "demo" : flags.model);
+  row.bar = "<= 1.5";
+  for (int i = 0; i <= flags.repeat; ++i) {
+    const ServerProcess server(flags.binary, with_model(flags));
+    const auto begin = std::chrono::steady_clock::now();
+    if (const Talk answer = talk(server.port(), request); answer.status != 200) {
+      fmt::print(stderr, "serve_bench: /readyz answers {}\n", answer.status);
+      return false;
+    }
+    const std::chrono::duration<double> asked = std::chrono::steady_clock::now() - begin;
+    if (i > 0) row.samples.push_back(server.seconds_to_listen() + asked.count());
+  }
+  app::print_row("serve", row, flags.json);
+  return true;
+}
+
 int run(const Flags& flags) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
@@ -288,6 +271,8 @@ int run(const Flags& flags) {
     options.request = request_text(flags, flags.prompt_words, flags.max_tokens, flags.stream);
     return report("load", options, nullptr) ? 0 : 1;
   }
+  if (flags.only == "long") return long_prompt(flags) ? 0 : 1;
+  if (flags.only == "ready") return ready(flags) ? 0 : 1;
   if (flags.only.empty() || flags.only == "latency") added_latency(flags);
   if (flags.only.empty() || flags.only == "short") short_requests(flags);
   if (flags.only.empty() || flags.only == "streams") open_streams(flags);
@@ -304,7 +289,18 @@ int main(int argc, char** argv) {
                  "tessera, to be started with the fake backend (build/release/tessera)");
   app.add_option("--url", flags.url, "host:port of a server that is there already");
   app.add_option("--key", flags.key, "API key");
-  app.add_option("--only", flags.only, "latency, short, streams or overload");
+  app.add_option("--only", flags.only, "latency, short, streams, overload, long or ready")
+      ->check(CLI::IsMember({"latency", "short", "streams", "overload", "long", "ready"}));
+  app.add_option("--model", flags.model, "for long and ready: GGUF file (the demo model)");
+  app.add_option("--long", flags.long_prompt.long_tokens, "for long: tokens of the long prompt");
+  app.add_option("--small", flags.long_prompt.small_tokens, "for long: tokens of the short ones");
+  app.add_option("--answer", flags.long_prompt.answer_tokens, "for long: of their answers");
+  app.add_option("--share", flags.long_prompt.share,
+                 "for long: of the time, that short ones take when they are alone")
+      ->check(CLI::Range(0.001, 0.9));
+  app.add_option("--server", flags.server_flags, "for long and ready: a flag of the server's more")
+      ->allow_extra_args(false);
+  app.add_flag("--json", flags.json, "for long and ready: a JSON object a line");
   app.add_option("--io-threads", flags.io_threads, "of the server");
   app.add_option("--seconds", flags.seconds, "of each measurement");
   app.add_option("--repeat", flags.repeat, "measurements");

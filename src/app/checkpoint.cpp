@@ -118,15 +118,6 @@ Result<std::size_t> choose_memory(const ModelOptions& options, const Checkpoint&
   return weights + (machine.available - weights) / 2;
 }
 
-Result<cpu::Isa> find_isa(const std::string& name) {
-  if (name == "auto") return cpu::Isa::kAuto;
-  if (name == "avx512") return cpu::Isa::kAvx512;
-  if (name == "avx2") return cpu::Isa::kAvx2;
-  if (name == "scalar") return cpu::Isa::kScalar;
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("unknown instruction set '{}': auto, avx512, avx2 or scalar", name));
-}
-
 Result<weights::TensorType> find_kv_type(const std::string& name) {
   if (name == "f16") return weights::TensorType::kF16;
   if (name == "bf16") return weights::TensorType::kBF16;
@@ -178,6 +169,15 @@ Result<std::shared_ptr<const text::Tokenizer>> load_tokenizer(const weights::Ggu
     data.kinds.push_back(static_cast<text::TokenKind>(kind));
   }
   return text::Tokenizer::create(data);
+}
+
+Result<cpu::Isa> find_isa(const std::string& name) {
+  if (name == "auto") return cpu::Isa::kAuto;
+  if (name == "avx512") return cpu::Isa::kAvx512;
+  if (name == "avx2") return cpu::Isa::kAvx2;
+  if (name == "scalar") return cpu::Isa::kScalar;
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("unknown instruction set '{}': auto, avx512, avx2 or scalar", name));
 }
 
 Result<std::int32_t> choose_context(const ModelOptions& options, const model::ModelConfig& config) {

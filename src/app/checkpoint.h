@@ -7,6 +7,7 @@
 #include "app/commands.h"
 #include "base/result.h"
 #include "chat/service.h"
+#include "cpu/isa.h"
 #include "model/backend.h"
 #include "model/tensor_table.h"
 #include "text/tokenizer.h"
@@ -23,6 +24,8 @@ Result<std::shared_ptr<const weights::GgufFile>> open_weights(
     const std::string& path, weights::UnknownTypes unknown_types = weights::UnknownTypes::kRefuse);
 Result<Checkpoint> load_checkpoint(const std::string& path);
 Result<std::shared_ptr<const text::Tokenizer>> load_tokenizer(const weights::GgufFile& file);
+
+Result<cpu::Isa> find_isa(const std::string& name);
 
 // What one request may use: the option, or what the model was made for (at most 32,768). The fake
 // backend takes any option.

@@ -88,9 +88,12 @@ struct ChatOptions {
 
 struct BenchOptions {
   ModelOptions model;
-  std::vector<int> streams = {1, 4, 8, 16};  // sequences that decode together
-  std::vector<int> depths = {0};             // tokens that lie behind
-  int prompt = 512;                          // tokens of a prompt; 0: none
+  std::vector<int> streams = {1, 2, 4, 8, 16};  // sequences that decode together; 0: none
+  std::vector<int> depths = {0};                // tokens that lie behind
+  std::vector<int> prompts = {512};             // tokens of a prompt; 0: none
+  std::vector<int> by_threads;                  // all of it for each; empty: ModelOptions'
+  std::vector<std::string> by_isa;              // the same
+  int turn = 0;                                 // tokens of a conversation; 0: none
   int repeats = 8;
   bool json = false;
 };

@@ -349,15 +349,30 @@ void add_bench(CLI::App& app, BenchOptions& options, std::function<int()>& run) 
   add_model_flags(command, options.model);
   add_kv_flag(command, options.model);
   add_activations_flag(command, options.model);
-  command.add_option("--streams", options.streams, "sequences that decode together, 1,4,8,16")
+  command.add_option("--streams", options.streams, "sequences that decode together; 0: none")
       ->delimiter(',')
-      ->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   command.add_option("--depths", options.depths, "tokens that lie behind, 0,4096,32768")
       ->delimiter(',')
-      ->check(CLI::Range(0, 1 << 20));
-  command.add_option("--prompt", options.prompt, "tokens of a prompt at each depth; 0: none")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
+  command.add_option("--prompt", options.prompts, "tokens of prompts at each depth; 0: none")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--turn", options.turn,
+          "tokens of a conversation, read cold, and then its next turn of 16 tokens, by the "
+          "engine and its prefix cache; 0: none")
+      ->check(CLI::Range(0, 1 << 20));
+  command.add_option("--by-threads", options.by_threads, "all of it for each number of threads")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--by-isa", options.by_isa, "all of it for each instruction set")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"avx512", "avx2", "scalar"}));
   command.add_option("--repeats", options.repeats, "prompts, and slices of eight decode steps")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
