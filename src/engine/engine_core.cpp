@@ -152,10 +152,12 @@ bool EngineCore::step() {
 
 void EngineCore::plan() {
   for (const auto& request : running_) request->rank = request->book->rank();
+  const std::int32_t beside =
+      pace_.wants_decodes_alone() ? 0 : pace_.prompt_tokens_beside_decodes(options_.prefill_chunk);
   scheduler_.plan(running_,
                   {.batch = options_.max_batch_tokens,
                    .prompts = options_.prefill_chunk,
-                   .beside_decodes = pace_.prompt_tokens_beside_decodes(options_.prefill_chunk)},
+                   .beside_decodes = beside},
                   plan_);
 }
 

@@ -33,7 +33,7 @@ void add_chunk(LiveRequest& request, std::int32_t chunk, StepPlan& plan) {
 
 void Scheduler::plan(std::span<const std::unique_ptr<LiveRequest>> running,
                      const StepLimits& limits, StepPlan& plan) {
-  DCHECK(limits.batch >= 1 && limits.prompts >= 1 && limits.beside_decodes >= 1);
+  DCHECK(limits.batch >= 1 && limits.prompts >= 1 && limits.beside_decodes >= 0);
   plan.parts.clear();
   plan.items.clear();
   plan.decodes = 0;
@@ -100,6 +100,7 @@ void Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest>> runni
 }
 
 void Scheduler::plan_prompts(std::int32_t budget, StepPlan& plan) {
+  if (budget == 0) return;
   for (const Prompt& prompt : prompts_) ++prompt.request->passed_over;
   share_out(budget);
   std::sort(prompts_.begin(), prompts_.end(), [](const Prompt& a, const Prompt& b) {

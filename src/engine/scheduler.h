@@ -8,9 +8,9 @@
 // others; only a prompt that is alone may use up the step without completing, for everybody waits
 // for the step's end.
 //
-// Beside decodes, prompts have no more of a step than these take; but what a short one needs
-// that is first and whose account has nothing else running, so that its time to first token is not
-// what others' answers make it.
+// Beside decodes, prompts have no more of a step than these take, and now and then nothing; but
+// what a short one needs that is first and whose account has nothing else running, so that its time
+// to first token is not what others' answers make it.
 //
 // Decodes and prompts: when both compete, decodes take at most three quarters of a step; and when
 // not all choices fit, the next step begins with those left out. The engine thread.
@@ -42,10 +42,10 @@ struct StepPlan {
   std::int32_t prompt_tokens = 0;
 };
 
-// Tokens of one step; each at least 1.
+// Tokens of one step.
 struct StepLimits {
-  std::int32_t batch = 1;           // all together
-  std::int32_t prompts = 1;         // of prompts
+  std::int32_t batch = 1;           // all together; at least 1
+  std::int32_t prompts = 1;         // of prompts; at least 1
   std::int32_t beside_decodes = 1;  // of prompts, when the step decodes, too
 };
 

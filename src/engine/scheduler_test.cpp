@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <numeric>
 
 #include "engine/fair_queue.h"
@@ -94,6 +95,15 @@ TEST_F(SchedulerTest, BesideDecodesAPromptHasLess) {
   EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{8, 3}));
 }
 
+TEST_F(SchedulerTest, DecodesMayHaveAStepForThemselves) {
+  LiveRequest& prompt = add(100);
+  add_decoding(3);
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 0}), (Tokens{0, 3}));
+  EXPECT_EQ(plan_.parts.size(), 1U * 3);
+  EXPECT_EQ(prompt.passed_over, 0);  // it was not another prompt's turn
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{8, 3}));
+}
+
 TEST_F(SchedulerTest, AShortPromptOfAnAccountWithNothingElseHasTheStep) {
   AccountBook newcomer;
   AccountBook others;
@@ -101,6 +111,8 @@ TEST_F(SchedulerTest, AShortPromptOfAnAccountWithNothingElseHasTheStep) {
   LiveRequest& first = add(150);
   first.book = &newcomer;
   EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{3, 40}));
+  first.prefilled = 0;
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 0}), (Tokens{3, 40}));
   first.prefilled = 0;
   add_decoding().book = &newcomer;
   EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{3, 8, 1}));
@@ -165,7 +177,7 @@ TEST_F(SchedulerTest, APromptWithoutRoomIsLeftOut) {
   EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{0, 40}));
 }
 
-TEST(StepPace, PromptsTakeAsLongAsTheDecodesBesideThem) {
+TEST(StepPace, PromptsTakeThreeQuartersOfTheDecodesBesideThem) {
   using std::chrono::milliseconds;
   StepPace pace;
   EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 256);
@@ -173,14 +185,53 @@ TEST(StepPace, PromptsTakeAsLongAsTheDecodesBesideThem) {
   pace.note(4, 0, milliseconds(100));  // decodes alone
   EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 256);
   EXPECT_DOUBLE_EQ(pace.tokens_per_second(), 40);
-  pace.note(0, 200, milliseconds(400));  // 2 ms a token
+  pace.note(0, 200, milliseconds(300));  // 1.5 ms a token
   EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 50);
   EXPECT_EQ(pace.prompt_tokens_beside_decodes(20), 20);
-  pace.note(4, 50, milliseconds(200));  // as said
-  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 50);
-  for (int i = 0; i < 100; ++i) pace.note(4, 50, milliseconds(1100));  // 20 ms a token
+  pace.note(4, 50, milliseconds(250));  // of which 3 ms are each of the prompt's tokens
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 25);
+  pace.note(4, 200,
+            milliseconds(300));  // many more tokens than beside decodes: not what these cost
+  pace.note(0, 200, milliseconds(200));
+  EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), 25);
+  for (int i = 0; i < 100; ++i)
+    pace.note(4, pace.prompt_tokens_beside_decodes(256), milliseconds(1100));
   EXPECT_EQ(pace.prompt_tokens_beside_decodes(256), StepPace::kLeastBeside);
   EXPECT_EQ(pace.prompt_tokens_beside_decodes(3), 3);
+}
+
+// A few tokens cost more each than those of a large chunk: a step takes 20 ms, and each doubling of
+// its tokens as much again.
+TEST(StepPace, FindsTheTokensThatFit) {
+  StepPace pace;
+  const auto step = [](std::int32_t tokens) {
+    return std::chrono::duration_cast<Clock::Duration>(
+        std::chrono::duration<double>(0.02 + 0.02 * std::log2(tokens)));
+  };
+  pace.note(0, 256, step(256));
+  pace.note(2, 0, step(2));
+  for (int i = 0; i < 100; ++i) {
+    const std::int32_t tokens = pace.prompt_tokens_beside_decodes(256);
+    pace.note(2, tokens, step(2 + tokens));
+  }
+  const std::int32_t tokens = pace.prompt_tokens_beside_decodes(256);
+  EXPECT_LE(step(2 + tokens), 2 * step(2));
+  EXPECT_GE(tokens, StepPace::kLeastBeside);
+}
+
+TEST(StepPace, AsksForDecodesAloneFirstAndNowAndThen) {
+  StepPace pace;
+  EXPECT_TRUE(pace.wants_decodes_alone());
+  pace.note(0, 100, std::chrono::seconds(1));  // no decodes at all
+  EXPECT_TRUE(pace.wants_decodes_alone());
+  for (int round = 0; round < 3; ++round) {
+    pace.note(1, 0, Clock::Duration(0));  // a clock that stands still holds nothing up
+    for (int i = 0; i < StepPace::kMixedSteps; ++i) {
+      EXPECT_FALSE(pace.wants_decodes_alone());
+      pace.note(1, 5, std::chrono::seconds(1));
+    }
+    EXPECT_TRUE(pace.wants_decodes_alone());
+  }
 }
 
 TEST(StepPace, AClockThatStandsStillTeachesNothing) {

@@ -8,6 +8,9 @@ namespace {
 
 // Of a new measurement in the mean: some ten steps are remembered.
 constexpr double kNew = 0.1;
+// Of what decodes take, for the prompts beside them: less than all of it, for steps vary, and the
+// longest of a hundred gaps is to be twice as long as without a prompt.
+constexpr double kBeside = 0.75;
 
 void blend(double& mean, double value) {
   mean = mean == 0 ? value : mean + kNew * (value - mean);
@@ -16,22 +19,26 @@ void blend(double& mean, double value) {
 }  // namespace
 
 void StepPace::note(std::int32_t decodes, std::int32_t prompt_tokens, Clock::Duration elapsed) {
+  if (decodes > 0) mixed_steps_ = prompt_tokens > 0 ? mixed_steps_ + 1 : 0;
   const double seconds = std::chrono::duration<double>(elapsed).count();
   if (seconds <= 0 || decodes + prompt_tokens == 0) return;
   tokens_ = tokens_ * (1 - kNew) + decodes + prompt_tokens;
   seconds_ = seconds_ * (1 - kNew) + seconds;
   if (prompt_tokens == 0) {
     blend(decode_step_s_, seconds);
-  } else {
+  } else if (decodes == 0) {
+    blend(prompt_token_s_, seconds / prompt_tokens);
+  } else if (decode_step_s_ > 0 &&
+             prompt_tokens <= 2 * prompt_tokens_beside_decodes(prompt_tokens)) {
     // What a mixed step takes less than the decodes alone did is noise.
-    const double of_prompt = decodes > 0 ? std::max(seconds - decode_step_s_, 0.0) : seconds;
-    blend(prompt_token_s_, of_prompt / prompt_tokens);
+    blend(beside_token_s_, std::max(seconds - decode_step_s_, 0.0) / prompt_tokens);
   }
 }
 
 std::int32_t StepPace::prompt_tokens_beside_decodes(std::int32_t most) const {
-  if (decode_step_s_ == 0 || prompt_token_s_ == 0) return most;
-  const double tokens = decode_step_s_ / prompt_token_s_;
+  const double token_s = beside_token_s_ > 0 ? beside_token_s_ : prompt_token_s_;
+  if (decode_step_s_ == 0 || token_s == 0) return most;
+  const double tokens = kBeside * decode_step_s_ / token_s;
   return std::clamp(static_cast<std::int32_t>(std::min(tokens, 1e9)), std::min(kLeastBeside, most),
                     most);
 }

@@ -14,20 +14,27 @@ class StepPace {
   // A step of so many decodes and tokens of prompts took `elapsed`.
   void note(std::int32_t decodes, std::int32_t prompt_tokens, Clock::Duration elapsed);
 
-  // The tokens of prompts whose time is that of the decodes beside them, so that a step with both
-  // takes twice as long as one without; at least kLeastBeside, for less wastes a pass over the
-  // weights. `most` while nothing is known.
+  // The tokens of prompts that take three quarters of the time of the decodes beside them; at least
+  // kLeastBeside, and `most` while nothing is known. A few tokens more in a step of decodes cost
+  // more, each, than those of a large chunk, with whom they share nothing: so what counts is what
+  // steps with both have taken.
   std::int32_t prompt_tokens_beside_decodes(std::int32_t most) const;
+  // The next step with decodes should have nothing else, so that what they take is known; now and
+  // then, for other sequences decode by and by.
+  bool wants_decodes_alone() const { return mixed_steps_ >= kMixedSteps; }
   // Of prompts and answers together, while there was work; 0: nothing is known.
   double tokens_per_second() const { return seconds_ > 0 ? tokens_ / seconds_ : 0; }
 
-  static constexpr std::int32_t kLeastBeside = 16;
+  static constexpr std::int32_t kLeastBeside = 4;
+  static constexpr std::int32_t kMixedSteps = 32;
 
  private:
-  double decode_step_s_ = 0;   // of a step with decodes alone
-  double prompt_token_s_ = 0;  // of one token of a prompt, in steps with and without decodes
-  double tokens_ = 0;          // of the last steps, older ones less and less
-  double seconds_ = 0;         // of the same
+  double decode_step_s_ = 0;                // of a step with decodes alone
+  double prompt_token_s_ = 0;               // of one token of a prompt, in steps without decodes
+  double beside_token_s_ = 0;               // of one in steps with decodes, beyond what these take
+  std::int32_t mixed_steps_ = kMixedSteps;  // since there was one with decodes alone
+  double tokens_ = 0;                       // of the last steps, older ones less and less
+  double seconds_ = 0;                      // of the same
 };
 
 }  // namespace tessera::engine
