@@ -110,6 +110,19 @@ void Scheduler::plan_prompts(std::int32_t budget, StepPlan& plan) {
     if (prompt.chunk > 0) add_chunk(*prompt.request, prompt.chunk, plan);
 }
 
+// What the step has for all prompts but `one`, which gets a part of it.
+std::int32_t Scheduler::for_others(const Prompt& one, std::int32_t budget) const {
+  std::int32_t tokens = 0;
+  for (const Prompt& prompt : prompts_) {
+    const bool first = prompt.request == prompts_.front().request;
+    const std::int32_t left = left_of(*prompt.request);
+    if (&prompt == &one || (!first && left > budget)) continue;
+    tokens += std::min(left, prompt.request->next_stop() - prompt.request->prefilled);
+    if (tokens >= budget) return budget;
+  }
+  return tokens;
+}
+
 void Scheduler::share_out(std::int32_t budget) {
   const auto give = [&](Prompt& prompt, std::int32_t most) {
     prompt.chunk = std::min(most, prompt.request->next_stop() - prompt.request->prefilled);
@@ -123,8 +136,9 @@ void Scheduler::share_out(std::int32_t budget) {
         *std::max_element(others.rbegin(), others.rend(), [](const Prompt& a, const Prompt& b) {
           return a.request->passed_over < b.request->passed_over;
         });
-    // Of a step with so few tokens that a quarter is none it gets every fourth.
-    share = budget / kPassedOverShare;
+    // Of a step with so few tokens that a quarter is none it gets every fourth; and no more than a
+    // third of what the step has for others, who wait for its end.
+    share = std::min(budget / kPassedOverShare, for_others(longest, budget) / 3 + 1);
     if (share == 0 && (budget > 1 || longest.request->passed_over >= kPassedOverShare)) share = 1;
     give(longest, share);
   }

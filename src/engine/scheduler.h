@@ -3,10 +3,10 @@
 //
 // Prompts: the one whose account is owed most (LiveRequest::rank), among equals the one with least
 // left, gets what the step has for prompts; so a short one is not stuck behind a long one. Beside
-// it the one that was passed over longest gets a quarter, so that every prompt advances, however
-// many shorter ones come: of two or more at least two are in each step. What is left completes
-// others; only a prompt that is alone may use up the step without completing, for everybody waits
-// for the step's end.
+// it the one that was passed over longest gets a quarter of the step, so that every prompt
+// advances, however many shorter ones come: of two or more at least two are in each step. What is
+// left completes others; only a prompt that is alone may use up the step without completing, for
+// everybody waits for the step's end.
 //
 // Beside decodes, prompts have no more of a step than these take, and now and then nothing; but
 // what a short one needs that is first and whose account has nothing else running, so that its time
@@ -65,6 +65,7 @@ class Scheduler {
                     StepPlan& plan);
   std::int32_t tokens_for_prompts(const StepLimits& limits, const StepPlan& plan) const;
   void plan_prompts(std::int32_t budget, StepPlan& plan);
+  std::int32_t for_others(const Prompt& one, std::int32_t budget) const;
   void share_out(std::int32_t budget);
 
   std::size_t first_decode_ = 0;     // where the turn begins among the choices that can decode

@@ -126,12 +126,12 @@ TEST_F(SchedulerTest, ALongPromptOfAnAccountWithNothingElseHasItsPart) {
   EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{3, 8}));
 }
 
-// The short one is through in one step, the long one has its quarter and no more: its tokens would
-// be time that the short one waits.
+// The short one is through in one step, the long one has a third as much and no more: its tokens
+// would be time that the short one waits.
 TEST_F(SchedulerTest, AShortPromptPassesALongOne) {
   add(1000);
   add(50);
-  EXPECT_EQ(plan({.batch = 256, .prompts = 256, .beside_decodes = 16}), (Tokens{64, 50}));
+  EXPECT_EQ(plan({.batch = 256, .prompts = 256, .beside_decodes = 16}), (Tokens{17, 50}));
   EXPECT_EQ(plan({.batch = 256, .prompts = 256, .beside_decodes = 16}), (Tokens{256, 0}));
 }
 
