@@ -152,7 +152,10 @@ ApiHandler::Verdict ApiHandler::judge(const http::RequestHead& head) const {
   const Route* route = verdict.route;
   if (route == nullptr ? head.path.starts_with("/v1/") : route->needs_key) judge_key(head, verdict);
   if (verdict.error) return verdict;
-  if (route == nullptr) {
+  if (head.method == "CONNECT") {  // its target is no path
+    verdict.error = {ErrorId::kMethodNotAllowed, "This server is no proxy."};
+    verdict.allow = "GET, HEAD, POST, OPTIONS";
+  } else if (route == nullptr) {
     verdict.error = {ErrorId::kUnknownUrl, unknown_url_text(head.path)};
   } else if (!takes_method(*route, head.method)) {
     verdict.error = {ErrorId::kMethodNotAllowed,

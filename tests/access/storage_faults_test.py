@@ -72,6 +72,43 @@ class Storage(Served):
             self.answers(server, key, 1)
             self.assertEqual(self.rows(server), 71)
 
+    def test_no_room_for_more_rows_than_are_kept(self):
+        """From then on a row may be lost: whose tier is metered waits, the others go on."""
+        tiers = "[tier.enterprise]\nrequests_per_minute = \"unlimited\"\n"
+        with self.serve(FAST, tiers=tiers) as server:
+            free_key, _ = server.create_key("free", "enterprise")
+            metered, _ = server.create_key("metered", "pro")
+            self.answers(server, metered, 1)
+            room = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+            self.many(server, free_key, 9_000)
+            self.answers(server, metered, 1)
+            self.many(server, free_key, 1_200)
+            refused = server.chat(metered)
+            self.assertEqual((refused.status, error_of(refused)["code"], error_of(refused)["type"]),
+                             (503, "usage_store_unavailable", "overloaded_error"))
+            self.assertGreaterEqual(int(refused.headers["Retry-After"]), 1)
+            self.assertIn("X-RateLimit-Limit-Requests", refused.headers)
+            self.answers(server, free_key, 1)
+            self.assertEqual(json.loads(server.ask("GET", "/readyz").body)["store"], "failing")
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, room)
+            self.assertTrue(eventually(lambda: server.chat(metered).status == 200))
+            self.assertTrue(eventually(lambda: self.rows(server) >= 9_990), self.rows(server))
+
+    def many(self, server, key, count):
+        """So many answers over a few connections that are kept."""
+        body = json.dumps({"model": MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]})
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+        def client(_):
+            with contextlib.closing(server.connect()) as connection:
+                for _ in range(count // 8):
+                    connection.request("POST", "/v1/chat/completions", body, headers)
+                    response = connection.getresponse()
+                    self.assertEqual((response.status, bool(response.read())), (200, True))
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            self.assertEqual(list(pool.map(client, range(8))), [None] * 8)
+
     def test_deleted(self):
         with self.serve(FAST) as server:
             key, _ = server.create_key("acme", "pro")
