@@ -1,5 +1,6 @@
 #include "grammar/compile.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "grammar/node_builder.h"
 #include "grammar/schema.h"
 #include "grammar/shaper.h"
+#include "grammar/value_count.h"
 
 namespace tessera::grammar {
 namespace {
@@ -24,11 +26,31 @@ Result<NodeId, GrammarError> build_schema(Grammar& grammar, const json::Value& s
   return root;
 }
 
+// Of items that have to differ there must be enough.
+Result<void, GrammarError> count_items(Grammar& grammar, Budget& budget) {
+  const auto differs = [](const ArrayAlt& array) { return array.differ; };
+  if (std::none_of(grammar.arrays.begin(), grammar.arrays.end(), differs)) return {};
+  count_values(grammar, budget);
+  for (const ArrayAlt& array : grammar.arrays) {
+    const std::uint32_t last =
+        std::min(array.min, static_cast<std::uint32_t>(array.prefix.size()) + 1);
+    for (std::uint32_t i = 0; array.differ && i < last; ++i) {
+      const NodeId node = array.item_node(i, 0);
+      const std::uint32_t before = i < array.prefix.size() ? i : array.min - 1;
+      if (node == kNone || grammar.nodes[node].values > before) continue;
+      return fail(GrammarErrorCode::kUnsupportedSchema,
+                  "uniqueItems cannot be enforced for so many items of so few values");
+    }
+  }
+  return {};
+}
+
 Result<void, GrammarError> finish(Grammar& grammar, Budget& budget) {
   prune(grammar, budget);
   if (budget.exhausted()) {
     return fail(GrammarErrorCode::kSchemaTooComplex, "the schema is too complex");
   }
+  TRY(count_items(grammar, budget));
   // What the masks ask of the languages, while nobody waits for a token.
   for (const StringAlt& string : grammar.strings) string.language->alike();
   for (const ObjectAlt& object : grammar.objects) {

@@ -112,6 +112,10 @@ struct ArrayAlt {
   // No item twice. Then all items are of the node `rest`, which has literals and strings alone, the
   // strings' lengths are in their languages, and `max` is not above the number of its values.
   bool unique = false;
+  // The same for items of all kinds, whose values are compared as wholes (item_step.cpp). What such
+  // items are made of is of nodes of their own: numbers have bounds, strings' lengths are in their
+  // languages, free keys are endless, no array in them is unique.
+  bool differ = false;
   std::uint32_t cost = kNone;
 };
 
@@ -153,12 +157,14 @@ struct Alt {
   std::uint32_t index = 0;       // into the vector of its kind; kLiteral: a node of `literals`
   std::uint32_t height = kNone;  // containers that its shallowest value nests; kNone: it has none
   std::uint32_t cost = kNone;    // bytes of a short value (cost.h); so it is everywhere here
+  std::uint32_t values = 0;      // how many there are, at least (value_count.h)
 };
 
 struct Node {
   std::vector<AltId> alts;
   std::uint32_t height = kNone;
   std::uint32_t cost = kNone;
+  std::uint32_t values = 0;
 };
 
 struct LiteralNode {

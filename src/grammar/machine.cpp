@@ -9,18 +9,22 @@
 namespace tessera::grammar {
 namespace {
 
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = static_cast<Wide>(a ^ 0x9E3779B97F4A7C15u) * (b ^ 0xD1B54A32D192ED03u);
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64) ^ (a << 1);
-}
-
 // Whether `extra` is a place in the arena.
 bool has_characters(const Thread& thread) {
   return thread.phase == Phase::kFreeKey || thread.phase == Phase::kLiteral;
 }
 
 }  // namespace
+
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a ^ 0x9E3779B97F4A7C15u) * (b ^ 0xD1B54A32D192ED03u);
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64) ^ (a << 1);
+}
+
+std::uint64_t character_hash(std::uint64_t before, std::uint32_t character, std::uint32_t depth) {
+  return mix(mix(before, character), depth);
+}
 
 Machine::Machine(GrammarPtr grammar) : grammar_(std::move(grammar)), arena_(1) {}
 
@@ -66,6 +70,11 @@ void Machine::leave_text(const Thread& thread, Threads& to) {
 }
 
 std::vector<std::u32string> Machine::used_below(const Thread& thread) const {
+  if (is_item_string(thread)) {
+    Threads none;
+    Machine& self = const_cast<Machine&>(*this);
+    return Stepper(self, none).closed_texts(arena_[thread.top], thread.extra);
+  }
   std::vector<std::u32string> taken;
   const Frame& prefix = arena_[thread.extra];
   for (std::uint32_t used = arena_[thread.top].used; used != 0; used = arena_[used].parent) {
@@ -149,6 +158,7 @@ void Machine::collect(const std::vector<Threads*>& threads) {
     if (place[i] == 0) continue;
     keep(arena_[i].parent);
     keep(arena_[i].used);
+    keep(arena_[i].item);
     if (arena_[i].kind == FrameKind::kUsed) keep(arena_[i].alt);
   }
   std::uint32_t size = 1;
@@ -158,6 +168,7 @@ void Machine::collect(const std::vector<Threads*>& threads) {
     Frame frame = arena_[i];
     frame.parent = place[frame.parent];
     frame.used = place[frame.used];
+    frame.item = place[frame.item];
     if (frame.kind == FrameKind::kUsed) frame.alt = place[frame.alt];
     arena_[size] = frame;
     place[i] = size++;
@@ -172,13 +183,20 @@ void Machine::collect(const std::vector<Threads*>& threads) {
 }
 
 std::uint32_t Stepper::push(Frame frame) {
+  if (frame.kind == FrameKind::kCharacter) {
+    frame.hash = character_hash(m_.arena_[frame.parent].hash, frame.alt, frame.depth);
+    m_.arena_.push_back(frame);
+    return static_cast<std::uint32_t>(m_.arena_.size() - 1);
+  }
   // Everything that lies elsewhere enters by its own hash.
   const bool used = frame.kind == FrameKind::kUsed;
   std::uint64_t hash =
       mix(static_cast<std::uint64_t>(frame.kind) << 8 | frame.marks, m_.arena_[frame.parent].hash);
   hash = mix(hash, used ? m_.arena_[frame.alt].hash : frame.alt);
   hash = mix(hash, static_cast<std::uint64_t>(frame.next) << 32 | frame.count);
-  frame.hash = mix(mix(hash, m_.arena_[frame.used].hash), frame.depth);
+  hash = mix(mix(hash, m_.arena_[frame.used].hash), frame.depth);
+  if (frame.item != 0) hash = mix(mix(hash, m_.arena_[frame.item].hash), frame.sum + frame.key);
+  frame.hash = hash;
   m_.arena_.push_back(frame);
   return static_cast<std::uint32_t>(m_.arena_.size() - 1);
 }

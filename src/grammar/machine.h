@@ -70,6 +70,15 @@ struct Thread {
   bool operator==(const Thread&) const = default;
 };
 
+// A string of an item that has to differ from others; its characters are kept as a free key's are.
+inline bool is_item_string(const Thread& thread) {
+  return thread.phase == Phase::kFreeKey && thread.space == 1;
+}
+
+// One hash of two; and that of a frame that is a character behind others with the hash `before`.
+std::uint64_t mix(std::uint64_t a, std::uint64_t b);
+std::uint64_t character_hash(std::uint64_t before, std::uint32_t character, std::uint32_t depth);
+
 struct ByteSet {
   std::array<std::uint64_t, 4> bits{};
   bool has(std::uint8_t byte) const { return (bits[byte / 64u] >> (byte % 64u) & 1) != 0; }
@@ -122,6 +131,9 @@ class Machine {
   // Threads made and compared since it was last asked.
   std::int64_t take_work() { return std::exchange(work_, 0); }
 
+  // Inside of an item that has to differ from others as a whole.
+  bool in_item(const Thread& thread) const { return arena_[thread.top].item != 0; }
+
   const Grammar& grammar() const { return *grammar_; }
   // Of a thread in kFreeKey.
   const LanguagePtr& region_language(const Thread& thread) const;
@@ -141,7 +153,13 @@ class Machine {
         0;  // kObject, kCall: the first key that may come; kArray: the item's index
     std::uint32_t count = 0;  // kObject: members so far; kArray: its counts
     std::uint32_t used = 0;   // arena: free keys, or items of a unique array, so far; 0: none
-    std::uint64_t hash = 0;   // of all the above, whatever the places
+    // Inside of an item that has to differ from others: what was read of it, in its order, as a
+    // chain of characters; 0 elsewhere. The name of the member that is being read. What the values
+    // in here are, whatever the order of the members.
+    std::uint32_t item = 0;
+    std::uint32_t key = 0;
+    std::uint64_t sum = 0;
+    std::uint64_t hash = 0;  // of all the above, whatever the places
   };
 
   GrammarPtr grammar_;

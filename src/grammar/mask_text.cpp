@@ -182,6 +182,7 @@ void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken&
   tails_[0] = 1;  // the empty one
   walk_fan<true>(separators.tail_trie(), 0, 0, tails_);
   const bool key = thread.phase == Phase::kFreeKey;
+  const bool in_item = machine_.in_item(thread);
   const auto is_taken = [&](const Separators::Pair& pair) {
     const std::u32string_view text = separators.text(separators.entries()[pair.entry]);
     return key && (std::binary_search(taken.begin(), taken.end(), text) ||
@@ -212,7 +213,12 @@ void Matcher::fill_ends(const Thread& thread, const TextMask& mask, const Taken&
   for (std::uint32_t word = 0; word < tails_.size(); ++word) {
     for (std::uint32_t bits = tails_[word]; bits != 0; bits &= bits - 1) {
       set_tail(word * 32 + static_cast<std::uint32_t>(std::countr_zero(bits)),
-               [&](const Separators::Pair& pair) { return !is_taken(pair); });
+               [&](const Separators::Pair& pair) {
+                 if (is_taken(pair)) return false;
+                 // What the text is decides on what may come behind it.
+                 return !in_item || (word == 0 && (bits & -bits) == 1) ||
+                        !read({thread}, vocabulary_->bytes(pair.token)).empty();
+               });
     }
   }
   machine_.release(arena);

@@ -96,6 +96,7 @@ NodeBuilder::Step NodeBuilder::finish() {
     TRY(build(id, terms));
     if (shaper_.budget().exhausted()) return too_complex();
   }
+  for (const auto& [array, keyword] : unique_) unique_arrays_.insert(array);
   for (const auto& [array, keyword] : unique_) TRY(make_unique(array, *keyword));
   unique_.clear();
   return {};

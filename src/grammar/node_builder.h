@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,15 @@ class NodeBuilder {
   Step add_array(NodeId id, const ArrayRule& rule);
   // Makes the items of an array unique, once their node is built; `keyword` is what asks for it.
   Step make_unique(std::size_t array, const json::Value& keyword);
+  // Whether that can be kept by the items' characters.
+  bool is_listed(const ArrayAlt& array) const;
+  // Else they are compared as wholes: all that they are made of is copied, in a form that item_step
+  // can compare.
+  Step make_differ(std::size_t array, const json::Value& keyword);
+  NodeId item_node(NodeId from);
+  void take_item_nodes(ArrayAlt& array);
+  Step add_item_alt(NodeId id, const Alt& from, const json::Value& keyword);
+  Unexpected<GrammarError> cannot_differ(std::string_view what, const json::Value& keyword) const;
   // All of them as one: a text is the same whichever it is of.
   Step add_unique_strings(NodeId id, const std::vector<StringAlt>& strings);
   Step add_object(NodeId id, const ObjectRule& rule);
@@ -59,6 +69,9 @@ class NodeBuilder {
   std::map<std::vector<Term>, NodeId> known_;
   std::vector<std::pair<NodeId, std::vector<Term>>> open_;
   std::vector<std::pair<std::size_t, const json::Value*>> unique_;  // arrays, and their keywords
+  std::set<std::size_t> unique_arrays_;
+  std::map<NodeId, NodeId> item_nodes_;  // copies
+  std::vector<std::pair<NodeId, NodeId>> open_items_;
 };
 
 // Finds the height of every node, and takes out what no value fits: alternatives, optional members,

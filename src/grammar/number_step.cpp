@@ -63,6 +63,11 @@ bool Stepper::number_complete(const Thread& thread) const {
 }
 
 bool Stepper::number_lives(const Thread& thread) const {
+  return number_in_bounds(thread) &&
+         (looks_ahead_ || !m_.in_item(thread) || number_can_differ(thread));
+}
+
+bool Stepper::number_in_bounds(const Thread& thread) const {
   const NumberAlt& alt = g_.numbers[thread.alt];
   if (!alt.bounded) return true;
   const bool negative = thread.space == 1;
@@ -187,7 +192,8 @@ void Stepper::step_number(Thread thread, std::uint8_t byte) {
   if (!number_complete(thread) || frame(thread.top).kind == FrameKind::kBottom) return;
   // The number ends in front of this byte.
   Machine::Threads behind;
-  Stepper(m_, behind).end_value(thread);
+  Stepper ended(m_, behind);
+  m_.in_item(thread) ? ended.end_item_number(thread) : ended.end_value(thread);
   for (Thread& next : behind) step_byte(next, byte);
 }
 

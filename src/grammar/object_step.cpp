@@ -7,6 +7,8 @@
 namespace tessera::grammar {
 namespace {
 
+// Earlier keys or items, and their characters, for what takes as long as a thread that is made.
+constexpr std::int64_t kLookedAtPerWork = 16;
 constexpr std::string_view kFixedTexts[] = {"\n\n", "\n<function=", "\n</parameter>\n", "\n"};
 
 }  // namespace
@@ -37,7 +39,7 @@ bool Stepper::reaches(const Frame& at, std::uint32_t trie_node) const {
   const auto& keys = object.trie.node(trie_node).keys;
   for (auto key = std::lower_bound(keys.begin(), keys.end(), range.first);
        key != keys.end() && *key <= range.last; ++key) {
-    if (fits(object.keys[*key].node, at.depth)) return true;
+    if (fits(object.keys[*key].node, at.depth) && key_lives(at, *key)) return true;
   }
   return false;
 }
@@ -99,7 +101,8 @@ void Stepper::end_key(Thread thread) {
   const KeyRange range = key_range(next);
   if (key == kNone || key < range.first || key > range.last) return;
   const NodeId node = object.keys[key].node;
-  if (!fits(node, next.depth)) return;
+  if (!fits(node, next.depth) || !key_lives(next, key)) return;
+  if (next.item != 0) note_key(next, name_hash(object.names[key]));
   next.next = key + 1;
   next.count = object.max == kUnbounded ? std::min(next.count + 1, object.min) : next.count + 1;
   thread = Thread();
@@ -111,6 +114,7 @@ void Stepper::end_key(Thread thread) {
 
 void Stepper::end_free_key(Thread thread) {
   if (!region_language(thread).accepts(thread.state)) return;
+  if (is_item_string(thread)) return end_item_text(thread);
   const Frame& at = frame(thread.top);
   if (at.kind == FrameKind::kObject && thread.count != kNone &&
       g_.objects[at.alt].trie.node(thread.count).key != kNone)
@@ -134,6 +138,7 @@ void Stepper::leave_free_key(Thread thread) {
   next.marks |= static_cast<std::uint8_t>(object.regions[thread.alt].marks & object.needed);
   next.count = object.max == kUnbounded ? std::min(next.count + 1, object.min) : next.count + 1;
   const NodeId node = object.regions[thread.alt].node;
+  if (next.item != 0) note_key(next, frame(thread.extra).hash);
   thread = Thread();
   thread.top = push(next);
   thread.phase = Phase::kColon;
@@ -149,13 +154,18 @@ bool Stepper::is_used(const Frame& object, std::uint32_t characters) const {
 }
 
 std::uint32_t Stepper::used_below(const Frame& object, std::uint32_t characters) const {
-  const Frame& prefix = frame(characters);
+  return used_below(object, link(characters));
+}
+
+std::uint32_t Stepper::used_below(const Frame& object, Link prefix) const {
   std::uint32_t count = 0;
-  for (std::uint32_t used = object.used; used != 0; used = frame(used).parent) {
+  std::int64_t looked_at = 0;
+  for (std::uint32_t used = object.used; used != 0; used = frame(used).parent, ++looked_at) {
     std::uint32_t at = frame(used).alt;
-    while (frame(at).depth > prefix.depth) at = frame(at).parent;
+    for (; frame(at).depth > prefix.depth; at = frame(at).parent) ++looked_at;
     count += frame(at).depth == prefix.depth && frame(at).hash == prefix.hash;
   }
+  m_.work_ += looked_at / kLookedAtPerWork;
   return count;
 }
 

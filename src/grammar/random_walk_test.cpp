@@ -50,7 +50,7 @@ TEST(RandomWalk, EveryAnswerFitsItsSchema) {
   const SmallVocabulary words;
   std::mt19937 random(7);
   int finished = 0;
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 600; ++round) {
     const std::string text = SchemaMaker(random).make(static_cast<int>(random() % 4));
     const auto schema = json::parse(text);
     ASSERT_TRUE(schema) << text;
@@ -85,7 +85,7 @@ TEST(RandomWalk, EveryAnswerFitsItsSchema) {
     const auto fits = shaper.admits(std::vector<Term>{{&*schema, true}}, *value);
     EXPECT_TRUE(fits && *fits) << text << " gave " << answer;
   }
-  EXPECT_GT(finished, 200);
+  EXPECT_GT(finished, 400);
 }
 
 }  // namespace

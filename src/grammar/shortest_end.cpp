@@ -22,6 +22,7 @@ constexpr std::uint32_t kPiece = 64;
 constexpr std::uint64_t kFar = 1u << 30;
 constexpr std::uint32_t kManyKeys = 10;
 constexpr std::string_view kParameterClose = "\n</parameter>\n";
+constexpr std::string_view kNumberBytes = "1234567890.-";
 constexpr std::string_view kPlain =
     "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ -_";
 
@@ -232,6 +233,7 @@ bool Ending::begin_value(const Thread& thread, NodeId node) {
       }
       case Alt::Kind::kNumber:
         if (read(thread, grammar_.numbers[alt.index].shortest)) return true;
+        if (read_first_of(thread, kNumberBytes)) return true;  // an item that is not the first
         break;
       case Alt::Kind::kString:
         if (read(thread, "\"")) return true;
@@ -281,8 +283,8 @@ bool Ending::read_literal(const Thread& thread) {
 
 bool Ending::read_number(const Thread& thread) {
   const std::string rest = stepper_.rest_of_number(thread);
-  if (!rest.empty()) return read(thread, rest);
-  return read_behind(thread);
+  if (!rest.empty() && read(thread, rest)) return true;
+  return read_behind(thread) || read_first_of(thread, kNumberBytes);
 }
 
 bool Ending::read_behind(const Thread& thread) {
@@ -370,7 +372,7 @@ std::uint64_t Ending::rank(const Thread& thread) const {
     if (container.kind != FrameKind::kObject) continue;
     const ObjectAlt& object = grammar_.objects[container.alt];
     auto marks = static_cast<unsigned>(object.needed & ~container.marks);
-    if (at == thread.top && thread.phase == Phase::kFreeKey)
+    if (at == thread.top && thread.phase == Phase::kFreeKey && !is_item_string(thread))
       marks &= ~unsigned{object.regions[thread.alt].marks};
     rank += kFar * static_cast<unsigned>(std::popcount(marks));
   }

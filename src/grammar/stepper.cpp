@@ -9,9 +9,6 @@ namespace {
 constexpr std::uint8_t kMaxIndentation = 31;
 // No white space in front of the answer's JSON.
 constexpr std::uint8_t kNoSpace = 255;
-// The first characters of a unique array's items.
-constexpr std::uint32_t kStringItem = kMaxCodePoint + 1;
-constexpr std::uint32_t kLiteralItem = kMaxCodePoint + 2;
 
 }  // namespace
 
@@ -122,8 +119,7 @@ void Stepper::step_byte(Thread& thread, std::uint8_t byte) {
       if (read_space(thread, byte)) return emit(thread);
       if (byte == '"') begin_key(thread);
       if (byte == '}' && thread.phase == Phase::kObjectOpen && object_may_end(frame(thread.top))) {
-        thread.top = frame(thread.top).parent;
-        end_value(thread);
+        end_container(thread);
       }
       return;
     case Phase::kArrayOpen: {
@@ -175,6 +171,7 @@ void Stepper::begin_alt(Thread thread, AltId id, std::uint8_t byte) {
       thread.state = alt.index;
       thread.alt = 0;
       if (in_unique(thread)) thread.extra = push_character(0, kLiteralItem);
+      if (m_.in_item(thread)) thread.extra = push_character(frame(thread.top).item, kLiteralItem);
       return step_literal(thread, byte);
     case Alt::Kind::kNumber:
       return begin_number(thread, byte);
@@ -182,7 +179,12 @@ void Stepper::begin_alt(Thread thread, AltId id, std::uint8_t byte) {
       if (byte != '"') return;
       thread.phase = Phase::kString;
       thread.state = g_.strings[alt.index].language->start();
-      if (in_unique(thread)) {
+      if (m_.in_item(thread)) {
+        thread.phase = Phase::kFreeKey;
+        thread.space = 1;
+        thread.extra = push_character(frame(thread.top).item, kStringItem);
+        if (!free_key_lives(thread, thread.state, kNone, thread.extra)) return;
+      } else if (in_unique(thread)) {
         thread.phase = Phase::kFreeKey;
         thread.count = kNone;  // there are no names
         thread.extra = push_character(0, kStringItem);
@@ -198,6 +200,10 @@ void Stepper::begin_alt(Thread thread, AltId id, std::uint8_t byte) {
       inner.parent = thread.top;
       inner.depth = frame(thread.top).depth + 1;
       inner.alt = alt.index;
+      if (m_.in_item(thread)) {
+        inner.item = push_character(frame(thread.top).item, array ? kArrayItem : kObjectItem);
+        if (!item_lives(frame(thread.top), link(inner.item), alt.values)) return;
+      }
       thread.top = push(inner);
       thread.alt = 0;
       thread.phase = array ? Phase::kArrayOpen : Phase::kObjectOpen;
@@ -222,7 +228,11 @@ void Stepper::end_value(Thread thread) {
 
 void Stepper::step_literal(Thread thread, std::uint8_t byte) {
   const LiteralNode& node = g_.literals[thread.state];
-  if (thread.phase == Phase::kLiteral && node.end) {
+  if (thread.phase == Phase::kLiteral && node.end && m_.in_item(thread)) {
+    Machine::Threads behind;
+    Stepper(m_, behind).end_item_text(thread);
+    for (Thread& next : behind) step_byte(next, byte);
+  } else if (thread.phase == Phase::kLiteral && node.end) {
     // A longer literal may go on; what ends here is behind its value already.
     Thread behind = thread;
     const bool fresh = use_item(behind);
@@ -246,6 +256,7 @@ void Stepper::step_literal(Thread thread, std::uint8_t byte) {
     if (thread.extra != 0) thread.extra = push_character(thread.extra, byte);
     if (!literal_lives(thread)) return;
     if (!g_.literals[to].edges.empty()) return emit(thread);
+    if (m_.in_item(thread)) return end_item_text(thread);
     if (use_item(thread)) end_value(thread);
     return;
   }
@@ -253,6 +264,10 @@ void Stepper::step_literal(Thread thread, std::uint8_t byte) {
 
 bool Stepper::literal_lives(const Thread& thread) const {
   if (thread.extra == 0) return true;
+  if (m_.in_item(thread)) {
+    const std::uint32_t ways = g_.literals[thread.state].ends_below;
+    return ways > closed_texts(frame(thread.top), thread.extra).size();
+  }
   return g_.literals[thread.state].ends_below > used_below(frame(thread.top), thread.extra);
 }
 
@@ -280,6 +295,7 @@ Stepper::Items Stepper::next_items(const Frame& at) const {
     if (counts == kNone || (kind != 0 && counts == at.count)) continue;
     const NodeId node = array.item_node(index, kind);
     if (!fits(node, at.depth) || !array.is_feasible(index + 1, counts)) continue;
+    if ((array.differ || at.item != 0) && !next_item_lives(at, node)) continue;
     items.items[items.size++] = {node, counts};
   }
   return items;
@@ -292,6 +308,7 @@ Thread Stepper::enter_item(const Thread& thread, const Item& item) {
   const auto last = std::max(static_cast<std::uint32_t>(array.prefix.size()), array.min);
   if (array.max != kUnbounded || next.next < last) ++next.next;
   next.count = item.counts;
+  if (array.differ || next.item != 0) begin_item(next);
   Thread inside;
   inside.top = push(next);
   inside.phase = Phase::kValue;
@@ -315,8 +332,7 @@ void Stepper::step_behind_value(Thread thread, std::uint8_t byte) {
     thread.phase = Phase::kObjectComma;
     emit(thread);
   } else if (byte == (array ? ']' : '}') && (array ? array_may_end(at) : object_may_end(at))) {
-    thread.top = at.parent;
-    end_value(thread);
+    end_container(thread);
   }
 }
 

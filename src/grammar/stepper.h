@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "grammar/machine.h"
 
@@ -47,6 +48,9 @@ class Stepper {
   // The only symbol that the thread can read; nothing where there are several, or where it cannot
   // be told at a glance.
   std::optional<std::uint32_t> only_symbol(const Thread& thread) const;
+  // What the text in an item that has come to `chain` must not go on to and end: behind it no way
+  // would be left to a new item.
+  std::vector<std::u32string> closed_texts(const Machine::Frame& top, std::uint32_t chain) const;
 
  private:
   friend class Ending;
@@ -106,6 +110,50 @@ class Stepper {
   bool use_item(Thread& thread);
   bool literal_lives(const Thread& thread) const;
 
+  // Items that have to differ as wholes (item_step.cpp). They are read as a chain of characters:
+  // those of their texts, and these.
+  enum ItemSymbol : std::uint32_t {
+    kStringItem = kMaxCodePoint + 1,  // also in front of a unique array's items
+    kLiteralItem,
+    kNumberItem,
+    kArrayItem,
+    kObjectItem,
+    kItemKey,
+    kItemComma,
+    kItemEnd,
+    kItemBegin,
+    kItemAny,  // stands for a text that is not known
+  };
+  // The ways to go on from `chain`, if there are `ways` up to behind the value that is being read,
+  // are more than those that earlier items have taken.
+  struct Link {
+    std::uint64_t hash = 0;
+    std::uint32_t depth = 0;
+  };
+  Link link(std::uint32_t chain) const { return {frame(chain).hash, frame(chain).depth}; }
+  static Link behind(Link chain, std::uint32_t symbol);
+  static Link behind_number(Link chain, std::uint64_t digest);
+  static Link behind_key(Link chain, std::uint64_t name);
+  static std::uint64_t name_hash(const std::string& name);
+  bool item_lives(const Frame& top, Link chain, std::uint32_t ways) const;
+  std::uint32_t used_below(const Frame& object, Link prefix) const;
+  const Frame& differing_array(const Frame& inside) const;
+  std::uint32_t ways_behind(const Frame& top) const;
+  bool key_lives(const Frame& object, std::uint32_t key) const;
+  bool next_item_lives(const Frame& array, NodeId node) const;
+  bool item_text_lives(const Thread& thread, Language::State state, std::uint32_t chain) const;
+  bool number_can_differ(const Thread& thread) const;
+  void begin_item(Frame& array);
+  void note_key(Frame& object, std::uint64_t name);
+  std::uint64_t number_digest(const Thread& thread) const;
+  std::uint64_t text_digest(std::uint32_t chain) const;
+  void end_item_text(Thread thread);
+  void leave_item_text(Thread thread);
+  void end_item_number(Thread thread);
+  void end_container(Thread thread);
+  // Behind a value of an item: it is noted, and the item as a whole where that was all.
+  void end_item_value(Thread thread, std::uint32_t chain, std::uint64_t digest);
+
   // Objects.
   struct KeyRange {
     std::uint32_t first = 1;
@@ -157,6 +205,7 @@ class Stepper {
   void step_number(Thread thread, std::uint8_t byte);
   void step_beyond(Thread thread);
   bool number_lives(const Thread& thread) const;
+  bool number_in_bounds(const Thread& thread) const;
   bool number_complete(const Thread& thread) const;
   // What makes it complete, with few digits; nothing when it is.
   std::string rest_of_number(const Thread& thread) const;
@@ -164,6 +213,7 @@ class Stepper {
   Machine& m_;
   const Grammar& g_;
   Machine::Threads& to_;
+  bool looks_ahead_ = false;  // within number_can_differ()
 };
 
 }  // namespace tessera::grammar

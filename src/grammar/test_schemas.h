@@ -31,7 +31,7 @@ class SchemaMaker {
   explicit SchemaMaker(std::mt19937& random) : random_(random) {}
 
   std::string make(int depth) {
-    switch (pick(depth > 0 ? 15 : 8)) {
+    switch (pick(depth > 0 ? 16 : 8)) {
       case 0:
         return R"({"type":"integer","minimum":)" + number(-20) + "}";
       case 1:
@@ -66,6 +66,8 @@ class SchemaMaker {
                (pick(2) == 0 ? R"(,"propertyNames":{"pattern":"^[a-c]{1,2}$"},"minProperties":1})"
                              : R"(,"patternProperties":{"^a.":{"type":"null"},"b$":{}}})");
       case 13:
+        return R"({"type":"array","uniqueItems":true,"items":)" + make(depth - 1) + "}";
+      case 14:
         return R"({"if":{"required":["a"]},"then":{"required":["b"]},"type":"object","properties":{"a":)" +
                make(depth - 1) + R"(,"b":)" + make(depth - 1) +
                R"(},"additionalProperties":false})";

@@ -27,7 +27,8 @@ std::uint32_t supplementary(std::uint32_t high, std::uint32_t low) {
 
 const LanguagePtr& Machine::region_language(const Thread& thread) const {
   const Frame& at = arena_[thread.top];
-  if (at.kind == FrameKind::kArray) return grammar_->strings[thread.alt].language;
+  if (at.kind == FrameKind::kArray || is_item_string(thread))
+    return grammar_->strings[thread.alt].language;
   return grammar_->objects[at.alt].regions[thread.alt].language;
 }
 
@@ -64,6 +65,7 @@ bool Stepper::can_read(const Thread& thread, std::uint32_t low, std::uint32_t hi
 bool Stepper::free_key_lives(const Thread& thread, Language::State state, std::uint32_t trie_node,
                              std::uint32_t characters) const {
   if (state == Language::kDead) return false;
+  if (is_item_string(thread)) return item_text_lives(thread, state, characters);
   const std::uint32_t left = region_language(thread).completions(state);
   if (left == kUnbounded) return true;
   const Frame& at = frame(thread.top);
@@ -111,7 +113,7 @@ bool Stepper::can_read_free_key(const Thread& thread, std::uint32_t low, std::ui
 }
 
 std::uint32_t Stepper::next_name(const Thread& thread, std::uint32_t code_point) const {
-  if (thread.count == kNone) return kNone;
+  if (thread.count == kNone || is_item_string(thread)) return kNone;
   return g_.objects[frame(thread.top).alt].trie.next(thread.count, code_point);
 }
 
@@ -169,6 +171,7 @@ void Stepper::end_text(Thread thread) {
 }
 
 void Stepper::leave_text(Thread thread) {
+  if (is_item_string(thread)) return leave_item_text(thread);
   if (thread.phase == Phase::kFreeKey) return leave_free_key(thread);
   if (thread.phase == Phase::kRuleText) return enter_rules(thread.top, thread.count);
   if (thread.phase != Phase::kRaw) return end_value(thread);

@@ -24,6 +24,9 @@ PARAMETERS = {"type": "object", "required": ["n"], "additionalProperties": False
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}, {"type": "function", "function": {"name": "nothing"}}]
 CUSTOM = [{"type": "custom", "custom": {"name": "c", "format": {"type": "grammar", "grammar": {
     "syntax": "lark", "definition": 'start: WORD ("," WORD)~0..2\nWORD: /[a-z]{1,3}/'}}}}]
+DIFFERENT = {"type": "array", "uniqueItems": True, "minItems": 3, "maxItems": 4, "items": {
+    "type": "object", "properties": {"key": {"type": "string", "maxLength": 2}, "n": {"type": "integer", "minimum": 0, "maximum": 3}, "last": {"type": "boolean"}},
+    "required": ["key", "n"], "additionalProperties": False}}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": PARAMETERS}}
 REFERENCE = {"type": "function", "function": {"name": "f"}}
 
@@ -39,6 +42,7 @@ FORMS = {
     "custom": ({"tools": TOOLS + CUSTOM, "tool_choice": {"type": "custom", "custom": {"name": "c"}}}, True),
     "json_object": ({"response_format": {"type": "json_object"}}, False),
     "json_schema": ({"response_format": SCHEMA}, True),
+    "different items": ({"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": DIFFERENT}}}, True),
     "tools and schema": ({"tools": TOOLS, "response_format": SCHEMA, "parallel_tool_calls": False}, True),
     "none and schema": ({"tools": TOOLS, "tool_choice": "none", "response_format": SCHEMA}, True),
 }

@@ -88,7 +88,11 @@ class Forms:
             made["uniqueItems"] = True
             made["items"] = self.random.choice([
                 {"type": "string", "pattern": self.random.choice(PATTERNS), "maxLength": 12}, {"enum": self.random.sample(WORDS + [1, 12, None, True], 5)},
-                {"type": "integer", "minimum": -1, "maximum": 20}])
+                {"type": "integer", "minimum": -1, "maximum": 20}, {"type": "integer"}, {"type": "number"}, {"type": ["integer", "string", "object"]},
+                {"type": "array", "items": {"type": "boolean"}},
+                {"type": "object", "properties": {"a": {"enum": [1, 2, "x"]}, "b": {"type": "boolean"}}, "additionalProperties": False},
+                {"type": "object", "properties": {"Key": {"type": "string", "maxLength": 2}, "Value": {"type": "string"}}, "required": ["Key"],
+                 "additionalProperties": False}])
         return made
 
     def object(self, depth):

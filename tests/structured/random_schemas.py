@@ -87,7 +87,7 @@ class Schemas:
         return self.random.choice([
             lambda: {"items": self.schema(depth)}, lambda: {"prefixItems": [self.schema(depth) for _ in range(self.random.randrange(1, 3))]},
             lambda: {"prefixItems": [self.schema(depth)], "items": self.schema(depth)}, lambda: {"minItems": self.random.randrange(3)},
-            lambda: {"maxItems": self.random.randrange(3)}, lambda: {"uniqueItems": True, "items": dict(self.string_rules(0), type="string")},
+            lambda: {"maxItems": self.random.randrange(3)}, lambda: {"uniqueItems": True, "items": dict(self.string_rules(0), type="string")}, lambda: {"uniqueItems": True},
             lambda: {"contains": self.schema(depth)}, lambda: {"contains": self.schema(depth), "minContains": self.random.randrange(3)},
             lambda: {"contains": self.schema(depth), "maxContains": self.random.randrange(1, 3)}])()
 
