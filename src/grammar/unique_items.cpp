@@ -12,6 +12,8 @@ namespace tessera::grammar {
 namespace {
 
 constexpr Int128 kMaxListed = 1000;  // of a range of integers
+// Of a language with the length of its texts in it: what would have more is not written so long.
+constexpr std::uint32_t kMaxLengthStates = 20'000;
 // In front of the point: doubles can tell such numbers apart.
 constexpr int kItemDigits = 15;
 
@@ -55,7 +57,12 @@ NodeBuilder::Step NodeBuilder::add_unique_strings(NodeId id,
   for (const StringAlt& string : strings) {
     made.language = string.language;
     if (string.min > 0 || string.max != kUnbounded) {
-      const LanguagePtr length = Language::of_length(string.min, string.max, budget);
+      std::uint32_t max = string.max;
+      if (max != kUnbounded) {
+        const auto states = static_cast<std::uint32_t>(made.language->state_count());
+        max = std::min(max, string.min + kMaxLengthStates / std::max(states, 1u));
+      }
+      const LanguagePtr length = Language::of_length(string.min, max, budget);
       if (length == nullptr) return too_complex();
       made.language = Language::intersection(*made.language, *length, budget);
       if (made.language == nullptr) return too_complex();
