@@ -337,7 +337,7 @@ TEST(CompileSchema, RefusesWithPlaceAndReason) {
       {R"({"type":"array","not":{"uniqueItems":true}})", Code::kUnsupportedSchema,
        "/not/uniqueItems"},
       {R"({"contains":{},"minContains":-1})", Code::kInvalidSchema, "/minContains"},
-      {R"({"items":{"type":"array","uniqueItems":true},"uniqueItems":true})",
+      {R"({"items":{"type":"array","items":{},"uniqueItems":true},"uniqueItems":true})",
        Code::kUnsupportedSchema, "/uniqueItems"},
       {R"({"items":{"propertyNames":{"maxLength":1}},"uniqueItems":true})",
        Code::kUnsupportedSchema, "/uniqueItems"},

@@ -90,10 +90,13 @@ bool Stepper::key_lives(const Frame& at, std::uint32_t key) const {
 }
 
 bool Stepper::next_item_lives(const Frame& at, NodeId node) const {
-  if (g_.arrays[at.alt].differ) return g_.nodes[node].values > frame(at.used).depth;
+  const ArrayAlt& array = g_.arrays[at.alt];
+  std::uint32_t values = g_.nodes[node].values;
+  if (array.differ) return values > frame(at.used).depth;
+  if (array.unique && values != kUnbounded) values -= std::min(values, frame(at.used).depth);
   Frame after = at;
   ++after.next;
-  return item_lives(after, behind(link(at.item), kItemComma), g_.nodes[node].values);
+  return item_lives(after, behind(link(at.item), kItemComma), values);
 }
 
 void Stepper::begin_item(Frame& array) {
@@ -108,19 +111,27 @@ void Stepper::note_key(Frame& object, std::uint64_t name) {
 }
 
 std::uint64_t Stepper::text_digest(std::uint32_t chain) const {
+  const std::u32string text = item_text(chain);
+  const bool number =
+      text[0] == kLiteralItem && text.size() > 1 && (text[1] == '-' || text[1] <= '9');
+  if (number) {
+    const Int128 value = scale(parse_decimal(std::string(text.begin() + 1, text.end()))).floor;
+    return digest_of(value < 0, value < 0 ? -value : value);
+  }
   std::uint64_t digest = 0;
-  for (; frame(chain).alt <= kMaxCodePoint; chain = frame(chain).parent)
-    digest = mix(digest, frame(chain).alt);
-  return mix(digest, frame(chain).alt);
+  for (const char32_t c : text) digest = mix(digest, c);
+  return digest;
 }
 
 std::vector<std::u32string> Stepper::closed_texts(const Frame& top, std::uint32_t chain) const {
   std::vector<std::u32string> closed;
+  if (top.kind == FrameKind::kArray && g_.arrays[top.alt].unique)
+    add_used_texts(top, chain, closed);
   const std::uint32_t ways = ways_behind(top);
-  if (ways == kUnbounded) return closed;
   const Frame& array = differing_array(top);
   const Frame& prefix = frame(chain);
-  for (std::uint32_t used = array.used; used != 0; used = frame(used).parent) {
+  for (std::uint32_t used = ways == kUnbounded ? 0 : array.used; used != 0;
+       used = frame(used).parent) {
     ++m_.work_;
     std::u32string rest;
     std::uint32_t end = 0;  // of the text, in the earlier item
@@ -140,6 +151,27 @@ std::vector<std::u32string> Stepper::closed_texts(const Frame& top, std::uint32_
   std::sort(closed.begin(), closed.end());
   closed.erase(std::unique(closed.begin(), closed.end()), closed.end());
   return closed;
+}
+
+std::u32string Stepper::item_text(std::uint32_t chain) const {
+  std::u32string text;
+  for (; frame(chain).alt <= kMaxCodePoint; chain = frame(chain).parent) {
+    text += static_cast<char32_t>(frame(chain).alt);
+  }
+  text += static_cast<char32_t>(frame(chain).alt);  // what it is the text of
+  std::reverse(text.begin(), text.end());
+  return text;
+}
+
+// What the items of a unique array within an item go on with behind the text so far.
+void Stepper::add_used_texts(const Frame& array, std::uint32_t chain,
+                             std::vector<std::u32string>& closed) const {
+  const std::u32string text = item_text(chain);
+  for (std::uint32_t used = array.used; used != 0; used = frame(used).parent) {
+    const std::u32string other = item_text(frame(frame(used).alt).parent);
+    m_.work_ += 1 + static_cast<std::int64_t>(other.size() / 16);
+    if (other.starts_with(text)) closed.push_back(other.substr(text.size()));
+  }
 }
 
 bool Stepper::item_text_lives(const Thread& thread, Language::State state,
@@ -211,28 +243,25 @@ void Stepper::end_container(Thread thread) {
 
 void Stepper::end_item_value(Thread thread, std::uint32_t chain, std::uint64_t digest) {
   Frame next = frame(thread.top);
-  if (next.kind == FrameKind::kArray && g_.arrays[next.alt].differ) {
-    const auto high = static_cast<std::uint32_t>(digest >> 32);
-    const auto low = static_cast<std::uint32_t>(digest);
-    for (std::uint32_t at = next.used; at != 0; at = frame(at).parent) {
-      if (frame(at).next == high && frame(at).count == low) return;
-    }
+  const bool array = next.kind == FrameKind::kArray;
+  const bool whole = array && g_.arrays[next.alt].differ;
+  if (whole || (array && g_.arrays[next.alt].unique)) {
     Frame used;
     used.kind = FrameKind::kUsed;
     used.parent = next.used;
     used.depth = frame(next.used).depth + 1;
     used.alt = chain;
-    used.next = high;
-    used.count = low;
+    used.next = static_cast<std::uint32_t>(digest >> 32);
+    used.count = static_cast<std::uint32_t>(digest);
+    for (std::uint32_t at = next.used; at != 0; at = frame(at).parent) {
+      if (frame(at).next == used.next && frame(at).count == used.count) return;
+    }
     next.used = push(used);
-    next.item = 0;
-    next.sum = 0;
-  } else {
-    next.item = chain;
-    const bool object = next.kind == FrameKind::kObject;
-    next.sum = object ? next.sum + mix(next.key, digest) : mix(next.sum, digest);
-    if (!item_lives(next, link(chain), 1)) return;
   }
+  next.item = whole ? 0 : chain;
+  if (array) next.sum = whole ? 0 : mix(next.sum, digest);
+  if (!array) next.sum += mix(next.key, digest);
+  if (!whole && !item_lives(next, link(chain), 1)) return;
   thread.top = push(next);
   end_value(thread);
 }

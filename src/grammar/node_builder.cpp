@@ -97,7 +97,16 @@ NodeBuilder::Step NodeBuilder::finish() {
     if (shaper_.budget().exhausted()) return too_complex();
   }
   for (const auto& [array, keyword] : unique_) unique_arrays_.insert(array);
-  for (const auto& [array, keyword] : unique_) TRY(make_unique(array, *keyword));
+  // Those that are made of listed items may be in others.
+  std::vector<std::pair<std::size_t, const json::Value*>> differing;
+  for (const auto& [array, keyword] : unique_) {
+    if (!is_listed(grammar_.arrays[array])) {
+      differing.emplace_back(array, keyword);
+    } else {
+      TRY(make_unique(array, *keyword));
+    }
+  }
+  for (const auto& [array, keyword] : differing) TRY(make_differ(array, *keyword));
   unique_.clear();
   return {};
 }

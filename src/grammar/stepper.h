@@ -141,6 +141,10 @@ class Stepper {
   std::uint32_t ways_behind(const Frame& top) const;
   bool key_lives(const Frame& object, std::uint32_t key) const;
   bool next_item_lives(const Frame& array, NodeId node) const;
+  // The text that ends with the chain, behind what tells strings from words.
+  std::u32string item_text(std::uint32_t chain) const;
+  void add_used_texts(const Frame& array, std::uint32_t chain,
+                      std::vector<std::u32string>& closed) const;
   bool item_text_lives(const Thread& thread, Language::State state, std::uint32_t chain) const;
   bool number_can_differ(const Thread& thread) const;
   void begin_item(Frame& array);

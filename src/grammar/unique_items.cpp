@@ -83,7 +83,7 @@ NodeBuilder::Step NodeBuilder::add_unique_strings(NodeId id,
 }
 
 bool NodeBuilder::is_listed(const ArrayAlt& array) const {
-  if (!array.prefix.empty()) return false;
+  if (!array.prefix.empty() || !array.counts.empty()) return false;
   const std::vector<AltId>& alts = grammar_.nodes[array.rest].alts;
   return std::all_of(alts.begin(), alts.end(), [&](AltId id) {
     const Alt& alt = grammar_.alts[id];
@@ -94,10 +94,6 @@ bool NodeBuilder::is_listed(const ArrayAlt& array) const {
 }
 
 NodeBuilder::Step NodeBuilder::make_unique(std::size_t index, const json::Value& keyword) {
-  if (!grammar_.arrays[index].counts.empty()) {
-    return cannot_differ("beside contains", keyword);
-  }
-  if (!is_listed(grammar_.arrays[index])) return make_differ(index, keyword);
   const NodeId id = new_node();
   std::vector<std::string> texts;
   std::uint32_t count = 0;
@@ -149,6 +145,7 @@ NodeId NodeBuilder::item_node(NodeId from) {
 }
 
 NodeBuilder::Step NodeBuilder::make_differ(std::size_t index, const json::Value& keyword) {
+  if (!grammar_.arrays[index].counts.empty()) return cannot_differ("beside contains", keyword);
   take_item_nodes(grammar_.arrays[index]);
   grammar_.arrays[index].differ = true;
   while (!open_items_.empty()) {
@@ -204,8 +201,8 @@ NodeBuilder::Step NodeBuilder::add_item_alt(NodeId id, const Alt& from,
     case Alt::Kind::kString:
       return add_unique_strings(id, {grammar_.strings[from.index]});
     case Alt::Kind::kArray: {
-      if (unique_arrays_.contains(from.index)) {
-        return cannot_differ("for items that have uniqueItems themselves", keyword);
+      if (unique_arrays_.contains(from.index) && !grammar_.arrays[from.index].unique) {
+        return cannot_differ("for items with such items in them", keyword);
       }
       ArrayAlt array = grammar_.arrays[from.index];
       if (!budget.take(array.prefix.size() * 8 + sizeof(ArrayAlt))) return too_complex();

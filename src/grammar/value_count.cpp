@@ -109,7 +109,9 @@ std::uint32_t ways_to_end(const Grammar& grammar, const ArrayAlt& array, std::ui
   std::uint32_t row = 1;
   const std::uint32_t last = std::min(array.max, std::max(index, array.min) + kMostItems);
   for (std::uint32_t i = index; i < last; ++i) {
-    row = times(row, values_of(grammar, array.item_node(i, 0)));
+    std::uint32_t values = values_of(grammar, array.item_node(i, 0));
+    if (array.unique && values != kUnbounded) values -= std::min(values, i);
+    row = times(row, values);
     if (row == 0) break;
     if (i >= array.prefix.size() && i + 1 >= array.min && array.max == kUnbounded) {
       return kUnbounded;

@@ -222,6 +222,12 @@ ARRAYS = {
          [[[], [0], [0, 0], [1]]], [[[], []], [[1, 2], [2], [1, 2]]]),
         ({"type": "array", "uniqueItems": True, "items": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 1}, "minItems": 2, "maxItems": 2}},
          [[[0, 0], [0, 1], [1, 0], [1, 1]]], [[[0, 0], [0, 0]]]),
+        ({"type": "array", "uniqueItems": True, "items": {"type": "object", "properties": {"n": {"type": "array", "items": {"type": "string"}, "uniqueItems": True}}}},
+         [[{"n": ["a", "b"]}, {"n": ["b", "a"]}, {"n": []}, {}], [{"n": ["a"]}, {"n": ["a", "b"]}]], [[{"n": ["a", "a"]}], [{"n": ["a"]}, {"n": ["a"]}], [{"n": ["a"]}, {"n": ["b", "a", "b"]}]]),
+        ({"uniqueItems": True, "items": {"anyOf": [{"type": "object", "properties": {"a": {"enum": [1, "1"]}}}, {"properties": {"a": {"type": "number"}}, "type": "object"}]}},
+         [[{"a": 1}, {"a": "1"}, {"a": 2}]], [[{"a": 1}, {"a": 1}], [{"a": 1}, {"a": 1.0}], [{"a": 2}, {"a": 2}]]),
+        ({"type": "array", "uniqueItems": True, "items": {"type": "array", "items": {"enum": ["a", "ab", 1, None]}, "uniqueItems": True, "minItems": 2}},
+         [[["a", "ab"], ["ab", "a"], [1, None, "a", "ab"]]], [[["a", "a"]], [["a", "ab"], ["a", "ab"]], [[1, 1]], [["a", "ab", "a"]], [["a"]]]),
     ],
     "unevaluatedItems": [
         ({"unevaluatedItems": True}, [[], ["foo"]], []),
@@ -504,6 +510,6 @@ REFUSED = {
         "$id": "list", "type": "array", "items": {"$dynamicRef": "#items"}, "$defs": {"items": {"$dynamicAnchor": "items"}}}}}, "$dynamicRef with several targets"),
     "not uniqueItems": ({"type": "array", "not": {"uniqueItems": True}}, "negation of uniqueItems"),
     "uniqueItems of too few": ({"type": "array", "uniqueItems": True, "minItems": 4, "items": {"type": "array", "prefixItems": [{"type": "boolean"}], "maxItems": 1}}, "so many items"),
-    "uniqueItems in items that differ": ({"uniqueItems": True, "items": {"type": "array", "uniqueItems": True}}, "have uniqueItems themselves"),
+    "uniqueItems in items that differ": ({"uniqueItems": True, "items": {"type": "array", "uniqueItems": True}}, "such items in them"),
     "a malformed type": ({"type": "strnig"}, "type"),
 }
