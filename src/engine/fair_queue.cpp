@@ -48,25 +48,40 @@ void FairQueue::push(std::unique_ptr<LiveRequest>&& request) {
 }
 
 LiveRequest* FairQueue::head() const {
+  const auto is_before = [](const LiveRequest& a, const LiveRequest* b) {
+    return b == nullptr || std::pair(a.book->rank(), a.id) < std::pair(b->book->rank(), b->id);
+  };
+  double active = 0;
+  double least = std::numeric_limits<double>::infinity();  // rank of all that are active
+  LiveRequest* most_owed = nullptr;
+  for (const auto& [id, book] : books_) {
+    if (!is_active(book)) continue;
+    ++active;
+    least = std::min(least, book.rank());
+    if (!book.waiting.empty() && is_before(*book.waiting.front(), most_owed))
+      most_owed = book.waiting.front().get();
+  }
+  if (most_owed == nullptr || share_ >= 1) return most_owed;
+  const bool all_full = is_over(held_, active, *most_owed);
   LiveRequest* head = nullptr;
   for (const auto& [id, book] : books_) {
     if (book.waiting.empty()) continue;
     LiveRequest& first = *book.waiting.front();
-    if (is_held_back(book, first)) continue;
-    const bool before = head == nullptr || book.rank() < head->book->rank() ||
-                        (book.rank() == head->book->rank() && first.id < head->id);
-    if (before) head = &first;
+    const bool is_owed_most = &first == most_owed && book.rank() <= least;
+    const bool held_back =
+        book.holds.requests > 0 && (all_full || is_over(held_, active, first) ||
+                                    (!is_owed_most && is_over(book.holds, 1, first)));
+    if (!held_back && is_before(first, head)) head = &first;
   }
   return head;
 }
 
-bool FairQueue::is_held_back(const AccountBook& book, const LiveRequest& request) const {
-  if (share_ >= 1 || book.holds.requests == 0) return false;
+bool FairQueue::is_over(const Holdings& held, double parts, const LiveRequest& request) const {
   const Holdings more = needs(request);
-  const double of_free = share_ / (1 - share_);
+  const double of_free = parts * share_ / (1 - share_);
   const auto over = [&](std::int64_t Holdings::* what) {
     const std::int64_t free = capacity_.*what - held_.*what - more.*what;
-    return static_cast<double>(book.holds.*what + more.*what) > of_free * static_cast<double>(free);
+    return static_cast<double>(held.*what + more.*what) > of_free * static_cast<double>(free);
   };
   return over(&Holdings::requests) || over(&Holdings::sequences) || over(&Holdings::tokens);
 }

@@ -3,15 +3,19 @@
 // Large Language Models", OSDI 2024, arXiv 2401.00588).
 //
 // An account's counter grows by 1 / weight with each token computed for it, of a prompt or of an
-// answer; tokens from the prefix cache cost nothing. What is admitted and not computed yet counts
-// beside it when accounts are compared, so that a burst of one is not let in before it has cost
-// anything. An account that comes back is lifted to the least counter of those that are active: it
-// brings no credit along. Within an account, in order of arrival.
+// answer; tokens from the prefix cache cost nothing. Half of what is admitted and not computed yet
+// counts beside it when accounts are compared: so that a burst of one is not let in before it has
+// cost anything, and one with long requests, of which much is always under way, is not behind one
+// with short ones for ever. An account that comes back is lifted to the least counter of those that
+// are active: it brings no credit along. Within an account, in order of arrival.
 //
 // No account takes everything while others may come: beyond its first request it is let in only
 // while what it holds is at most share / (1 - share) times what stays free, of places, sequences
 // and memory. So one account alone can hold `share` of each, two a smaller part each, and
-// there is always room for one more. The engine thread.
+// there is always room for one more. The account that is owed most may hold more than its part, as
+// long as all together leave what they would if each had its own: else two that wait all the time
+// would be served by their parts, whatever their weights. While what it wants has to wait for
+// that, nobody else gets a second request either. The engine thread.
 #pragma once
 
 #include <atomic>
@@ -41,7 +45,7 @@ struct AccountBook {
   std::deque<std::unique_ptr<LiveRequest>> waiting;
 
   // The lower, the more the account is owed.
-  double rank() const { return counter + admitted; }
+  double rank() const { return counter + admitted / 2; }
 };
 
 class FairQueue {
@@ -90,7 +94,8 @@ class FairQueue {
 
  private:
   Holdings needs(const LiveRequest& request) const;
-  bool is_held_back(const AccountBook& book, const LiveRequest& request) const;
+  // Whether, with the request, `held` would be more than `parts` times what an account may hold.
+  bool is_over(const Holdings& held, double parts, const LiveRequest& request) const;
   void forget_the_idle();
 
   const Holdings capacity_;

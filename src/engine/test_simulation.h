@@ -28,15 +28,17 @@ class Simulation {
   explicit Simulation(FakeOptions backend, EngineOptions options = {})
       : backend_(std::move(backend)),
         options_(resolve_options(options, backend_.limits())),
-        ledger_(options_.max_queue + options_.max_running_requests),
+        ledger_(options_.max_queue + options_.max_running_requests, options_.account_share),
         core_(backend_, options_, clock_, ledger_, counters_) {}
   ~Simulation() {
     core_.fail_all({ErrorCode::kCancelled, "end of test"});
     EXPECT_EQ(backend_.live_sequences(), 0);
   }
 
-  std::size_t submit(const EngineRequest& request) {
-    const RequestId id = *ledger_.accept();
+  std::size_t submit(const EngineRequest& request) { return *try_submit(request); }
+  // kResourceExhausted: the queue, or the account's part of it, is full.
+  Result<std::size_t> try_submit(const EngineRequest& request) {
+    TRY_ASSIGN(const RequestId id, ledger_.accept(request.account));
     auto events = std::make_shared<EventChannel>(options_.event_channel_capacity, nullptr);
     core_.add(std::make_unique<LiveRequest>(id, request, events));
     entries_.push_back({id, std::move(events), TestTranscript(request.choices)});

@@ -1,10 +1,11 @@
 // Random schedules of everything that can happen to the engine at once, on a fake clock: requests
 // of several accounts that share beginnings, cancels, readers that are slow or leave, memory that
 // runs out, steps that fail or throw, numbers that are not finite. The engine's core, its queue,
-// ledger, cache, memory and channels are the real ones.
+// ledger, cache, memory and channels are the real ones, and so is the limiter before them.
 //
 // After each step the books are checked: every block and state of the backend belongs to somebody
-// (check_integrity), and while anybody can go on something is computed. In the end every request
+// (check_integrity), the limiter holds a place for each request whose end its reader has not seen
+// and for no other, and while anybody can go on something is computed. In the end every request
 // has had exactly one terminal event, nothing is held, and what each one got is what it gets alone
 // in an engine without a cache, as far as it came.
 //
@@ -16,9 +17,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 
+#include "access/limiter.h"
 #include "engine/test_constraint.h"
 #include "engine/test_random.h"
 #include "engine/test_simulation.h"
@@ -103,9 +106,23 @@ FakeOptions random_backend(TestRandom& random) {
   return backend;
 }
 
+access::Tier random_tier(TestRandom& random) {
+  access::Tier tier;
+  tier.name = "some";
+  if (random.chance(2)) {
+    tier.requests_per_minute = random.integer(1, 10);
+    if (random.chance(2))
+      tier.burst_requests_per_minute = *tier.requests_per_minute + random.integer(0, 8);
+    tier.burst_minutes_per_hour = random.integer(1, 3);
+  }
+  if (random.chance(2)) tier.concurrent_requests = random.integer(1, 6);
+  if (random.chance(2)) tier.thinking_tokens_per_day = random.integer(20, 400);
+  return tier;
+}
+
 EngineOptions random_options(TestRandom& random) {
   EngineOptions options;
-  options.max_queue = 64;
+  options.max_queue = random.chance(4) ? random.integer(1, 8) : 64;
   options.max_running_requests = random.integer(0, 6);
   options.max_batch_tokens = random.integer(0, 64);
   options.prefill_chunk = random.integer(1, 64);
@@ -147,8 +164,10 @@ class Schedule {
       : random_(seed),
         messages_(random_),
         throws_at_(random_.chance(5) ? random_.integer(0, 100) : -1),
-        sim_(with_clock(random_backend(random_)), random_options(random_)) {
+        sim_(with_clock(random_backend(random_)), random_options(random_)),
+        limiter_(sim_.clock()) {
     clock_ = &sim_.clock();
+    for (access::Tier& tier : tiers_) tier = random_tier(random_);
   }
 
   void run() {
@@ -156,7 +175,9 @@ class Schedule {
       if (requests_.size() < 24 && random_.chance(5)) submit();
       if (!requests_.empty()) disturb();
       if (random_.chance(200)) sim_.clock().advance(std::chrono::milliseconds(1001));
+      if (random_.chance(400)) sim_.clock().advance(std::chrono::seconds(61));
       sim_.step();
+      leave();
     }
     finish();
     check();
@@ -177,9 +198,40 @@ class Schedule {
     return backend;
   }
 
+  // As the server does: rate, then a place, then the engine's queue.
   void submit() {
-    requests_.push_back(messages_.make_request(random_));
-    sim_.submit(requests_.back());
+    const EngineRequest request = messages_.make_request(random_);
+    const AccountId account = request.account;
+    const access::Tier& tier = tiers_[account.value - 1];
+    std::optional<Clock::Instant>& promised = promised_[account.value - 1];
+    if (const auto denial = limiter_.take_request(account, tier)) {
+      ASSERT_GT(denial->retry_after_ms, 0);
+      EXPECT_TRUE(!promised || clock_->now() < *promised) << "refused when it was told to come";
+      promised = clock_->now() + std::chrono::milliseconds(denial->retry_after_ms);
+      return;
+    }
+    promised.reset();
+    const std::int64_t reasoning = random_.chance(2) ? random_.integer(0, 60) : 0;
+    if (limiter_.enter(account, tier, reasoning)) return;
+    if (!sim_.try_submit(request)) return limiter_.leave(account, reasoning, 0);
+    requests_.push_back(request);
+    places_.push_back(Place{account, reasoning});
+  }
+
+  // A request's place is free once its reader has seen the end, or has gone.
+  void leave() {
+    std::int64_t held = 0;
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      std::optional<Place>& place = places_[i];
+      if (place && (sim_.entry(i).events == nullptr || sim_[i].is_over())) {
+        const auto generated = static_cast<std::int64_t>(sim_[i].tokens().size());
+        limiter_.leave(place->account, place->reasoning, std::min(place->reasoning, generated));
+        place.reset();
+      }
+      if (place) held += 1 + place->reasoning;
+    }
+    ASSERT_EQ(limiter_.held(), held);
+    ASSERT_LE(sim_.ledger().running() + sim_.ledger().waiting(), std::ssize(requests_));
   }
 
   void disturb() {
@@ -202,6 +254,7 @@ class Schedule {
       const bool computed = sim_.step();
       sim_.read_all();
       ASSERT_TRUE(computed || sim_.core().is_idle()) << "somebody waits, and nothing is computed";
+      leave();
     }
     ASSERT_TRUE(sim_.core().is_idle()) << "no end";
   }
@@ -211,6 +264,8 @@ class Schedule {
     EXPECT_EQ(sim_.backend().memory().kv_blocks_running, 0);
     EXPECT_EQ(sim_.ledger().running() + sim_.ledger().waiting(), 0);
     EXPECT_EQ(sim_.counters().backlog_tokens, 0);
+    leave();
+    EXPECT_EQ(limiter_.held(), 0);
     for (std::size_t i = 0; i < requests_.size(); ++i) {
       if (sim_.entry(i).events == nullptr) continue;
       SCOPED_TRACE(testing::Message() << "request " << i);
@@ -231,12 +286,21 @@ class Schedule {
     }
   }
 
+  struct Place {
+    AccountId account;
+    std::int64_t reasoning;
+  };
+
   TestRandom random_;
   const Messages messages_;
   const std::int64_t throws_at_;
   FakeClock* clock_ = nullptr;
   Simulation sim_;
+  access::Limiter limiter_;
+  access::Tier tiers_[3];
+  std::optional<Clock::Instant> promised_[3];  // by account: when a refused one may come again
   std::vector<EngineRequest> requests_;
+  std::vector<std::optional<Place>> places_;  // of each, while the limiter holds it
 };
 
 TEST(EngineSim, RandomSchedules) {
@@ -248,6 +312,68 @@ TEST(EngineSim, RandomSchedules) {
                   static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed));
       return;
     }
+  }
+}
+
+// ----- accounts that always have something waiting -----
+
+// What was computed for each, by weight, differs by at most twice the largest request, after every
+// step, however large each one's requests are.
+TEST(EngineSim, AccountsThatAlwaysWaitAreServedAlike) {
+  constexpr std::int32_t kLargest = 300;
+  for (std::uint64_t seed = first_seed; seed < first_seed + seeds / 10 + 1; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    TestRandom random(seed);
+    // Every token says whose it is.
+    FakeOptions backend = with_script([](const FakeContext& context, std::span<float> logits) {
+      write_one_hot(context.history[0], logits);
+    });
+    const auto accounts = static_cast<std::size_t>(random.integer(2, 3));
+    // Where there are hardly more places than accounts, the places decide.
+    backend.limits.max_sequences = static_cast<std::int32_t>(accounts) * random.integer(3, 6);
+    backend.limits.max_batch_tokens = random.integer(1, 128);
+    backend.limits.kv_block_tokens = 16;
+    backend.max_reserved_tokens = random.integer(1200, 6000);
+    double weights[3];
+    double served[3] = {};
+    for (double& weight : weights) weight = random.integer(1, 3);
+    std::int32_t longest[3];  // prompts and answers of each
+    for (std::int32_t& each : longest) each = random.chance(3) ? 10 : kLargest / 2;
+    backend.on_forward = [&](std::int64_t, const model::Batch& batch) {
+      for (const model::BatchItem& item : batch.items) {
+        const auto account = static_cast<std::size_t>(item.tokens[0] - 1);
+        served[account] += static_cast<double>(item.tokens.size()) / weights[account];
+      }
+    };
+    EngineOptions options;
+    options.account_share = random.chance(2) ? 0.75 : 1;
+    options.reserve_tokens = random.chance(2) ? 1024 : 20;
+    options.prefix_cache_bytes = 0;  // what is computed shall be what was asked for
+    Simulation sim(std::move(backend), options);
+    std::vector<std::vector<std::size_t>> live(accounts);
+    for (int step = 0; step < 1500; ++step) {
+      for (std::size_t account = 0; account < accounts; ++account) {
+        while (live[account].size() < 20) {
+          EngineRequest request =
+              make_test_request(Text(static_cast<std::size_t>(random.integer(1, kLargest / 2)),
+                                     static_cast<TokenId>(account + 1)),
+                                random.integer(1, kLargest / 2));
+          request.account = AccountId{account + 1};
+          request.weight = weights[account];
+          live[account].push_back(sim.submit(request));
+        }
+      }
+      sim.step();
+      for (std::size_t account = 0; account < accounts; ++account) {
+        std::erase_if(live[account], [&](std::size_t index) {
+          sim.read(index);
+          return sim[index].is_over();
+        });
+      }
+      const auto [least, most] = std::minmax_element(served, served + accounts);
+      ASSERT_LE(*most - *least, 2 * kLargest) << "step " << step;
+    }
+    EXPECT_GT(*std::min_element(served, served + accounts), 100);
   }
 }
 
