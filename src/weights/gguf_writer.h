@@ -53,7 +53,7 @@ class GgufWriter {
   // Blocks of `type` as they go into the file. dims as in GGUF, the contiguous one first.
   void add_tensor(std::string_view name, TensorType type, std::vector<std::uint64_t> dims,
                   std::vector<std::byte> data);
-  // The same from floats, rounded to `type`, which must be one that can_quantise().
+  // The same from floats, rounded to `type`.
   void add_tensor(std::string_view name, TensorType type, std::vector<std::uint64_t> dims,
                   std::span<const float> values);
 

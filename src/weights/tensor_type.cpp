@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "weights/dequantise_block.h"
+#include "weights/quantise_block.h"
 
 namespace tessera::weights {
 namespace {
@@ -15,62 +16,10 @@ namespace {
 constexpr std::size_t kSmallBlock = 32;
 constexpr std::size_t kSuperBlock = 256;  // the K formats and IQ4_XS
 
-void put_u16(std::uint16_t value, std::byte* out) {
-  std::memcpy(out, &value, sizeof value);
-}
-
-void quantise_f32(const float* in, std::byte* block) {
-  std::memcpy(block, in, sizeof *in);
-}
-void quantise_f16(const float* in, std::byte* block) {
-  put_u16(float_to_half(*in), block);
-}
-void quantise_bf16(const float* in, std::byte* block) {
-  put_u16(float_to_bfloat16(*in), block);
-}
-
-float inverse_or_zero(float value) {
-  return value == 0.0F ? 0.0F : 1.0F / value;
-}
-
-void quantise_q8_0(const float* in, std::byte* block) {
-  float largest = 0;
-  for (std::size_t i = 0; i < kSmallBlock; ++i) largest = std::max(largest, std::fabs(in[i]));
-  CHECK(std::isfinite(largest));
-  const float scale = largest / 127.0F;
-  const float inverse = inverse_or_zero(scale);
-  put_u16(float_to_half(scale), block);
-  for (std::size_t i = 0; i < kSmallBlock; ++i) {
-    const float q = std::clamp(std::nearbyint(in[i] * inverse), -127.0F, 127.0F);
-    block[2 + i] = static_cast<std::byte>(static_cast<std::int8_t>(q));
-  }
-}
-
-// The element of the largest magnitude becomes q = -8, the end of the range that the other end
-// lacks.
-void quantise_q4_0(const float* in, std::byte* block) {
-  float extreme = 0;
-  for (std::size_t i = 0; i < kSmallBlock; ++i) {
-    CHECK(std::isfinite(in[i]));
-    if (std::fabs(in[i]) > std::fabs(extreme)) extreme = in[i];
-  }
-  const float scale = extreme / -8.0F;
-  const float inverse = inverse_or_zero(scale);
-  put_u16(float_to_half(scale), block);
-  const auto quant = [&](float value) {
-    return static_cast<unsigned>(std::clamp(std::floor(value * inverse + 8.5F), 0.0F, 15.0F));
-  };
-  for (std::size_t i = 0; i < kSmallBlock / 2; ++i) {
-    block[2 + i] = static_cast<std::byte>(quant(in[i]) | (quant(in[i + kSmallBlock / 2]) << 4));
-  }
-}
-
-// ---- the table
-
 struct Format {
   TensorTypeInfo info;
   void (*dequantise)(const std::byte* block, float* out);
-  void (*quantise)(const float* in, std::byte* block);  // null: read only
+  void (*quantise)(const float* in, std::byte* block);
 };
 
 constexpr std::array kFormats = {
@@ -79,17 +28,17 @@ constexpr std::array kFormats = {
     Format{{TensorType::kBF16, "BF16", 1, 2}, dequantise_bf16, quantise_bf16},
     Format{{TensorType::kQ8_0, "Q8_0", kSmallBlock, 34}, dequantise_q8_0, quantise_q8_0},
     Format{{TensorType::kQ4_0, "Q4_0", kSmallBlock, 18}, dequantise_q4_0, quantise_q4_0},
-    Format{{TensorType::kQ4_K, "Q4_K", kSuperBlock, 144}, dequantise_q4_k, nullptr},
-    Format{{TensorType::kQ5_K, "Q5_K", kSuperBlock, 176}, dequantise_q5_k, nullptr},
-    Format{{TensorType::kQ6_K, "Q6_K", kSuperBlock, 210}, dequantise_q6_k, nullptr},
-    Format{{TensorType::kQ4_1, "Q4_1", kSmallBlock, 20}, dequantise_q4_1, nullptr},
-    Format{{TensorType::kQ5_0, "Q5_0", kSmallBlock, 22}, dequantise_q5_0, nullptr},
-    Format{{TensorType::kQ5_1, "Q5_1", kSmallBlock, 24}, dequantise_q5_1, nullptr},
-    Format{{TensorType::kQ2_K, "Q2_K", kSuperBlock, 84}, dequantise_q2_k, nullptr},
-    Format{{TensorType::kQ3_K, "Q3_K", kSuperBlock, 110}, dequantise_q3_k, nullptr},
-    Format{{TensorType::kIQ4_NL, "IQ4_NL", kSmallBlock, 18}, dequantise_iq4_nl, nullptr},
-    Format{{TensorType::kIQ4_XS, "IQ4_XS", kSuperBlock, 136}, dequantise_iq4_xs, nullptr},
-    Format{{TensorType::kMXFP4, "MXFP4", kSmallBlock, 17}, dequantise_mxfp4, nullptr},
+    Format{{TensorType::kQ4_K, "Q4_K", kSuperBlock, 144}, dequantise_q4_k, quantise_q4_k},
+    Format{{TensorType::kQ5_K, "Q5_K", kSuperBlock, 176}, dequantise_q5_k, quantise_q5_k},
+    Format{{TensorType::kQ6_K, "Q6_K", kSuperBlock, 210}, dequantise_q6_k, quantise_q6_k},
+    Format{{TensorType::kQ4_1, "Q4_1", kSmallBlock, 20}, dequantise_q4_1, quantise_q4_1},
+    Format{{TensorType::kQ5_0, "Q5_0", kSmallBlock, 22}, dequantise_q5_0, quantise_q5_0},
+    Format{{TensorType::kQ5_1, "Q5_1", kSmallBlock, 24}, dequantise_q5_1, quantise_q5_1},
+    Format{{TensorType::kQ2_K, "Q2_K", kSuperBlock, 84}, dequantise_q2_k, quantise_q2_k},
+    Format{{TensorType::kQ3_K, "Q3_K", kSuperBlock, 110}, dequantise_q3_k, quantise_q3_k},
+    Format{{TensorType::kIQ4_NL, "IQ4_NL", kSmallBlock, 18}, dequantise_iq4_nl, quantise_iq4_nl},
+    Format{{TensorType::kIQ4_XS, "IQ4_XS", kSuperBlock, 136}, dequantise_iq4_xs, quantise_iq4_xs},
+    Format{{TensorType::kMXFP4, "MXFP4", kSmallBlock, 17}, dequantise_mxfp4, quantise_mxfp4},
 };
 
 const Format* find_format(std::uint32_t id) {
@@ -184,13 +133,8 @@ void dequantise_row(TensorType type, const std::byte* row, std::span<float> out)
   }
 }
 
-bool can_quantise(TensorType type) {
-  return format_of(type).quantise != nullptr;
-}
-
 void quantise_row(TensorType type, std::span<const float> row, std::byte* out) {
   const Format& format = format_of(type);
-  CHECK(format.quantise != nullptr);
   CHECK(row.size() % format.info.block_elements == 0);
   for (std::size_t i = 0; i < row.size(); i += format.info.block_elements) {
     format.quantise(row.data() + i, out);

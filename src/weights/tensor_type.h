@@ -56,8 +56,8 @@ std::size_t row_bytes(TensorType type, std::size_t elements);
 // bytes.
 void dequantise_row(TensorType type, const std::byte* row, std::span<float> out);
 
-// Round-to-nearest quantisation of a row, for tests and tools: F32, F16, BF16, Q8_0, Q4_0.
-bool can_quantise(TensorType type);
+// Quantisation of a row of finite numbers, for tools, tests and keys and values: how well is said
+// in quantise_block.h.
 void quantise_row(TensorType type, std::span<const float> row, std::byte* out);
 
 // IEEE half precision and bfloat16, by bits; to half rounds to nearest even.

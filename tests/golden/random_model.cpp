@@ -22,32 +22,6 @@ std::uint64_t count_of(const Dims& dims) {
   return count;
 }
 
-void put_half(float value, std::byte* out) {
-  const std::uint16_t bits = weights::float_to_half(value);
-  std::memcpy(out, &bits, sizeof bits);
-}
-
-// Sets the scales of a block of random bits so that its values have mean 0 and about this
-// deviation. With 6-bit scales s and minima m uniform, s q - mean(q) m has mean 0 and the deviation
-// that is divided by here.
-void scale_k_block(TensorType type, float deviation, std::byte* block) {
-  switch (type) {
-    case TensorType::kQ4_K:
-      put_half(deviation / 258.0F, block);
-      put_half(deviation / 258.0F * 7.5F, block + 2);
-      return;
-    case TensorType::kQ5_K:
-      put_half(deviation / 527.0F, block);
-      put_half(deviation / 527.0F * 15.5F, block + 2);
-      return;
-    case TensorType::kQ6_K:
-      put_half(deviation / 1366.0F, block + 208);
-      return;
-    default:
-      CHECK(type == TensorType::kQ6_K);  // another type is quantised from floats
-  }
-}
-
 class Builder {
  public:
   explicit Builder(const RandomModelShape& shape) : shape_(shape) {}
@@ -114,17 +88,7 @@ class Builder {
     if (dims[0] % weights::info(type).block_elements != 0) type = TensorType::kF16;
     const float deviation = gain / std::sqrt(static_cast<float>(dims[0]));
     const std::uint64_t count = count_of(dims);
-    if (weights::can_quantise(type)) {
-      writer_.add_tensor(name, type, std::move(dims), uniform(count, 0, deviation));
-      return;
-    }
-    std::vector<std::byte> data(weights::row_bytes(type, count));
-    for (std::byte& byte : data) byte = static_cast<std::byte>(random_());
-    const std::size_t block_bytes = weights::info(type).block_bytes;
-    for (std::size_t at = 0; at < data.size(); at += block_bytes) {
-      scale_k_block(type, deviation, &data[at]);
-    }
-    writer_.add_tensor(name, type, std::move(dims), std::move(data));
+    writer_.add_tensor(name, type, std::move(dims), uniform(count, 0, deviation));
   }
   void matrix(const std::string& name, Dims dims, float gain) {
     matrix(name, std::move(dims), gain, shape_.type);
@@ -289,9 +253,8 @@ std::vector<NamedShape> test_shapes() {
   odder.shared_ffn = 21;
   std::vector<NamedShape> shapes = {
       {"Plain", {}, false}, {"Odd", odd, false}, {"Odder", odder, false}};
-  for (const TensorType type :
-       {TensorType::kF16, TensorType::kBF16, TensorType::kQ8_0, TensorType::kQ4_0,
-        TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K}) {
+  for (const TensorType type : weights::tensor_types()) {
+    if (type == TensorType::kF32) continue;  // as the plain one is
     shapes.push_back({std::string(weights::info(type).name),
                       {.layers = 2,
                        .hidden = 256,
