@@ -9,7 +9,7 @@ LEVELS = [
     ["base"],
     ["text", "weights", "http", "access"],
     ["grammar", "model", "chat"],
-    ["cpu", "cuda", "engine"],
+    ["cpu", "cuda", "engine", "pack"],
     ["local", "api", "upstream"],
     ["app"],
 ]

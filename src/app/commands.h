@@ -105,6 +105,14 @@ struct LogitsOptions {
   std::int32_t chunk = 0;  // tokens per forward(); 0: as many as the backend takes
 };
 
+struct PackCommandOptions {
+  std::string in;   // GGUF file, or directory of a checkpoint
+  std::string out;  // GGUF file
+  std::string type = "Q4_K_M";
+  int threads = 0;  // 0: one for each core
+  bool force = false;
+};
+
 struct KeysOptions {
   std::string database;    // empty: default_database()
   std::string tiers_file;  // empty: the product's table
@@ -137,6 +145,8 @@ int run_bench(const BenchOptions& options);
 int run_logits(const LogitsOptions& options);
 int run_keys(KeysVerb verb, const KeysOptions& options);
 int run_usage(const UsageOptions& options);
+int run_pack(const PackCommandOptions& options);
+std::string pack_types();  // that run_pack knows, for --help
 int run_inspect(const std::string& path, std::int32_t context);
 // A chat request's body on standard input → the prompt's text on standard output.
 int run_render();

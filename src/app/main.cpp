@@ -18,6 +18,7 @@ struct Everything {
   ChatOptions chat;
   BenchOptions bench;
   LogitsOptions logits;
+  PackCommandOptions pack;
   bool markdown = false;
   std::map<KeysVerb, KeysOptions> keys;
   UsageOptions usage;
@@ -480,6 +481,23 @@ void add_usage(CLI::App& app, UsageOptions& options, std::function<int()>& run) 
   command.callback([&] { run = [&] { return run_usage(options); }; });
 }
 
+void add_pack(CLI::App& app, PackCommandOptions& pack, std::function<int()>& run) {
+  CLI::App& command = *app.add_subcommand(
+      "pack", "write a checkpoint from Hugging Face, or a GGUF file, as a GGUF file to serve");
+  command.add_option("IN", pack.in, "directory with config.json and *.safetensors, or GGUF file")
+      ->required();
+  command.add_option("OUT", pack.out, "file to write")->required();
+  command.add_option("--type", pack.type, "of the matrices: " + pack_types())
+      ->type_name("NAME")
+      ->capture_default_str();
+  command.add_option("-t,--threads", pack.threads, "threads; 0: one for each core")
+      ->envname("TESSERA_THREADS")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+  command.add_flag("--force", pack.force, "overwrite OUT");
+  command.callback([&] { run = [&] { return run_pack(pack); }; });
+}
+
 void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
   CLI::App& inspect =
       *app.add_subcommand("inspect", "show what is in a GGUF file, and what serving it needs");
@@ -576,6 +594,7 @@ int run_main(int argc, char** argv) {
   add_chat(app, all.chat, run);
   add_keys(app, all.keys, run);
   add_usage(app, all.usage, run);
+  add_pack(app, all.pack, run);
   add_tools(app, all, run);
   add_grammar(app, all, run);
   CLI11_PARSE(app, argc, argv);

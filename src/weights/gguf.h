@@ -30,6 +30,7 @@ using MetadataValue = std::variant<std::int64_t, double, bool, std::string_view,
 struct MetadataEntry {
   std::string_view key;
   MetadataValue value;
+  std::span<const std::byte> raw;  // type and value as in the file, for GgufWriter::copy_entry
 };
 
 // A tensor in the file. Dimensions as GGUF has them: the contiguous (input) one first.

@@ -49,6 +49,9 @@ class HeaderReader {
 
   std::uint64_t offset() const { return offset_; }
   std::uint64_t remaining() const { return bytes_.size() - offset_; }
+  std::span<const std::byte> since(std::uint64_t begin) const {
+    return bytes_.subspan(begin, offset_ - begin);
+  }
 
   Unexpected<Error> error(ErrorCode code, const std::string& what) const {
     return fail(code, fmt::format("{}: {}", name_, what));
@@ -237,8 +240,9 @@ Result<std::vector<MetadataEntry>> read_metadata(HeaderReader& reader, std::uint
       return reader.corrupt(
           fmt::format("metadata key \"{}\" is empty or not clean text", printable(key)));
     }
+    const std::uint64_t begin = reader.offset();
     TRY_ASSIGN(auto value, read_value(reader, key));
-    entries.push_back({key, std::move(value)});
+    entries.push_back({key, std::move(value), reader.since(begin)});
   }
   const auto key_of = [](const MetadataEntry& entry) { return entry.key; };
   if (const auto key = find_duplicate(entries, key_of); !key.empty()) {

@@ -20,11 +20,19 @@ GgufWriter::GgufWriter(std::uint32_t alignment) : alignment_(alignment) {
 
 void GgufWriter::add_tensor(std::string_view name, TensorType type, std::vector<std::uint64_t> dims,
                             std::vector<std::byte> data) {
+  declare_tensor(name, type, std::move(dims));
+  CHECK(data.size() == tensors_.back().bytes);
+  tensors_.back().data = std::move(data);
+}
+
+void GgufWriter::declare_tensor(std::string_view name, TensorType type,
+                                std::vector<std::uint64_t> dims) {
   CHECK(!dims.empty());
   std::uint64_t rows = 1;
   for (std::size_t i = 1; i < dims.size(); ++i) rows *= dims[i];
-  CHECK(data.size() == rows * row_bytes(type, dims[0]));
-  tensors_.push_back({std::string(name), type, std::move(dims), std::move(data)});
+  const std::uint64_t bytes = rows * row_bytes(type, dims[0]);
+  tensors_.push_back({std::string(name), type, std::move(dims), data_bytes_, bytes, {}});
+  data_bytes_ += (bytes + alignment_ - 1) / alignment_ * alignment_;
 }
 
 void GgufWriter::add_tensor(std::string_view name, TensorType type, std::vector<std::uint64_t> dims,
@@ -47,14 +55,12 @@ std::vector<std::byte> GgufWriter::header() const {
   put_value(std::uint64_t{tensors_.size()});
   put_value(entry_count_);
   append(out, entries_.data(), entries_.size());
-  std::uint64_t offset = 0;
   for (const Tensor& tensor : tensors_) {
     append_string(out, tensor.name);
     put_value(static_cast<std::uint32_t>(tensor.dims.size()));
     for (const std::uint64_t dim : tensor.dims) put_value(dim);
     put_value(static_cast<std::uint32_t>(tensor.type));
-    put_value(offset);
-    offset += (tensor.data.size() + alignment_ - 1) / alignment_ * alignment_;
+    put_value(tensor.offset);
   }
   pad(out);
   return out;
@@ -63,6 +69,7 @@ std::vector<std::byte> GgufWriter::header() const {
 std::vector<std::byte> GgufWriter::to_bytes() const {
   std::vector<std::byte> out = header();
   for (const Tensor& tensor : tensors_) {
+    CHECK(tensor.data.size() == tensor.bytes);  // not only declared
     append(out, tensor.data.data(), tensor.data.size());
     pad(out);
   }
@@ -90,6 +97,12 @@ void GgufWriter::put_string(std::string_view text) {
 void GgufWriter::begin_entry(std::string_view key, MetadataType type) {
   append_string(entries_, key);
   put(type);
+  ++entry_count_;
+}
+
+void GgufWriter::copy_entry(const MetadataEntry& entry) {
+  append_string(entries_, entry.key);
+  append(entries_, entry.raw.data(), entry.raw.size());
   ++entry_count_;
 }
 

@@ -1,5 +1,6 @@
-// Builds a GGUF file in memory: metadata and tensors in the order they were added. For tests and
-// `tessera pack`.
+// Builds a GGUF file: metadata and tensors in the order they were added. Either whole in memory,
+// or, for what does not fit there, the header alone: tensors are declared without data, which their
+// owner then puts at data_offset(). For tests and `tessera pack`.
 //
 // Not thread safe. Misuse (a wrong size, a name twice) is a CHECK: what is written is ours.
 #pragma once
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "weights/gguf.h"
 #include "weights/gguf_format.h"
 #include "weights/tensor_type.h"
 
@@ -50,6 +52,15 @@ class GgufWriter {
     }
   }
 
+  // An entry of another file as it stood there.
+  void copy_entry(const MetadataEntry& entry);
+
+  // A tensor whose data somebody else writes. The file is then header() and data_bytes() behind it.
+  void declare_tensor(std::string_view name, TensorType type, std::vector<std::uint64_t> dims);
+  // Where in the data the tensor added as number `index` begins, and how long all of it is.
+  std::uint64_t data_offset(std::size_t index) const { return tensors_[index].offset; }
+  std::uint64_t data_bytes() const { return data_bytes_; }
+
   // Blocks of `type` as they go into the file. dims as in GGUF, the contiguous one first.
   void add_tensor(std::string_view name, TensorType type, std::vector<std::uint64_t> dims,
                   std::vector<std::byte> data);
@@ -67,7 +78,9 @@ class GgufWriter {
     std::string name;
     TensorType type;
     std::vector<std::uint64_t> dims;
-    std::vector<std::byte> data;
+    std::uint64_t offset;
+    std::uint64_t bytes;
+    std::vector<std::byte> data;  // empty: declared
   };
 
   template <class T>
@@ -99,6 +112,7 @@ class GgufWriter {
   std::uint64_t entry_count_ = 0;
   std::vector<std::byte> entries_;
   std::vector<Tensor> tensors_;
+  std::uint64_t data_bytes_ = 0;
 };
 
 }  // namespace tessera::weights
