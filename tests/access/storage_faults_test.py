@@ -190,7 +190,7 @@ class Memory(Served):
             size = self.status_kib(server, "VmSize") * 1024
             if size > 1 << 40:
                 self.skipTest("a sanitizer has all addresses already")
-            large = [{"role": "user", "content": "x " * (7 << 20)}]
+            large = [{"role": "user", "content": "x " * (7 << 19)}]
             for spare in (64 << 20, 24 << 20, 8 << 20, 1 << 20):
                 resource.prlimit(server.process.pid, resource.RLIMIT_AS, (size + spare, resource.RLIM_INFINITY))
                 with concurrent.futures.ThreadPoolExecutor(4) as pool:
