@@ -2,6 +2,7 @@
 """A key's life on the real binary, as its clients see it: rotated, expired, bound to a model, out of quota, revoked in every state of a
 request; and a client who waits as long as it is told is let in. TESSERA_BINARY names the binary."""
 import json
+import socket
 import threading
 import time
 import unittest
@@ -120,6 +121,23 @@ class Life(Served):
             self.assertTrue(other[1].readline())
             for each in (idle, *connections, *reversed(other)):
                 each.close()
+
+    def test_revoked_while_its_body_comes(self):
+        """Also one so long that it is counted as the account's."""
+        with self.serve(FAST) as server:
+            for words in (1, 100_000):
+                key, key_id = server.create_key("acme", "pro")
+                body = json.dumps({"model": MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": "word " * words}]}).encode()
+                with socket.create_connection(("127.0.0.1", server.port), timeout=60) as wire:
+                    wire.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+                                 f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:20])
+                    server.keys("revoke", key_id)
+                    self.assertTrue(eventually(lambda: server.ask("GET", "/v1/models", key).status == 401))
+                    wire.sendall(body[20:])
+                    with wire.makefile("rb") as answer:
+                        said = answer.read()
+                self.assertTrue(said.startswith(b"HTTP/1.1 401 "), said[:200])
+                self.assertIn(b'"invalid_api_key"', said)
 
     def test_who_waits_as_told_is_let_in(self):
         """The window is a minute: one turn of it."""
