@@ -22,7 +22,7 @@ template <class... Args>
 void log_formatted(LogLevel level, fmt::format_string<Args...> format, Args&&... args) noexcept {
   try {
     log_line(level, fmt::format(format, std::forward<Args>(args)...));
-  } catch (const std::bad_alloc&) {
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): a line less
   }
 }
 

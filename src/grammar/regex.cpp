@@ -463,6 +463,7 @@ LanguagePtr Nfa::determinise(State match) {
   raw.accepting.push_back(false);
   std::vector<std::vector<Config>> targets(raw.class_count);
   for (std::size_t n = 0; n < order.size(); ++n) {
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `order` grows meanwhile
     const Place place = order[n];
     const bool matched = is_match(place);
     if (!budget_.take(raw.class_count * 4)) return nullptr;
@@ -519,7 +520,7 @@ std::vector<RegexNode> take_look_aheads(RegexNode& root) {
 Result<LanguagePtr, GrammarError> compile_tree(const RegexNode& root, Budget& budget) {
   Nfa nfa(budget);
   const Nfa::State start = nfa.add(root, 0);
-  if (nfa.error()) return Unexpected{*nfa.error()};
+  if (const auto& error = nfa.error()) return Unexpected{*error};
   LanguagePtr language = budget.exhausted() ? nullptr : nfa.determinise(start);
   if (language == nullptr) {
     return fail(GrammarErrorCode::kSchemaTooComplex, "pattern is too complex");

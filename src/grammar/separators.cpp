@@ -92,7 +92,7 @@ bool Separators::decode(bool raw, std::string_view text, Entry& entry, std::u32s
     const std::uint32_t read = at.read;
     if (!raw && whole && byte == '"') return false;
     if (!reader.step(at, static_cast<std::uint8_t>(byte))) return false;
-    if (at.read != read) characters += at.value;
+    if (at.read != read) characters += static_cast<char32_t>(at.value);
   }
   if (at.part == TextReader::Part::kWhole) return true;
   if (entry.head) return false;

@@ -243,7 +243,7 @@ Result<bool, GrammarError> Shaper::is_empty(const Shape& shape, int depth) {
     return true;
   }
   if ((shape.types & ~(kArrayBit | kObjectBit)) != 0 || depth == 0) return false;
-  const auto none = [&](std::vector<Term> terms) -> Result<bool, GrammarError> {
+  const auto none = [&](const std::vector<Term>& terms) -> Result<bool, GrammarError> {
     TRY_ASSIGN(const auto all, settled_shapes(terms));
     if (all == nullptr) return false;
     for (const Shape& one : *all) {

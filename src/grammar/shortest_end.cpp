@@ -412,6 +412,7 @@ const Thread& Ending::best() const {
 
 Machine::Threads Ending::in_order(Machine::Threads threads) const {
   std::vector<std::pair<std::uint64_t, std::size_t>> order;
+  order.reserve(threads.size());
   for (std::size_t i = 0; i < threads.size(); ++i) order.emplace_back(rank(threads[i]), i);
   std::sort(order.begin(), order.end());
   Machine::Threads sorted;

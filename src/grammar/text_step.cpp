@@ -238,7 +238,8 @@ void Stepper::step_escape(Thread thread, std::uint8_t byte) {
 
 void Stepper::step_hex(Thread thread, std::uint8_t byte) {
   if (thread.part == kHighHalf || thread.part == kHighSlash) {
-    if (byte != (thread.part == kHighHalf ? '\\' : 'u')) return;
+    const char expected = thread.part == kHighHalf ? '\\' : 'u';
+    if (byte != static_cast<std::uint8_t>(expected)) return;
     thread.part = thread.part == kHighHalf ? kHighSlash : kLowHex;
     return emit(thread);
   }
