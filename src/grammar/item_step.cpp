@@ -207,7 +207,7 @@ void Stepper::end_item_number(Thread thread) {
 
 // Whether the number, or one that begins with its digits, is none that would close the way.
 bool Stepper::number_can_differ(const Thread& thread) const {
-  const Frame& top = frame(thread.top);
+  const Frame top = frame(thread.top);
   if (ways_behind(top) == kUnbounded) return true;
   Machine::Threads open{thread};
   Machine::Threads next;

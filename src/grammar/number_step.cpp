@@ -189,7 +189,8 @@ void Stepper::step_number(Thread thread, std::uint8_t byte) {
     thread.extra = 0;
     return emit(thread);
   }
-  if (!number_complete(thread) || frame(thread.top).kind == FrameKind::kBottom) return;
+  if (looks_ahead_ || !number_complete(thread) || frame(thread.top).kind == FrameKind::kBottom)
+    return;
   // The number ends in front of this byte.
   Machine::Threads behind;
   Stepper ended(m_, behind);

@@ -182,6 +182,7 @@ void Stepper::begin_alt(Thread thread, AltId id, std::uint8_t byte) {
       if (m_.in_item(thread)) {
         thread.phase = Phase::kFreeKey;
         thread.space = 1;
+        thread.count = kNone;  // there are no names
         thread.extra = push_character(frame(thread.top).item, kStringItem);
         if (!free_key_lives(thread, thread.state, kNone, thread.extra)) return;
       } else if (in_unique(thread)) {

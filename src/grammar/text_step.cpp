@@ -113,7 +113,7 @@ bool Stepper::can_read_free_key(const Thread& thread, std::uint32_t low, std::ui
 }
 
 std::uint32_t Stepper::next_name(const Thread& thread, std::uint32_t code_point) const {
-  if (thread.count == kNone || is_item_string(thread)) return kNone;
+  if (thread.count == kNone) return kNone;
   return g_.objects[frame(thread.top).alt].trie.next(thread.count, code_point);
 }
 
