@@ -123,6 +123,7 @@ class TypeCollector {
   }
 
   void add(std::string_view type) {
+    if (type == "float") type = "number";  // as Python's annotations have it
     if (std::find(types_.begin(), types_.end(), type) == types_.end() &&
         types_.size() < kMaxTypes) {
       types_.push_back(type);

@@ -27,8 +27,8 @@ std::optional<std::uint8_t> type_bits(std::string_view name) {
   constexpr std::pair<std::string_view, std::uint8_t> kTypes[] = {
       {"null", kNullBit},     {"boolean", kFalseBit | kTrueBit},
       {"number", kNumberBit}, {"integer", kNumberBit},
-      {"string", kStringBit}, {"array", kArrayBit},
-      {"object", kObjectBit}};
+      {"float", kNumberBit},  {"string", kStringBit},
+      {"array", kArrayBit},   {"object", kObjectBit}};
   for (const auto& [type, bits] : kTypes) {
     if (type == name) return bits;
   }
@@ -210,7 +210,7 @@ Shaper::Step Shaper::read_types(const json::Value& schema, Shape& shape) {
     const std::string* text = name->if_string();
     const auto bits = text == nullptr ? std::nullopt : type_bits(*text);
     if (!bits) return invalid("type names no JSON type", *name);
-    number = number || *text == "number";
+    number = number || *text == "number" || *text == "float";
     integer = integer || *text == "integer";
     shape.types |= *bits;
   }
