@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "grammar/shortest_end.h"
 #include "grammar/stepper.h"
@@ -13,11 +14,20 @@ namespace tessera::grammar {
 
 class Ending {
  public:
-  Ending(Machine& machine, std::size_t limit)
-      : machine_(machine), grammar_(machine.grammar()), stepper_(machine, none_), limit_(limit) {}
+  // `known` may be null.
+  Ending(Machine& machine, std::size_t limit, const KnownWay* known)
+      : machine_(machine),
+        grammar_(machine.grammar()),
+        stepper_(machine, none_),
+        limit_(limit),
+        known_(known) {}
 
-  // Whether an end was reached; symbols() led to it.
+  // Whether an end was reached: take_symbols() lead to it, or to where `left` are left of the known
+  // way.
   bool follow(const Thread& thread);
+  std::size_t left() const { return left_; }
+  std::size_t length() const { return symbols_.size() + left_; }
+  const std::vector<KnownWay::Place>& places() const { return places_; }
   // Those with the least in front of them first.
   Machine::Threads in_order(Machine::Threads threads) const;
   // What it took, in symbols' worth of time.
@@ -59,6 +69,9 @@ class Ending {
   Machine::Threads none_;
   Stepper stepper_;
   const std::size_t limit_;
+  const KnownWay* const known_;
+  std::size_t left_ = 0;
+  std::vector<KnownWay::Place> places_;
   std::int64_t compared_ = 0;  // keys with others
   Machine::Threads now_, from_, next_;
   Symbols symbols_;

@@ -132,7 +132,7 @@ std::vector<std::u32string> Stepper::closed_texts(const Frame& top, std::uint32_
   const Frame& prefix = frame(chain);
   for (std::uint32_t used = ways == kUnbounded ? 0 : array.used; used != 0;
        used = frame(used).parent) {
-    ++m_.work_;
+    m_.compared_ += 16;
     std::u32string rest;
     std::uint32_t end = 0;  // of the text, in the earlier item
     std::uint32_t at = frame(used).alt;
@@ -169,7 +169,7 @@ void Stepper::add_used_texts(const Frame& array, std::uint32_t chain,
   const std::u32string text = item_text(chain);
   for (std::uint32_t used = array.used; used != 0; used = frame(used).parent) {
     const std::u32string other = item_text(frame(frame(used).alt).parent);
-    m_.work_ += 1 + static_cast<std::int64_t>(other.size() / 16);
+    m_.compared_ += 16 + static_cast<std::int64_t>(other.size());
     if (other.starts_with(text)) closed.push_back(other.substr(text.size()));
   }
 }
@@ -216,7 +216,7 @@ bool Stepper::number_can_differ(const Thread& thread) const {
   for (int tried = 0; !open.empty() && tried < kMostTried; ++tried) {
     const Thread now = open.back();
     open.pop_back();
-    ++m_.work_;
+    m_.compared_ += 16;
     if (number_complete(now) &&
         item_lives(top, behind_number(link(top.item), number_digest(now)), 1)) {
       return true;

@@ -80,7 +80,8 @@ std::vector<std::u32string> Machine::used_below(const Thread& thread) const {
   for (std::uint32_t used = arena_[thread.top].used; used != 0; used = arena_[used].parent) {
     std::uint32_t at = arena_[used].alt;
     std::u32string rest;
-    for (; arena_[at].depth > prefix.depth; at = arena_[at].parent)
+    ++compared_;
+    for (; arena_[at].depth > prefix.depth; at = arena_[at].parent, ++compared_)
       rest += static_cast<char32_t>(arena_[at].alt);
     if (arena_[at].depth != prefix.depth || arena_[at].hash != prefix.hash) continue;
     std::reverse(rest.begin(), rest.end());

@@ -128,8 +128,11 @@ class Machine {
   std::uint64_t hash(const Thread& thread) const;
   std::uint32_t depth(const Thread& thread) const { return arena_[thread.top].depth; }
 
-  // Threads made and compared since it was last asked.
-  std::int64_t take_work() { return std::exchange(work_, 0); }
+  // Threads made and compared since it was last asked; sixteen characters of used keys and items
+  // count as one.
+  std::int64_t take_work() { return std::exchange(work_, 0) + take_compared() / 16; }
+  // Of these characters, how many were looked at.
+  std::int64_t take_compared() { return std::exchange(compared_, 0); }
 
   // Inside of an item that has to differ from others as a whole.
   bool in_item(const Thread& thread) const { return arena_[thread.top].item != 0; }
@@ -165,6 +168,7 @@ class Machine {
   GrammarPtr grammar_;
   std::vector<Frame> arena_;
   std::int64_t work_ = 0;
+  mutable std::int64_t compared_ = 0;
 };
 
 }  // namespace tessera::grammar

@@ -49,7 +49,7 @@ class Matcher {
   Symbols forced(std::size_t limit) { return machine_.forced(threads_, limit); }
   // A short way to an end of the text, of at most `limit` symbols; see shortest_end.h.
   ShortestEnd shortest_end(std::size_t limit) {
-    return grammar::shortest_end(machine_, threads_, limit);
+    return grammar::shortest_end(machine_, threads_, limit, &known_way_);
   }
   // Nothing is masked right now (free text): fill_mask() forbids control tokens at most.
   bool is_free() const;
@@ -112,6 +112,7 @@ class Matcher {
   Machine machine_;
   Machine::Threads threads_;
   bool ended_ = false;
+  KnownWay known_way_;
   std::int64_t fuel_;
   std::deque<Past> past_;
   std::vector<Machine::Threads> levels_;  // of the walk, by depth

@@ -7,8 +7,6 @@
 namespace tessera::grammar {
 namespace {
 
-// Earlier keys or items, and their characters, for what takes as long as a thread that is made.
-constexpr std::int64_t kLookedAtPerWork = 16;
 constexpr std::string_view kFixedTexts[] = {"\n\n", "\n<function=", "\n</parameter>\n", "\n"};
 
 }  // namespace
@@ -148,6 +146,7 @@ void Stepper::leave_free_key(Thread thread) {
 
 bool Stepper::is_used(const Frame& object, std::uint32_t characters) const {
   for (std::uint32_t used = object.used; used != 0; used = frame(used).parent) {
+    ++m_.compared_;
     if (frame(frame(used).alt).hash == frame(characters).hash) return true;
   }
   return false;
@@ -159,13 +158,12 @@ std::uint32_t Stepper::used_below(const Frame& object, std::uint32_t characters)
 
 std::uint32_t Stepper::used_below(const Frame& object, Link prefix) const {
   std::uint32_t count = 0;
-  std::int64_t looked_at = 0;
-  for (std::uint32_t used = object.used; used != 0; used = frame(used).parent, ++looked_at) {
+  for (std::uint32_t used = object.used; used != 0; used = frame(used).parent) {
     std::uint32_t at = frame(used).alt;
-    for (; frame(at).depth > prefix.depth; at = frame(at).parent) ++looked_at;
+    ++m_.compared_;
+    for (; frame(at).depth > prefix.depth; at = frame(at).parent) ++m_.compared_;
     count += frame(at).depth == prefix.depth && frame(at).hash == prefix.hash;
   }
-  m_.work_ += looked_at / kLookedAtPerWork;
   return count;
 }
 

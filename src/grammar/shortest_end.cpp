@@ -12,11 +12,10 @@ namespace tessera::grammar {
 namespace {
 
 constexpr std::size_t kTriedThreads = 8;
-// Keys that are compared with new ones, on all of the way: some ten milliseconds of it. So many
-// take as long as a symbol.
-constexpr std::int64_t kMostCompared = 1 << 21;
+// Characters of used keys that are compared with new ones, on all of the way: some ten milliseconds
+// of it. So many take as long as a symbol.
+constexpr std::int64_t kMostCompared = 1 << 22;
 constexpr std::int64_t kComparedPerSymbol = 16;
-constexpr std::uint32_t kMostCounted = 1 << 12;
 // What is missing of a text is read in pieces of at most so many characters.
 constexpr std::uint32_t kPiece = 64;
 constexpr std::uint64_t kFar = 1u << 30;
@@ -82,6 +81,16 @@ bool Ending::follow(const Thread& thread) {
   while (!machine_.may_end(now_)) {
     if (symbols_.size() > limit_) return false;
     const Thread followed = best();
+    if (known_ != nullptr) {
+      const std::uint64_t place = machine_.hash(followed);
+      const auto left = known_->left_from(place);
+      if (left) {
+        left_ = *left;
+        return length() <= limit_;
+      }
+      places_.push_back({place, symbols_.size()});
+    }
+    compared_ += machine_.take_compared();
     if (compared_ > kMostCompared) return false;
     if (!go_on(followed)) return false;
   }
@@ -141,8 +150,6 @@ std::int64_t Ending::work() const {
 
 bool Ending::read(const Thread& thread, std::string_view text) {
   if (text.empty()) return false;
-  // Of an array this is not the number of items, but not less where it matters.
-  if (thread.phase == Phase::kFreeKey) compared_ += std::min(frame(thread).count, kMostCounted);
   from_.assign(1, thread);
   for (const char c : text) {
     machine_.step(from_, static_cast<std::uint8_t>(c), next_);
@@ -420,19 +427,49 @@ Machine::Threads Ending::in_order(Machine::Threads threads) const {
   return sorted;
 }
 
-ShortestEnd shortest_end(Machine& machine, const Machine::Threads& threads, std::size_t limit) {
-  if (machine.may_end(threads)) return {Symbols(), 1};
+std::optional<std::size_t> KnownWay::left_from(std::uint64_t thread) const {
+  const auto found = left_.find(thread);
+  if (found == left_.end()) return std::nullopt;
+  return found->second;
+}
+
+void KnownWay::replace(const Symbols& front, const std::vector<Place>& places, std::size_t left) {
+  for (; !places_.empty() && places_.back().at > left; places_.pop_back()) {
+    const auto found = left_.find(places_.back().thread);
+    if (found != left_.end() && found->second == places_.back().at) left_.erase(found);
+  }
+  turned_.resize(left);
+  turned_.insert(turned_.end(), front.rbegin(), front.rend());
+  for (auto place = places.rbegin(); place != places.rend(); ++place) {
+    places_.push_back({place->thread, turned_.size() - place->at});
+    left_.insert_or_assign(place->thread, places_.back().at);
+  }
+}
+
+ShortestEnd shortest_end(Machine& machine, const Machine::Threads& threads, std::size_t limit,
+                         KnownWay* known) {
+  if (machine.may_end(threads)) return {Symbols(), 0, 1};
   ShortestEnd best;
+  std::vector<KnownWay::Place> places;
   const std::size_t mark = machine.mark();
-  Machine::Threads tried = Ending(machine, limit).in_order(threads);
+  Machine::Threads tried = Ending(machine, limit, nullptr).in_order(threads);
   tried.resize(std::min(tried.size(), kTriedThreads));
   for (const Thread& thread : tried) {
-    Ending ending(machine, best.way ? best.way->size() - 1 : limit);
+    Ending ending(machine, limit, known);
     const bool found = ending.follow(thread);
     best.work += ending.work();
-    if (found) best.way = ending.take_symbols();
+    if (found) {
+      limit = ending.length() - 1;
+      places = ending.places();
+      best.shared = ending.left();
+      best.way = ending.take_symbols();
+    }
     machine.release(mark);
+    if (found && limit == 0) break;
   }
+  if (!best.way || known == nullptr) return best;
+  known->replace(*best.way, places, best.shared);
+  best.way = known->symbols();
   return best;
 }
 

@@ -15,12 +15,11 @@ namespace {
 // No way is looked for that has more symbols for each token than this.
 constexpr std::int64_t kSymbolsPerToken = 16;
 constexpr std::int64_t kMaxSymbols = kLongestWay;
-// Symbols of ways that are looked at, at once and for each token: others wait meanwhile. A form
-// whose ways are very long or hard to find is trusted for some tokens between, and led out early.
+// Symbols of ways that are looked at, at once and for each token: others wait meanwhile. Where that
+// is used up, in forms whose ways are hard to find or change as a whole, the answer is led out
+// early.
 constexpr std::int64_t kFuel = 1 << 16;
 constexpr std::int64_t kFuelPerToken = 1 << 10;
-// Tokens by which a token makes the way longer, if nobody looks.
-constexpr std::int64_t kLikelyGrowth = 16;
 // Symbols of text that must come, looked at together.
 constexpr std::size_t kLongestRun = 256;
 
@@ -74,9 +73,9 @@ void AnswerConstraint::forbid_late_call(std::span<std::uint32_t> mask) {
   if ((word & bit) == 0) return;
   if (!call_tokens_) {
     CHECK(matcher_.accept(*open));
-    const auto way = matcher_.shortest_end(kMaxSymbols).way;
+    const auto way = find_way(kMaxSymbols);
     matcher_.rollback(1);
-    call_tokens_ = way ? 1 + static_cast<std::int64_t>(ways_->encode(*way).size()) : kMaxSymbols;
+    call_tokens_ = way ? 1 + static_cast<std::int64_t>(encode_anew(*way).size()) : kMaxSymbols;
   }
   if (*call_tokens_ > left_) word &= ~bit;
 }
@@ -101,12 +100,16 @@ TokenId AnswerConstraint::accept(TokenId token) {
     lost_ = !matcher_.accept(token);
   } else if (!matcher_.accept(token)) {
     lost_ = true;
-  } else if (whole_ && !fits(vocabulary_->bytes(token).size())) {
-    matcher_.rollback(1);
-    token = lead_out();
-    if (vocabulary_->is_end(token)) return token;
-    if (way_.known) ++way_.next;
-    lost_ = !matcher_.accept(token);
+  } else if (whole_) {
+    Way before = std::exchange(way_, {});
+    if (!fits(vocabulary_->bytes(token).size())) {
+      matcher_.rollback(1);
+      way_ = std::move(before);  // which fits
+      token = lead_out();
+      if (vocabulary_->is_end(token)) return token;
+      if (way_.known) ++way_.next;
+      lost_ = !matcher_.accept(token);
+    }
   }
   --left_;
   before_ = vocabulary_->bytes(token);
@@ -120,27 +123,18 @@ TokenId AnswerConstraint::accept(TokenId token) {
 bool AnswerConstraint::fits(std::size_t token_bytes) {
   if (matcher_.is_free()) return true;  // closed in time by the budget, or nothing has to come
   room_ -= 1 + static_cast<std::int64_t>(token_bytes) * jump_;
-  if (room_ >= 0) {
-    way_.known = false;
-    return true;
-  }
-  if (fuel_ < 0) {  // too dear to look again so soon: by guess
-    spare_ -= kLikelyGrowth;
-    way_.known = false;
-    return spare_ >= 0;
-  }
+  if (room_ >= 0) return true;
+  if (fuel_ < 0) return false;  // too dear to look again so soon
   const std::int64_t left = left_ - 1;
-  const std::int64_t limit = std::min(kMaxSymbols, left * kSymbolsPerToken);
-  auto [symbols, work] = matcher_.shortest_end(static_cast<std::size_t>(limit));
-  fuel_ -= work;
+  const auto symbols = find_way(std::min(kMaxSymbols, left * kSymbolsPerToken));
   if (!symbols) return false;
   const auto size = static_cast<std::int64_t>(symbols->size());
   if (size < left) {
-    room_ = spare_ = left - size;
-    way_.known = false;
+    room_ = left - size;
     return true;
   }
-  std::vector<TokenId> tokens = ways_->encode(*symbols);
+  std::vector<TokenId> tokens = encode_way(*symbols);
+  if (std::cmp_greater(tokens.size(), left)) tokens = encode_anew(*symbols);
   if (std::cmp_greater(tokens.size(), left)) return false;
   way_ = {true, std::move(tokens), 0};
   return true;
@@ -148,10 +142,45 @@ bool AnswerConstraint::fits(std::size_t token_bytes) {
 
 TokenId AnswerConstraint::lead_out() {
   if (!way_.known) {
-    const auto symbols = matcher_.shortest_end(kMaxSymbols).way;
-    if (symbols) way_ = {true, ways_->encode(*symbols), 0};
+    const auto symbols = find_way(kMaxSymbols);
+    if (symbols) way_ = {true, encode_anew(*symbols), 0};
   }
   return way_.known && way_.left() > 0 ? way_.tokens[way_.next] : vocabulary_->end_tokens()[0];
+}
+
+std::optional<grammar::Symbols> AnswerConstraint::find_way(std::int64_t limit) {
+  grammar::ShortestEnd end = matcher_.shortest_end(static_cast<std::size_t>(limit));
+  fuel_ -= end.work;
+  if (end.way && !end.way->empty()) shared_ = std::min(shared_, end.shared);
+  return std::move(end.way);
+}
+
+std::vector<TokenId> AnswerConstraint::encode_anew(const grammar::Symbols& symbols) {
+  encoded_.clear();
+  return encode_way(symbols);
+}
+
+std::vector<TokenId> AnswerConstraint::encode_way(const grammar::Symbols& symbols) {
+  auto tail = std::partition_point(encoded_.begin(), encoded_.end(),
+                                   [this](const auto& token) { return token.second > shared_; });
+  if (symbols.empty()) tail = encoded_.end();
+  const std::size_t same = tail == encoded_.end() ? 0 : tail->second;
+  const std::size_t fresh = symbols.size() - same;
+  fuel_ -= static_cast<std::int64_t>(fresh);
+  std::vector<TokenId> tokens = ways_->encode(std::span(symbols).first(fresh));
+  std::vector<std::pair<TokenId, std::size_t>> encoded;
+  std::size_t left = symbols.size();
+  for (const TokenId token : tokens) {
+    encoded.emplace_back(token, left);
+    left -= vocabulary_->symbol(token) ? 1 : vocabulary_->bytes(token).size();
+  }
+  for (; tail != encoded_.end(); ++tail) {
+    encoded.push_back(*tail);
+    tokens.push_back(tail->first);
+  }
+  encoded_ = std::move(encoded);
+  shared_ = symbols.size();
+  return tokens;
 }
 
 bool AnswerConstraint::is_complete() const {

@@ -61,20 +61,29 @@ class AnswerConstraint final : public engine::Constraint {
   bool fits(std::size_t token_bytes);
   // The token that leads from here to the end.
   TokenId lead_out();
+  // The shortest way to the end, and what it takes to look.
+  std::optional<grammar::Symbols> find_way(std::int64_t limit);
+  // Its tokens, as the tokenizer writes them.
+  std::vector<TokenId> encode_anew(const grammar::Symbols& symbols);
+  // Of a way that ends as the one before, only the beginning is looked at: perhaps a token more.
+  std::vector<TokenId> encode_way(const grammar::Symbols& symbols);
 
   const grammar::VocabularyPtr vocabulary_;
   grammar::Matcher matcher_;
   std::optional<ThinkingBudget> budget_;
   const std::shared_ptr<const WayTokens> ways_;
   const bool whole_;
-  std::int64_t left_;                        // tokens that may still come
-  Way way_;                                  // to the end
-  Way run_;                                  // of what must come now
-  std::string_view before_;                  // the text of the last token
-  const std::int64_t jump_;                  // by so much one more byte can make the way longer
-  std::int64_t room_ = 0;                    // the way was checked; it has become longer by less
-  std::int64_t spare_ = 0;                   // likewise, by guess
-  std::int64_t fuel_;                        // for looking for ways
+  std::int64_t left_;        // tokens that may still come
+  Way way_;                  // to the end
+  Way run_;                  // of what must come now
+  std::string_view before_;  // the text of the last token
+  const std::int64_t jump_;  // by so much one more byte can make the way longer
+  std::int64_t room_ = 0;    // the way was checked; it has become longer by less
+  std::int64_t fuel_;        // for looking for ways
+  // The way that was encoded last: each token, and how many symbols are left in front of it; and
+  // how many of its last symbols the way that was found last has, too.
+  std::vector<std::pair<TokenId, std::size_t>> encoded_;
+  std::size_t shared_ = 0;
   std::optional<std::int64_t> call_tokens_;  // of the shortest call
   bool lost_ = false;  // a token came that the grammar does not know how to go on from
 };

@@ -217,57 +217,116 @@ TEST_F(WholeAnswerTest, TagsAndNamesThatMustComeAreForced) {
   EXPECT_EQ(slow.completed->output_digest, answer.completed->output_digest);
 }
 
-// No engine: random forms, random limits, tokens drawn from the masks at random.
-TEST(WholeAnswer, OfRandomFormsWithinRandomLimits) {
+// No engine: tokens drawn from the masks at random.
+struct Drawing {
   const grammar::SmallVocabulary words;
-  const auto ways = std::make_shared<const WayTokens>(words.tokenizer, words.vocabulary);
-  std::mt19937 random(11);
-  int answers = 0;
+  const std::shared_ptr<const WayTokens> ways =
+      std::make_shared<const WayTokens>(words.tokenizer, words.vocabulary);
+  std::mt19937 random{11};
   int asked = 0;
   int tokens = 0;
-  for (int round = 0; round < 600; ++round) {
-    const std::string text = grammar::SchemaMaker(random).make(static_cast<int>(random() % 4));
-    const json::Value schema = *json::parse(text);
-    const auto form = grammar::compile_schema(schema);
-    if (!form) continue;
-    grammar::Machine machine(*form);
-    const auto way = grammar::shortest_end(machine, machine.start(), 1000).way;
-    ASSERT_TRUE(way) << text;
-    const std::int32_t least = ways->count(*way);
-    const auto limit = least + static_cast<std::int32_t>(random() % (random() % 2 ? 4 : 40));
-    AnswerConstraint constraint(*form, words.vocabulary, ways, nullptr, {limit, true});
+
+  std::optional<std::int32_t> least(const grammar::GrammarPtr& form) const {
+    grammar::Machine machine(form);
+    const auto way = grammar::shortest_end(machine, machine.start(), kLongestWay).way;
+    if (!way) return std::nullopt;
+    return ways->count(*way);
+  }
+
+  // Nothing: it did not come to its end. Tokens that begin with one of `liked` are taken where they
+  // may come.
+  std::optional<std::string> draw(const grammar::GrammarPtr& form, std::int32_t limit,
+                                  std::string_view liked = {}) {
+    AnswerConstraint constraint(form, words.vocabulary, ways, nullptr, {limit, true});
     std::vector<std::uint32_t> mask(words.vocabulary->mask_words());
     std::string answer;
-    bool whole = false;
     for (std::int32_t left = limit; left > 0; --left) {
       std::optional<TokenId> token = constraint.forced();
       if (!token) {
         const auto next = constraint.next(mask);
-        ASSERT_TRUE(next) << text << " gave " << answer;
+        EXPECT_TRUE(next) << answer;
+        if (!next) return std::nullopt;
         ++asked;
-        std::vector<TokenId> allowed;
-        for (TokenId id = 0; std::cmp_less(id, words.vocabulary->size()); ++id)
-          if (mask[static_cast<std::size_t>(id) / 32] >> id % 32 & 1) allowed.push_back(id);
-        token = allowed[random() % allowed.size()];
+        token = pick(mask, liked);
       }
       if (*token != words.end) token = constraint.accept(*token);
       ++tokens;
-      whole = *token == words.end;
-      if (whole) break;
+      if (*token == words.end) return answer;
       answer += words.tokenizer->bytes(*token);
     }
-    ASSERT_TRUE(whole || constraint.is_complete()) << text << " in " << limit << ": " << answer;
-    const auto value = json::parse(answer);
-    ASSERT_TRUE(value) << text << " gave " << answer;
+    if (!constraint.is_complete()) return std::nullopt;
+    return answer;
+  }
+
+  TokenId pick(const std::vector<std::uint32_t>& mask, std::string_view liked) {
+    std::vector<TokenId> allowed;
+    std::vector<TokenId> preferred;
+    for (TokenId id = 0; std::cmp_less(id, words.vocabulary->size()); ++id) {
+      if ((mask[static_cast<std::size_t>(id) / 32] >> id % 32 & 1) == 0) continue;
+      allowed.push_back(id);
+      const std::string_view text = words.vocabulary->bytes(id);
+      if (!text.empty() && liked.find(text[0]) != std::string_view::npos) preferred.push_back(id);
+    }
+    const std::vector<TokenId>& from = preferred.empty() ? allowed : preferred;
+    return from[random() % from.size()];
+  }
+};
+
+TEST(WholeAnswer, OfRandomFormsWithinRandomLimits) {
+  Drawing drawing;
+  int answers = 0;
+  for (int round = 0; round < 600; ++round) {
+    const std::string text =
+        grammar::SchemaMaker(drawing.random).make(static_cast<int>(drawing.random() % 4));
+    const json::Value schema = *json::parse(text);
+    const auto form = grammar::compile_schema(schema);
+    if (!form) continue;
+    const auto least = drawing.least(*form);
+    ASSERT_TRUE(least) << text;
+    const auto more = drawing.random() % (drawing.random() % 2 ? 4 : 40);
+    const auto limit = *least + static_cast<std::int32_t>(more);
+    const auto answer = drawing.draw(*form, limit);
+    ASSERT_TRUE(answer) << text << " in " << limit;
+    const auto value = json::parse(*answer);
+    ASSERT_TRUE(value) << text << " gave " << *answer;
     grammar::Budget budget{grammar::CompileLimits{}};
     const grammar::SchemaDocument document(schema, budget);
     grammar::Shaper shaper(document, budget);
     const auto fits = shaper.admits(std::vector<grammar::Term>{{&schema, true}}, *value);
-    EXPECT_TRUE(fits && *fits) << text << " gave " << answer;
+    EXPECT_TRUE(fits && *fits) << text << " gave " << *answer;
     ++answers;
   }
   EXPECT_GT(answers, 400);
-  EXPECT_LT(asked, tokens);  // the others were forced
+  EXPECT_LT(drawing.asked, drawing.tokens);  // the others were forced
+}
+
+// The ways to their ends are long, and what a model may do makes them much longer at once.
+TEST(WholeAnswer, OfFormsWithLongWays) {
+  constexpr std::string_view kForms[] = {
+      R"({"type":"array","minItems":300,"items":{"anyOf":[{"type":"integer"},{"type":"string",
+      "minLength":150}]}})",
+      R"({"type":"array","minItems":400,"items":{"anyOf":[{"type":"null"},{"type":"array",
+      "minItems":40,"items":{"type":"boolean"}}]}})",
+      R"({"type":"object","additionalProperties":{"anyOf":[{"type":"integer"},{"type":"string",
+      "minLength":400}]},"minProperties":60})",
+      R"({"$defs":{"t":{"anyOf":[{"type":"integer"},{"type":"array","minItems":6,"items":{"$ref":"#/$defs/t"}}]}},
+      "type":"array","minItems":500,"items":{"$ref":"#/$defs/t"}})",
+      R"({"$defs":{"t":{"anyOf":[{"type":"null"},{"type":"array","minItems":60,"items":{"$ref":"#/$defs/t"}}]}},
+      "type":"array","minItems":2000,"items":{"$ref":"#/$defs/t"}})",
+      R"({"type":"array","minItems":60,"uniqueItems":true,"items":{"type":"string","pattern":
+      "^(a|b[a-z]{30})[0-9]{2}$"}})"};
+  Drawing drawing;
+  for (const std::string_view text : kForms) {
+    const auto form = grammar::compile_schema(*json::parse(text));
+    ASSERT_TRUE(form) << text << form.error().message;
+    const auto least = drawing.least(*form);
+    ASSERT_TRUE(least) << text;
+    for (const std::int32_t more : {0, 1, 40, 300, 2000}) {
+      const auto answer = drawing.draw(*form, *least + more, "\"[b");
+      ASSERT_TRUE(answer) << text << " in " << *least << " + " << more;
+      ASSERT_TRUE(json::parse(*answer)) << text << " gave " << *answer;
+    }
+  }
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The matrix {direct, thinking} × {auto, none, required, named, allowed, custom, json_object, json_schema, tools with a schema} × {1, n} × {streamed, not}
 against models that write what they should, and against ones that never do: always one token, whatever it is, or random logits. Each answer is
-what docs/structured-output.md says: it parses and validates, or says that it was cut; forms that bound it are never cut."""
+what docs/structured-output.md says: it parses and validates. Only free text is ever cut."""
 import argparse
 import itertools
 import json
