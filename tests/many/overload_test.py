@@ -2,6 +2,7 @@
 """Far more requests than places, and an engine that fails, on the real binary: what is let in is answered whole, the rest is refused at once with a
 time to come again, and afterwards everything is as it was. A step that fails or has no numbers ends its own requests, one that hangs ends the
 process for its supervisor. TESSERA_BINARY names the binary."""
+import collections
 import concurrent.futures
 import contextlib
 import os
@@ -53,6 +54,27 @@ class Overload(unittest.TestCase):
                 self.assertIn("retry-after", answer.headers)
                 self.assertEqual(server.metrics()["tessera_prompt_tokens_total"], computed)
             server.wait_idle()
+
+
+class Fairness(unittest.TestCase):
+    def test_two_that_always_wait_are_served_by_their_tiers_weights(self):
+        tiers = TIERS + "weight = 12\n" + '[tier.lite]\nrequests_per_minute = "unlimited"\nconcurrent_requests = "unlimited"\nweight = 3\n'
+        with Server(BINARY, "--max-running", 8, script={**FAKE, "max_sequences": 8, "delay_us": 3000}, tiers=tiers) as server:
+            answered, left = collections.Counter(), [160]
+
+            def ask_on(key):
+                while left[0] > 0:
+                    if server.ask({**make_body(0), "max_tokens": 12}, key).status == 200:
+                        answered[key] += 1
+                        left[0] -= 1
+
+            heavy, light = KEYS[0], server.make_key("lite")
+            with concurrent.futures.ThreadPoolExecutor(48) as pool:
+                for asked in [pool.submit(ask_on, key) for key in (heavy, light) * 24]:
+                    asked.result()
+            # Four to one; the last ones, when nobody comes any more, are as many of each.
+            self.assertGreater(answered[heavy] - 24, 2 * (answered[light] - 24), answered)
+            self.assertGreater(answered[light], 24)
 
 
 class BrokenEngine(unittest.TestCase):

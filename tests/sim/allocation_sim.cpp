@@ -30,7 +30,7 @@ struct Fault {
 };
 thread_local Fault fault;
 
-bool is_refused() {
+[[maybe_unused]] bool is_refused() {
   if (!fault.armed) return false;
   ++fault.asked;
   if (fault.left < 0) return false;

@@ -191,7 +191,8 @@ class Schedule {
       for (const model::BatchItem& item : batch.items) tokens += item.tokens.size();
       clock_->advance(std::chrono::microseconds(100 * tokens));
       if (step == throws_at_) {
-        if (step % 2 == 0) throw std::bad_alloc();
+        if (step % 3 == 0) throw std::bad_alloc();
+        if (step % 3 == 1) throw step;  // nothing that anybody knows
         throw std::runtime_error("as ordered");
       }
     };
