@@ -302,6 +302,7 @@ std::unique_ptr<model::Backend> make_cpu() {
   return *std::move(made);
 }
 
+#ifdef TESSERA_REFUSES_ALLOCATIONS
 void refuse_each_allocation(model::Backend& backend) {
   const Outcome sound = run_sound(backend);
   const std::int64_t all = fault.asked;
@@ -325,7 +326,6 @@ void refuse_each_allocation(model::Backend& backend) {
   }
 }
 
-#ifdef TESSERA_REFUSES_ALLOCATIONS
 TEST(Allocations, EachMayFailWithTheFakeBackend) {
   FakeBackend backend(make_fake());
   refuse_each_allocation(backend);
