@@ -1,5 +1,7 @@
 #include "base/thread_team.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace tessera {
@@ -31,7 +33,8 @@ void wait_while(const std::atomic<std::uint32_t>& word, std::uint32_t old) {
 
 }  // namespace
 
-ThreadTeam::ThreadTeam(int threads) : threads_(threads) {
+ThreadTeam::ThreadTeam(int threads)
+    : threads_(threads), stretches_(static_cast<std::size_t>(std::max(threads, 1))) {
   CHECK(threads >= 1);
   members_.reserve(static_cast<std::size_t>(threads - 1));
   for (int member = 1; member < threads; ++member) {
@@ -44,6 +47,36 @@ ThreadTeam::~ThreadTeam() {
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
   for (std::thread& member : members_) member.join();
+}
+
+void ThreadTeam::share_out(std::size_t count) {
+  DCHECK(count < std::uint64_t{1} << 32);
+  const std::size_t members = stretches_.size();
+  for (std::size_t m = 0; m < members; ++m) {
+    const std::uint64_t begin = count * m / members, end = count * (m + 1) / members;
+    stretches_[m].items.store(begin << 32 | end, std::memory_order_relaxed);
+  }
+}
+
+ThreadTeam::Taken ThreadTeam::Stretch::take_first() {
+  std::uint64_t now = items.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::uint64_t begin = now >> 32, end = now & 0xFFFFFFFF;
+    if (begin == end) return {};
+    const std::uint64_t next = begin + 1;
+    if (items.compare_exchange_weak(now, next << 32 | end, std::memory_order_relaxed))
+      return {begin, next < end ? next : kNone};
+  }
+}
+
+ThreadTeam::Taken ThreadTeam::Stretch::take_last() {
+  std::uint64_t now = items.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::uint64_t begin = now >> 32, end = now & 0xFFFFFFFF;
+    if (begin == end) return {};
+    if (items.compare_exchange_weak(now, begin << 32 | (end - 1), std::memory_order_relaxed))
+      return {end - 1, kNone};
+  }
 }
 
 void ThreadTeam::fork_and_join(Job job, bool everyone) {

@@ -55,6 +55,31 @@ class ThreadTeam {
     fork_and_join(job_of(take_ranges), false);
   }
 
+  // function(item, next, member) for each item 0 .. count - 1. Each member goes through a stretch
+  // of neighbours in order, and then takes items from the ends of others' stretches. `next` is what
+  // the member will do then unless others are faster; kNone where that is not known. `count` <
+  // 2^32.
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  template <class F>
+  void for_stretches(std::size_t count, F&& function) {
+    if (count <= 1 || threads_ == 1) {
+      for (std::size_t i = 0; i < count; ++i) function(i, i + 1 < count ? i + 1 : kNone, 0);
+      return;
+    }
+    share_out(count);
+    const auto take_items = [&](int member, int) {
+      for (int other = member; other < member + threads_; ++other) {
+        Stretch& stretch = stretches_[static_cast<std::size_t>(other % threads_)];
+        for (;;) {
+          const Taken taken = other == member ? stretch.take_first() : stretch.take_last();
+          if (taken.item == kNone) break;
+          function(taken.item, taken.next, member);
+        }
+      }
+    };
+    fork_and_join(job_of(take_items), false);
+  }
+
   // Inside run(): waits until all members are here.
   void barrier();
 
@@ -65,12 +90,23 @@ class ThreadTeam {
   };
   static constexpr std::uint64_t kClosed = std::uint64_t{1} << 31;
 
+  struct Taken {
+    std::size_t item = kNone, next = kNone;
+  };
+  // Items begin .. end - 1 that nobody has taken: begin << 32 | end.
+  struct alignas(64) Stretch {
+    std::atomic<std::uint64_t> items{0};
+    Taken take_first();
+    Taken take_last();
+  };
+
   template <class F>
   static Job job_of(F& function) {
     return {[](void* f, int member, int members) { (*static_cast<F*>(f))(member, members); },
             const_cast<void*>(static_cast<const void*>(&function))};
   }
 
+  void share_out(std::size_t count);
   // Does the job on the caller and on members that begin before the caller is done; on all of them
   // if `everyone`.
   void fork_and_join(Job job, bool everyone);
@@ -93,6 +129,7 @@ class ThreadTeam {
   alignas(64) std::atomic<std::uint32_t> arrived_{0};
   alignas(64) std::atomic<std::uint32_t> barrier_round_{0};
   alignas(64) std::atomic<std::size_t> next_{0};
+  std::vector<Stretch> stretches_;  // of each member
   std::vector<std::thread> members_;
 };
 

@@ -41,6 +41,42 @@ TEST(ThreadTeam, ForEachCoversEveryItemOnce) {
   }
 }
 
+TEST(ThreadTeam, StretchesCoverEveryItemOnceAndInOrder) {
+  for (int threads : {1, 2, 3, 8}) {
+    ThreadTeam team(threads);
+    for (std::size_t count : {0, 1, 2, 3, 7, 64, 1000}) {
+      std::vector<int> seen(count);
+      std::atomic<int> bad{0}, kept{0};
+      std::vector<std::size_t> expected(static_cast<std::size_t>(threads), ThreadTeam::kNone);
+      team.for_stretches(count, [&](std::size_t item, std::size_t next, int member) {
+        if (item >= count || member < 0 || member >= threads) ++bad;
+        ++seen[item];
+        std::size_t& promised = expected[static_cast<std::size_t>(member)];
+        kept += promised == item ? 1 : 0;
+        if (next != ThreadTeam::kNone && next != item + 1) ++bad;
+        promised = next;
+      });
+      EXPECT_EQ(bad, 0);
+      EXPECT_EQ(seen, std::vector<int>(count, 1)) << count << " by " << threads;
+      if (threads == 1 && count > 0) EXPECT_EQ(kept, static_cast<int>(count) - 1);
+    }
+  }
+}
+
+TEST(ThreadTeam, TheStretchOfAMemberThatIsHeldUpIsDoneByOthers) {
+  ThreadTeam team(2);
+  std::atomic<int> done{0};
+  std::atomic<bool> held{false};
+  team.for_stretches(100, [&](std::size_t, std::size_t, int) {
+    // Whoever comes first waits for all other items to be done.
+    if (!held.exchange(true)) {
+      while (done < 99) std::this_thread::yield();
+    }
+    ++done;
+  });
+  EXPECT_EQ(done, 100);
+}
+
 TEST(ThreadTeam, OneRangeStaysWithTheCaller) {
   ThreadTeam team(4);
   const auto caller = std::this_thread::get_id();

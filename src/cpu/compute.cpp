@@ -10,7 +10,7 @@ namespace {
 
 // Weights that a member takes at a time: enough for a stream from memory to get going, few enough
 // that all end together.
-constexpr std::size_t kChunkBytes = 64 << 10;
+constexpr std::size_t kChunkBytes = 32 << 10;
 
 std::size_t chunk_rows(const Matrix& matrix) {
   const std::size_t rows = kChunkBytes / matrix.row_bytes / kPanelRows * kPanelRows;
@@ -49,14 +49,23 @@ void Compute::multiply(std::span<const Product> products) {
     chunks += (product.weights.rows + rows - 1) / rows;
     chunk_ends_.push_back(chunks);
   }
-  team_.for_each(chunks, 1, [&](std::size_t chunk, std::size_t, int member) {
-    const auto end = std::upper_bound(chunk_ends_.begin(), chunk_ends_.end(), chunk);
-    const std::size_t index = static_cast<std::size_t>(end - chunk_ends_.begin());
-    const Product& product = products[index];
-    const std::size_t rows = chunk_rows(product.weights);
-    const std::size_t first = (chunk - (index == 0 ? 0 : chunk_ends_[index - 1])) * rows;
-    multiply_rows(product, first, std::min(rows, product.weights.rows - first), member);
+  team_.for_stretches(chunks, [&](std::size_t chunk, std::size_t next, int member) {
+    const std::byte* ahead = nullptr;
+    if (next != ThreadTeam::kNone) {
+      const Chunk then = chunk_at(products, next);
+      ahead = then.product->weights.data + then.first * then.product->weights.row_bytes;
+    }
+    multiply_rows(chunk_at(products, chunk), ahead, member);
   });
+}
+
+Compute::Chunk Compute::chunk_at(std::span<const Product> products, std::size_t chunk) const {
+  const auto end = std::upper_bound(chunk_ends_.begin(), chunk_ends_.end(), chunk);
+  const std::size_t index = static_cast<std::size_t>(end - chunk_ends_.begin());
+  const Matrix& weights = products[index].weights;
+  const std::size_t rows = chunk_rows(weights);
+  const std::size_t first = (chunk - (index == 0 ? 0 : chunk_ends_[index - 1])) * rows;
+  return {&products[index], first, std::min(rows, weights.rows - first)};
 }
 
 void Compute::quantise(const Rows& from, std::size_t count, std::size_t columns, Int8Rows& to) {
@@ -67,30 +76,35 @@ void Compute::quantise(const Rows& from, std::size_t count, std::size_t columns,
   });
 }
 
-void Compute::multiply_part(const Product& product, const std::byte* weights, float* const* y,
-                            std::size_t first, std::size_t count, int member) {
+void Compute::multiply_part(const Chunk& chunk, const std::byte* weights, float* const* y,
+                            const std::byte* ahead, int member) {
+  const Product& product = *chunk.product;
   const Matrix& w = product.weights;
-  const std::byte* rows = weights + first * w.row_bytes;
+  const std::byte* rows = weights + chunk.first * w.row_bytes;
   float* panel = panels_[static_cast<std::size_t>(member)];
   const Int8MatmulFunction int8 =
       product.x.int8 != nullptr ? kernels_.int8_matmul(w.type) : nullptr;
   if (int8 != nullptr) {
-    int8({rows, w.row_bytes, count, w.columns, product.tokens, product.x.int8, y, first,
-          reinterpret_cast<std::byte*>(panel)});
+    int8({rows, w.row_bytes, chunk.count, w.columns, product.tokens, product.x.int8, y, chunk.first,
+          reinterpret_cast<std::byte*>(panel), ahead});
   } else {
-    kernels_.matmul(w.type)(
-        {rows, w.row_bytes, count, w.columns, product.tokens, product.x.x, y, first, panel});
+    kernels_.matmul(w.type)({rows, w.row_bytes, chunk.count, w.columns, product.tokens, product.x.x,
+                             y, chunk.first, panel});
   }
 }
 
-void Compute::multiply_rows(const Product& product, std::size_t first, std::size_t count,
-                            int member) {
-  multiply_part(product, product.weights.data, product.y, first, count, member);
-  if (product.up == nullptr) return;
-  multiply_part(product, product.up, product.y_up, first, count, member);
+void Compute::multiply_rows(const Chunk& chunk, const std::byte* ahead, int member) {
+  const Product& product = *chunk.product;
+  if (product.up == nullptr) {
+    multiply_part(chunk, product.weights.data, product.y, ahead, member);
+    return;
+  }
+  const std::byte* up = product.up + chunk.first * product.weights.row_bytes;
+  multiply_part(chunk, product.weights.data, product.y, up, member);
+  multiply_part(chunk, product.up, product.y_up, ahead, member);
   for (std::size_t t = 0; t < product.tokens; ++t) {
-    float* gate = product.y[t] + first;
-    kernels_.swiglu(gate, product.y_up[t] + first, count, gate);
+    float* gate = product.y[t] + chunk.first;
+    kernels_.swiglu(gate, product.y_up[t] + chunk.first, chunk.count, gate);
   }
 }
 

@@ -74,9 +74,16 @@ class Compute {
  private:
   Compute(const Kernels& kernels, int threads) : kernels_(kernels), team_(threads) {}
 
-  void multiply_part(const Product& product, const std::byte* weights, float* const* y,
-                     std::size_t first, std::size_t count, int member);
-  void multiply_rows(const Product& product, std::size_t first, std::size_t count, int member);
+  // Some rows of a product.
+  struct Chunk {
+    const Product* product = nullptr;
+    std::size_t first = 0, count = 0;
+  };
+  Chunk chunk_at(std::span<const Product> products, std::size_t chunk) const;
+  // `ahead`: as in Int8Matmul.
+  void multiply_part(const Chunk& chunk, const std::byte* weights, float* const* y,
+                     const std::byte* ahead, int member);
+  void multiply_rows(const Chunk& chunk, const std::byte* ahead, int member);
 
   const Kernels& kernels_;
   ThreadTeam team_;

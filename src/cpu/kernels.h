@@ -78,6 +78,8 @@ struct Int8Matmul {
   float* const* y = nullptr;            // as in Matmul
   std::size_t first_row = 0;
   std::byte* panel = nullptr;  // scratch: kInt8PanelBytes * columns
+  // What will be read after these rows, asked from memory while the last of them are worked on.
+  const std::byte* ahead = nullptr;
 };
 constexpr std::size_t kInt8PanelBytes = 24;
 
