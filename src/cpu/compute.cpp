@@ -11,9 +11,12 @@ namespace {
 // Weights that a member takes at a time: enough for a stream from memory to get going, few enough
 // that all end together.
 constexpr std::size_t kChunkBytes = 32 << 10;
+constexpr std::size_t kManyTokens = 8;
 
-std::size_t chunk_rows(const Matrix& matrix) {
-  const std::size_t rows = kChunkBytes / matrix.row_bytes / kPanelRows * kPanelRows;
+// Many tokens: as many rows as a kernel packs at once.
+std::size_t chunk_rows(const Product& product) {
+  if (product.tokens > kManyTokens) return kInt8PanelRows;
+  const std::size_t rows = kChunkBytes / product.weights.row_bytes / kPanelRows * kPanelRows;
   return std::max(rows, kPanelRows);
 }
 
@@ -35,7 +38,7 @@ Result<std::unique_ptr<Compute>> Compute::create(const Kernels& kernels, int thr
                                                  std::size_t max_products) {
   std::unique_ptr<Compute> compute(new Compute(kernels, threads));
   TRY_ASSIGN(compute->panels_, Rows::allocate(static_cast<std::size_t>(threads),
-                                              kPanelRows * max_columns, "matmul panels"));
+                                              panel_floats(max_columns), "matmul panels"));
   compute->chunk_ends_.reserve(max_products);
   return compute;
 }
@@ -45,7 +48,7 @@ void Compute::multiply(std::span<const Product> products) {
   chunk_ends_.clear();
   std::size_t chunks = 0;
   for (const Product& product : products) {
-    const std::size_t rows = chunk_rows(product.weights);
+    const std::size_t rows = chunk_rows(product);
     chunks += (product.weights.rows + rows - 1) / rows;
     chunk_ends_.push_back(chunks);
   }
@@ -63,7 +66,7 @@ Compute::Chunk Compute::chunk_at(std::span<const Product> products, std::size_t 
   const auto end = std::upper_bound(chunk_ends_.begin(), chunk_ends_.end(), chunk);
   const std::size_t index = static_cast<std::size_t>(end - chunk_ends_.begin());
   const Matrix& weights = products[index].weights;
-  const std::size_t rows = chunk_rows(weights);
+  const std::size_t rows = chunk_rows(products[index]);
   const std::size_t first = (chunk - (index == 0 ? 0 : chunk_ends_[index - 1])) * rows;
   return {&products[index], first, std::min(rows, weights.rows - first)};
 }

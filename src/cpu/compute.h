@@ -3,6 +3,7 @@
 // construction.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -55,7 +56,7 @@ class Compute {
   int threads() const { return team_.threads(); }
   // Of a Compute that is to be made.
   static std::size_t scratch_bytes_for(int threads, std::size_t max_columns) {
-    return static_cast<std::size_t>(threads) * kPanelRows * max_columns * sizeof(float);
+    return static_cast<std::size_t>(threads) * panel_floats(max_columns) * sizeof(float);
   }
 
   // All products, their rows shared among the threads. They must not depend on one another.
@@ -72,6 +73,11 @@ class Compute {
   }
 
  private:
+  // Of the scratch of either kind of product.
+  static std::size_t panel_floats(std::size_t max_columns) {
+    return std::max(kPanelRows * max_columns, kInt8PanelBytes / sizeof(float));
+  }
+
   Compute(const Kernels& kernels, int threads) : kernels_(kernels), team_(threads) {}
 
   // Some rows of a product.

@@ -37,7 +37,7 @@ Floats int8_matmul(const Kernels& k, TensorType type, const std::vector<std::byt
   const std::size_t tokens = x.size() / columns;
   const std::size_t row_bytes = weights::row_bytes(type, columns);
   Floats y(tokens * rows, NAN);
-  std::vector<std::byte> panel(kInt8PanelBytes * columns);
+  std::vector<std::byte> panel(kInt8PanelBytes);
   std::vector<Int8Input> inputs;
   for (std::size_t t = 0; t < tokens; ++t)
     inputs.push_back(quantised(k, x.data() + t * columns, columns));
@@ -177,15 +177,32 @@ TEST(Int8Kernels, Int8MatmulHasTheSameBitsInEveryShapeAndSet) {
   }
 }
 
+TEST(Int8Kernels, MoreRowsAndColumnsThanArePackedAtOnceHaveTheBitsOfRowsAlone) {
+  for (const TensorType type : {TensorType::kQ4_K, TensorType::kQ8_0}) {
+    constexpr std::size_t kRows = 2 * kInt8PanelRows + 3, kTokens = 11;
+    constexpr std::size_t kColumns = kInt8PanelColumns + 256;
+    const auto w = random_rows(type, kRows, kColumns, 18);
+    const Floats x = random_floats(kTokens * kColumns, 19);
+    const Kernels& k = kernels(supported_isas().front());
+    const auto alone = bits(int8_matmul(k, type, w, kRows, kColumns, x, 1, 1));
+    for (const std::size_t tokens : {1, 8, 11}) {
+      EXPECT_TRUE(bits(int8_matmul(k, type, w, kRows, kColumns, x, tokens, kRows)) == alone)
+          << tokens;
+    }
+  }
+}
+
 // The extremes of both sides: no sum on the way may overflow.
 TEST(Int8Kernels, Int8MatmulHasRoomForTheLargestQuants) {
   constexpr std::size_t kColumns = 512;
-  for (const TensorType type : {TensorType::kQ8_0, TensorType::kQ6_K, TensorType::kQ5_K}) {
+  for (const TensorType type :
+       {TensorType::kQ8_0, TensorType::kQ6_K, TensorType::kQ5_K, TensorType::kQ4_K}) {
     for (const int fill : {0x00, 0x7F, 0x80, 0xFF}) {
       std::vector<std::byte> w = random_rows(type, 1, kColumns, 5);
       const weights::TensorTypeInfo& info = weights::info(type);
       const std::size_t scale_at = type == TensorType::kQ6_K ? 208 : 0;
-      const std::size_t scale_bytes = type == TensorType::kQ5_K ? 4 : 2;
+      const std::size_t scale_bytes =
+          type == TensorType::kQ5_K || type == TensorType::kQ4_K ? 4 : 2;
       for (std::size_t i = 0; i < w.size(); ++i) {
         const std::size_t at = i % info.block_bytes;
         if (at < scale_at || at >= scale_at + scale_bytes) w[i] = static_cast<std::byte>(fill);

@@ -77,11 +77,13 @@ struct Int8Matmul {
   const std::byte* const* x = nullptr;  // [tokens] rows of Int8Layout
   float* const* y = nullptr;            // as in Matmul
   std::size_t first_row = 0;
-  std::byte* panel = nullptr;  // scratch: kInt8PanelBytes * columns
+  std::byte* panel = nullptr;  // scratch: kInt8PanelBytes
   // What will be read after these rows, asked from memory while the last of them are worked on.
   const std::byte* ahead = nullptr;
 };
-constexpr std::size_t kInt8PanelBytes = 24;
+// Rows and columns that are packed at once for many tokens, and the room that they take.
+constexpr std::size_t kInt8PanelRows = 64, kInt8PanelColumns = 512;
+constexpr std::size_t kInt8PanelBytes = kInt8PanelRows / 16 * kInt8PanelColumns * 24;
 
 // What the query heads of one key/value head have seen so far: per head kLanes + head_dim floats,
 // namely the largest score, the sum of exp(score - largest), padding, and the values weighted by
