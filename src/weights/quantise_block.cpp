@@ -34,8 +34,8 @@ std::byte byte_of(unsigned value) {
   return static_cast<std::byte>(value);
 }
 
-unsigned clamped(float value, float top) {
-  return static_cast<unsigned>(nearest_integer(std::min(std::max(value, 0.0F), top)));
+TESSERA_INLINE unsigned clamped(float value, float top) {
+  return static_cast<unsigned>(nearest_integer(within(value, 0, top)));
 }
 
 void put_nibbles(const std::array<unsigned, kSmallBlock>& q, std::byte* out) {
@@ -51,7 +51,8 @@ void put_five_bits(const std::array<unsigned, kSmallBlock>& q, std::byte* out) {
 }
 
 // x = d q + m, d and m halves at 0 and 2.
-std::array<unsigned, kSmallBlock> quantise_affine(const float* in, float top, std::byte* block) {
+TESSERA_INLINE std::array<unsigned, kSmallBlock> quantise_affine(const float* in, float top,
+                                                                 std::byte* block) {
   const ScaleAndLeast fit = fit_scale_and_least(in, kSmallBlock, top, false);
   const float scale = put_half(fit.scale, block);
   const float least = put_half(fit.least, block + 2);
@@ -78,7 +79,8 @@ struct ScaledBlock {
   double error = 0;
 
   // The best integer scales for this d, and the quants.
-  void place(const float* in, std::uint16_t d_bits, const std::array<float, kCount>& wanted) {
+  TESSERA_INLINE void place(const float* in, std::uint16_t d_bits,
+                            const std::array<float, kCount>& wanted) {
     d = d_bits;
     error = 0;
     const float step = half_to_float(d);
@@ -102,7 +104,7 @@ struct ScaledBlock {
   }
 
   // The d of least squares for what there is.
-  float better_d(const float* in) const {
+  TESSERA_INLINE float better_d(const float* in) const {
     double xv = 0, vv = 0;
     for (std::size_t i = 0; i < kSuperBlock; ++i) {
       const double v = static_cast<double>(scale[i / kSize]) * value[i];
@@ -112,13 +114,10 @@ struct ScaledBlock {
     return vv > 0 ? static_cast<float>(xv / vv) : 0.0F;
   }
 
-  static ScaledBlock fit(const float* in) {
+  TESSERA_INLINE static ScaledBlock fit(const float* in) {
     std::array<float, kCount> wanted{};
-    float extreme = 0;
-    for (std::size_t b = 0; b < kCount; ++b) {
-      wanted[b] = fit_scale<Grid>(in + b * kSize, kSize);
-      if (std::fabs(wanted[b]) > std::fabs(extreme)) extreme = wanted[b];
-    }
+    for (std::size_t b = 0; b < kCount; ++b) wanted[b] = fit_scale<Grid>(in + b * kSize, kSize);
+    const float extreme = extreme_of(wanted.data(), kCount);
     ScaledBlock best;
     best.place(in, float_to_half(extreme / static_cast<float>(kLeastScale)), wanted);
     for (int round = 0; round < 2; ++round) {
@@ -141,8 +140,8 @@ struct AffineBlock {
   std::array<unsigned, kSuperBlock> q{};
   double error = 0;
 
-  void place(const float* in, std::uint16_t d_bits, std::uint16_t dmin_bits,
-             const std::array<ScaleAndLeast, kCount>& wanted) {
+  TESSERA_INLINE void place(const float* in, std::uint16_t d_bits, std::uint16_t dmin_bits,
+                            const std::array<ScaleAndLeast, kCount>& wanted) {
     d = d_bits;
     dmin = dmin_bits;
     error = 0;
@@ -172,7 +171,7 @@ struct AffineBlock {
   }
 
   // d and dmin of least squares for what there is.
-  ScaleAndLeast better(const float* in) const {
+  TESSERA_INLINE ScaleAndLeast better(const float* in) const {
     double aa = 0, ab = 0, bb = 0, xa = 0, xb = 0;
     for (std::size_t i = 0; i < kSuperBlock; ++i) {
       const double a = static_cast<double>(scale[i / kSize]) * q[i];
@@ -189,7 +188,7 @@ struct AffineBlock {
             static_cast<float>((xb * aa - xa * ab) / determinant)};
   }
 
-  static AffineBlock fit(const float* in) {
+  TESSERA_INLINE static AffineBlock fit(const float* in) {
     std::array<ScaleAndLeast, kCount> wanted;
     float most_scale = 0, most_min = 0;
     for (std::size_t b = 0; b < kCount; ++b) {
@@ -227,6 +226,128 @@ void put_bit_pairs(const std::array<unsigned, kSuperBlock>& q, std::byte* out) {
   for (std::size_t i = 0; i < kSuperBlock; ++i) {
     out[i / 128 * 32 + i % 32] |= byte_of((q[i] & 3) << (2 * (i % 128 / 32)));
   }
+}
+
+TESSERA_INLINE void make_q4_1(const float* in, std::byte* block) {
+  put_nibbles(quantise_affine(in, 15, block), block + 4);
+}
+
+TESSERA_INLINE void make_q5_1(const float* in, std::byte* block) {
+  put_five_bits(quantise_affine(in, 31, block), block + 4);
+}
+
+TESSERA_INLINE void make_q5_0(const float* in, std::byte* block) {
+  using Grid = IntegerGrid<-16, 15>;
+  const float inverse = inverse_or_zero(put_half(fit_scale<Grid>(in, kSmallBlock), block));
+  std::array<unsigned, kSmallBlock> q{};
+  for (std::size_t i = 0; i < kSmallBlock; ++i)
+    q[i] = static_cast<unsigned>(Grid::nearest(in[i] * inverse) + 16);
+  put_five_bits(q, block + 2);
+}
+
+TESSERA_INLINE void make_iq4_nl(const float* in, std::byte* block) {
+  const float inverse = inverse_or_zero(put_half(fit_scale<Iq4Grid>(in, kSmallBlock), block));
+  std::array<unsigned, kSmallBlock> q{};
+  for (std::size_t i = 0; i < kSmallBlock; ++i) q[i] = place_of(Iq4Grid::nearest(in[i] * inverse));
+  put_nibbles(q, block + 2);
+}
+
+TESSERA_INLINE void make_iq4_xs(const float* in, std::byte* block) {
+  const auto fit = ScaledBlock<Iq4Grid, 32, -32, 31>::fit(in);
+  put_u16(fit.d, block);
+  unsigned high = 0;
+  std::fill_n(block + 4, 4, std::byte{0});
+  for (std::size_t b = 0; b < 8; ++b) {
+    const auto scale = static_cast<unsigned>(fit.scale[b] + 32);
+    block[4 + b / 2] |= byte_of((scale & 15) << (b % 2 == 0 ? 0 : 4));
+    high |= (scale >> 4) << (2 * b);
+    std::array<unsigned, kSmallBlock> q{};
+    for (std::size_t i = 0; i < kSmallBlock; ++i) q[i] = place_of(fit.value[32 * b + i]);
+    put_nibbles(q, block + 8 + 16 * b);
+  }
+  put_u16(static_cast<std::uint16_t>(high), block + 2);
+}
+
+TESSERA_INLINE void make_q2_k(const float* in, std::byte* block) {
+  const auto fit = AffineBlock<16, 3, 15>::fit(in);
+  for (std::size_t b = 0; b < 16; ++b) block[b] = byte_of(fit.scale[b] | (fit.min[b] << 4));
+  std::fill_n(block + 16, 64, std::byte{0});
+  put_bit_pairs(fit.q, block + 16);
+  put_u16(fit.d, block + 80);
+  put_u16(fit.dmin, block + 82);
+}
+
+TESSERA_INLINE void make_q3_k(const float* in, std::byte* block) {
+  const auto fit = ScaledBlock<IntegerGrid<-4, 3>, 16, -32, 31>::fit(in);
+  std::fill_n(block, 108, std::byte{0});
+  std::array<unsigned, kSuperBlock> q{};
+  for (std::size_t i = 0; i < kSuperBlock; ++i) {
+    q[i] = static_cast<unsigned>(fit.value[i] + 4);
+    block[i % 32] |= byte_of((q[i] >> 2) << (i / 32));
+  }
+  put_bit_pairs(q, block + 32);
+  for (std::size_t b = 0; b < 16; ++b) {
+    const auto scale = static_cast<unsigned>(fit.scale[b] + 32);
+    block[96 + b % 8] |= byte_of((scale & 15) << (b < 8 ? 0 : 4));
+    block[104 + b % 4] |= byte_of((scale >> 4) << (2 * (b / 4)));
+  }
+  put_u16(fit.d, block + 108);
+}
+
+TESSERA_INLINE void make_q4_k(const float* in, std::byte* block) {
+  const auto fit = AffineBlock<32, 15, 63>::fit(in);
+  put_u16(fit.d, block);
+  put_u16(fit.dmin, block + 2);
+  put_scales(fit.scale, fit.min, block + 4);
+  for (std::size_t i = 0; i < 128; ++i) {
+    const std::size_t low = i / 32 * 64 + i % 32;
+    block[16 + i] = byte_of(fit.q[low] | (fit.q[low + 32] << 4));
+  }
+}
+
+TESSERA_INLINE void make_q5_k(const float* in, std::byte* block) {
+  const auto fit = AffineBlock<32, 31, 63>::fit(in);
+  put_u16(fit.d, block);
+  put_u16(fit.dmin, block + 2);
+  put_scales(fit.scale, fit.min, block + 4);
+  std::fill_n(block + 16, 32, std::byte{0});
+  for (std::size_t i = 0; i < kSuperBlock; ++i)
+    block[16 + i % 32] |= byte_of((fit.q[i] >> 4) << (i / 32));
+  for (std::size_t i = 0; i < 128; ++i) {
+    const std::size_t low = i / 32 * 64 + i % 32;
+    block[48 + i] = byte_of((fit.q[low] & 15) | ((fit.q[low + 32] & 15) << 4));
+  }
+}
+
+TESSERA_INLINE void make_q6_k(const float* in, std::byte* block) {
+  const auto fit = ScaledBlock<IntegerGrid<-32, 31>, 16, -128, 127>::fit(in);
+  std::fill_n(block, 192, std::byte{0});
+  for (std::size_t i = 0; i < kSuperBlock; ++i) {
+    const auto q = static_cast<unsigned>(fit.value[i] + 32);
+    const std::size_t half = i / 128, group = i % 128 / 32, at = i % 32;
+    block[64 * half + 32 * (group % 2) + at] |= byte_of((q & 15) << (group < 2 ? 0 : 4));
+    block[128 + 32 * half + at] |= byte_of((q >> 4) << (2 * group));
+  }
+  for (std::size_t b = 0; b < 16; ++b)
+    block[192 + b] = static_cast<std::byte>(static_cast<std::int8_t>(fit.scale[b]));
+  put_u16(fit.d, block + 208);
+}
+
+// A body for the baseline and, where the machine has it, for wider vectors: the same operations,
+// the same bits (without fused multiply-add, which would round otherwise).
+#if defined(__x86_64__)
+template <void (*kBody)(const float*, std::byte*)>
+[[gnu::target("avx2")]] void with_avx2(const float* in, std::byte* block) {
+  kBody(in, block);
+}
+#endif
+template <void (*kBody)(const float*, std::byte*)>
+void fastest(const float* in, std::byte* block) {
+#if defined(__x86_64__)
+  static const bool avx2 = __builtin_cpu_supports("avx2") != 0;
+  if (avx2) return with_avx2<kBody>(in, block);
+#endif
+  kBody(in, block);
 }
 
 }  // namespace
@@ -275,46 +396,6 @@ void quantise_q4_0(const float* in, std::byte* block) {
   }
 }
 
-void quantise_q4_1(const float* in, std::byte* block) {
-  put_nibbles(quantise_affine(in, 15, block), block + 4);
-}
-
-void quantise_q5_1(const float* in, std::byte* block) {
-  put_five_bits(quantise_affine(in, 31, block), block + 4);
-}
-
-void quantise_q5_0(const float* in, std::byte* block) {
-  using Grid = IntegerGrid<-16, 15>;
-  const float inverse = inverse_or_zero(put_half(fit_scale<Grid>(in, kSmallBlock), block));
-  std::array<unsigned, kSmallBlock> q{};
-  for (std::size_t i = 0; i < kSmallBlock; ++i)
-    q[i] = static_cast<unsigned>(Grid::nearest(in[i] * inverse) + 16);
-  put_five_bits(q, block + 2);
-}
-
-void quantise_iq4_nl(const float* in, std::byte* block) {
-  const float inverse = inverse_or_zero(put_half(fit_scale<Iq4Grid>(in, kSmallBlock), block));
-  std::array<unsigned, kSmallBlock> q{};
-  for (std::size_t i = 0; i < kSmallBlock; ++i) q[i] = place_of(Iq4Grid::nearest(in[i] * inverse));
-  put_nibbles(q, block + 2);
-}
-
-void quantise_iq4_xs(const float* in, std::byte* block) {
-  const auto fit = ScaledBlock<Iq4Grid, 32, -32, 31>::fit(in);
-  put_u16(fit.d, block);
-  unsigned high = 0;
-  std::fill_n(block + 4, 4, std::byte{0});
-  for (std::size_t b = 0; b < 8; ++b) {
-    const auto scale = static_cast<unsigned>(fit.scale[b] + 32);
-    block[4 + b / 2] |= byte_of((scale & 15) << (b % 2 == 0 ? 0 : 4));
-    high |= (scale >> 4) << (2 * b);
-    std::array<unsigned, kSmallBlock> q{};
-    for (std::size_t i = 0; i < kSmallBlock; ++i) q[i] = place_of(fit.value[32 * b + i]);
-    put_nibbles(q, block + 8 + 16 * b);
-  }
-  put_u16(static_cast<std::uint16_t>(high), block + 2);
-}
-
 // The exponent that just holds the largest magnitude, or one of the two below it, which cut it off.
 void quantise_mxfp4(const float* in, std::byte* block) {
   float largest = 0;
@@ -351,69 +432,44 @@ void quantise_mxfp4(const float* in, std::byte* block) {
   put_nibbles(q, block + 1);
 }
 
+void quantise_q4_1(const float* in, std::byte* block) {
+  fastest<make_q4_1>(in, block);
+}
+
+void quantise_q5_1(const float* in, std::byte* block) {
+  fastest<make_q5_1>(in, block);
+}
+
+void quantise_q5_0(const float* in, std::byte* block) {
+  fastest<make_q5_0>(in, block);
+}
+
+void quantise_iq4_nl(const float* in, std::byte* block) {
+  fastest<make_iq4_nl>(in, block);
+}
+
+void quantise_iq4_xs(const float* in, std::byte* block) {
+  fastest<make_iq4_xs>(in, block);
+}
+
 void quantise_q2_k(const float* in, std::byte* block) {
-  const auto fit = AffineBlock<16, 3, 15>::fit(in);
-  for (std::size_t b = 0; b < 16; ++b) block[b] = byte_of(fit.scale[b] | (fit.min[b] << 4));
-  std::fill_n(block + 16, 64, std::byte{0});
-  put_bit_pairs(fit.q, block + 16);
-  put_u16(fit.d, block + 80);
-  put_u16(fit.dmin, block + 82);
+  fastest<make_q2_k>(in, block);
 }
 
 void quantise_q3_k(const float* in, std::byte* block) {
-  const auto fit = ScaledBlock<IntegerGrid<-4, 3>, 16, -32, 31>::fit(in);
-  std::fill_n(block, 108, std::byte{0});
-  std::array<unsigned, kSuperBlock> q{};
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    q[i] = static_cast<unsigned>(fit.value[i] + 4);
-    block[i % 32] |= byte_of((q[i] >> 2) << (i / 32));
-  }
-  put_bit_pairs(q, block + 32);
-  for (std::size_t b = 0; b < 16; ++b) {
-    const auto scale = static_cast<unsigned>(fit.scale[b] + 32);
-    block[96 + b % 8] |= byte_of((scale & 15) << (b < 8 ? 0 : 4));
-    block[104 + b % 4] |= byte_of((scale >> 4) << (2 * (b / 4)));
-  }
-  put_u16(fit.d, block + 108);
+  fastest<make_q3_k>(in, block);
 }
 
 void quantise_q4_k(const float* in, std::byte* block) {
-  const auto fit = AffineBlock<32, 15, 63>::fit(in);
-  put_u16(fit.d, block);
-  put_u16(fit.dmin, block + 2);
-  put_scales(fit.scale, fit.min, block + 4);
-  for (std::size_t i = 0; i < 128; ++i) {
-    const std::size_t low = i / 32 * 64 + i % 32;
-    block[16 + i] = byte_of(fit.q[low] | (fit.q[low + 32] << 4));
-  }
+  fastest<make_q4_k>(in, block);
 }
 
 void quantise_q5_k(const float* in, std::byte* block) {
-  const auto fit = AffineBlock<32, 31, 63>::fit(in);
-  put_u16(fit.d, block);
-  put_u16(fit.dmin, block + 2);
-  put_scales(fit.scale, fit.min, block + 4);
-  std::fill_n(block + 16, 32, std::byte{0});
-  for (std::size_t i = 0; i < kSuperBlock; ++i)
-    block[16 + i % 32] |= byte_of((fit.q[i] >> 4) << (i / 32));
-  for (std::size_t i = 0; i < 128; ++i) {
-    const std::size_t low = i / 32 * 64 + i % 32;
-    block[48 + i] = byte_of((fit.q[low] & 15) | ((fit.q[low + 32] & 15) << 4));
-  }
+  fastest<make_q5_k>(in, block);
 }
 
 void quantise_q6_k(const float* in, std::byte* block) {
-  const auto fit = ScaledBlock<IntegerGrid<-32, 31>, 16, -128, 127>::fit(in);
-  std::fill_n(block, 192, std::byte{0});
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    const auto q = static_cast<unsigned>(fit.value[i] + 32);
-    const std::size_t half = i / 128, group = i % 128 / 32, at = i % 32;
-    block[64 * half + 32 * (group % 2) + at] |= byte_of((q & 15) << (group < 2 ? 0 : 4));
-    block[128 + 32 * half + at] |= byte_of((q >> 4) << (2 * group));
-  }
-  for (std::size_t b = 0; b < 16; ++b)
-    block[192 + b] = static_cast<std::byte>(static_cast<std::int8_t>(fit.scale[b]));
-  put_u16(fit.d, block + 208);
+  fastest<make_q6_k>(in, block);
 }
 
 }  // namespace tessera::weights
