@@ -1,5 +1,5 @@
-// Here, and in listener_flags, flags and the environment are read, and nowhere else. One naming
-// rule: --some-flag is TESSERA_SOME_FLAG.
+// Here, and in the *_flags files beside it, flags and the environment are read, and nowhere else.
+// One naming rule: --some-flag is TESSERA_SOME_FLAG.
 #include <CLI/CLI.hpp>
 
 #include <cstdlib>
@@ -8,6 +8,7 @@
 
 #include "app/commands.h"
 #include "app/listener_flags.h"
+#include "app/tool_flags.h"
 
 namespace tessera::app {
 namespace {
@@ -26,8 +27,7 @@ struct Everything {
   std::int32_t inspect_context = 0;
   std::string tokenizer_path;
   bool added_tokens = false;
-  bool bytes = false;
-  GrammarSampleOptions sample;
+  GrammarFlags grammar;
 };
 
 void add_model_flags(CLI::App& command, ModelOptions& model) {
@@ -358,23 +358,6 @@ void add_usage(CLI::App& app, UsageOptions& options, std::function<int()>& run) 
   command.callback([&] { run = [&] { return run_usage(options); }; });
 }
 
-void add_pack(CLI::App& app, PackCommandOptions& pack, std::function<int()>& run) {
-  CLI::App& command = *app.add_subcommand(
-      "pack", "write a checkpoint from Hugging Face, or a GGUF file, as a GGUF file to serve");
-  command.add_option("IN", pack.in, "directory with config.json and *.safetensors, or GGUF file")
-      ->required();
-  command.add_option("OUT", pack.out, "file to write")->required();
-  command.add_option("--type", pack.type, "of the matrices: " + pack_types())
-      ->type_name("NAME")
-      ->capture_default_str();
-  command.add_option("-t,--threads", pack.threads, "threads; 0: one for each core")
-      ->envname("TESSERA_THREADS")
-      ->check(CLI::Range(0, 1024))
-      ->type_name("N");
-  command.add_flag("--force", pack.force, "overwrite OUT");
-  command.callback([&] { run = [&] { return run_pack(pack); }; });
-}
-
 void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
   CLI::App& inspect =
       *app.add_subcommand("inspect", "show what is in a GGUF file, and what serving it needs");
@@ -426,35 +409,6 @@ void add_tools(CLI::App& app, Everything& all, std::function<int()>& run) {
   detokenize.callback([&] { run = [&] { return run_detokenize(all.tokenizer_path); }; });
 }
 
-void add_grammar(CLI::App& app, Everything& all, std::function<int()>& run) {
-  CLI::App& grammar = *app.add_subcommand("grammar", "what structured output does with schemas");
-  grammar.require_subcommand(1);
-  CLI::App& check = *grammar.add_subcommand(
-      "check",
-      "lines {\"schema\": …, \"instance\": \"…\"} on standard input → accept, reject or "
-      "unsupported");
-  check
-      .add_option("-m,--model", all.tokenizer_path,
-                  "GGUF file with the vocabulary; without it: the demo model's")
-      ->type_name("FILE");
-  check.add_flag("--bytes", all.bytes, "one byte a token");
-  check.callback([&] { run = [&] { return run_grammar_check(all.tokenizer_path, all.bytes); }; });
-
-  CLI::App& sample = *grammar.add_subcommand("sample", "random answers that fit a schema");
-  sample
-      .add_option("-m,--model", all.sample.model_path,
-                  "GGUF file with the vocabulary; without it: the demo model's")
-      ->type_name("FILE");
-  sample.add_option("--schema", all.sample.schema_path, "the schema, as JSON")
-      ->required()
-      ->type_name("FILE");
-  sample.add_option("--seed", all.sample.seed, "the same one gives the same answers")
-      ->type_name("N")
-      ->capture_default_str();
-  sample.add_option("--count", all.sample.count, "so many")->type_name("K")->capture_default_str();
-  sample.callback([&] { run = [&] { return run_grammar_sample(all.sample); }; });
-}
-
 int run_main(int argc, char** argv) {
   CLI::App app(
       "Tessera serves Qwen3.6-35B-A3B behind OpenAI's chat completions API, with an inference "
@@ -473,7 +427,7 @@ int run_main(int argc, char** argv) {
   add_usage(app, all.usage, run);
   add_pack(app, all.pack, run);
   add_tools(app, all, run);
-  add_grammar(app, all, run);
+  add_grammar(app, all.grammar, run);
   CLI11_PARSE(app, argc, argv);
   return run();
 }
