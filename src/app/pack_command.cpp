@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +15,9 @@
 
 namespace tessera::app {
 namespace {
+
+// Set by SIGINT and SIGTERM: what was begun goes away again.
+std::atomic<bool> interrupted{false};
 
 using Seconds = std::chrono::duration<double>;
 
@@ -79,6 +83,8 @@ int run_pack(const PackCommandOptions& options) {
   pack_options.overwrite = options.force;
   pack_options.progress = [&](pack::Phase phase, const std::string& tensor, std::uint64_t done,
                               std::uint64_t all) { progress.tell(phase, tensor, done, all); };
+  pack_options.cancelled = &interrupted;
+  for (const int number : {SIGINT, SIGTERM}) std::signal(number, [](int) { interrupted = true; });
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of the shell's is an error like a full disk
   const auto begin = std::chrono::steady_clock::now();
   const auto packed = pack::pack(**source, pack_options);

@@ -83,6 +83,11 @@ class Packer {
   template <class F>
   void for_chunks(std::size_t index, F&& function);
 
+  bool cancelled() const { return options_.cancelled != nullptr && *options_.cancelled; }
+  Result<void> go_on() const {
+    if (!cancelled()) return {};
+    return fail(ErrorCode::kCancelled, fmt::format("{}: interrupted", options_.path));
+  }
   bool copied(std::size_t index) const {
     return source_.tensors()[index].type == report_.tensors[index].to;
   }
@@ -112,7 +117,7 @@ void Packer::for_chunks(std::size_t index, F&& function) {
   const std::uint64_t step = std::max<std::uint64_t>(1, kChunkElements / tensor.dims[0]);
   const std::uint64_t chunks = (rows + step - 1) / step;
   team_.for_each(chunks, 1, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i) {
+    for (std::size_t i = begin; i < end && !cancelled(); ++i) {
       const std::uint64_t first = i * step;
       function(Chunk{first, std::min(step, rows - first)});
     }
@@ -171,6 +176,7 @@ Result<void> Packer::write_tensor(const OutputFile& file, std::size_t index) {
     if (auto written = write_chunk(file, index, chunk); !written) first.keep(written.error());
   });
   TRY(first.result());
+  TRY(go_on());
   if (source_.damaged()) {
     return error(ErrorCode::kCorrupt, index, "the source was cut off while it was read");
   }
@@ -222,6 +228,7 @@ Result<double> Packer::check_tensor(std::size_t index, const weights::TensorView
     sums.error += part.error;
     sums.size += part.size;
   });
+  TRY(go_on());
   // Numbers below what a half's steps tell apart may all become 0.
   const double tiny = 1e-7 * std::sqrt(static_cast<double>(written.elements()));
   const double limit = worst_error(written.type);
@@ -244,12 +251,12 @@ Result<void> Packer::check(const OutputFile& file) {
                             written->tensors().size(), written->file_bytes(),
                             report_.tensors.size(), report_.file_bytes));
   }
-  TRY(model::load_tensor_table(written));
   std::uint64_t done = 0;
   for (std::size_t i = 0; i < report_.tensors.size(); ++i) {
     TRY_ASSIGN(report_.tensors[i].relative_error, check_tensor(i, written->tensors()[i]));
     tell(Phase::kChecking, i, done);
   }
+  TRY(model::load_tensor_table(written));
   if (written->damaged() || source_.damaged()) {
     return fail(ErrorCode::kCorrupt,
                 fmt::format("{}: cut off while it was read back", written->name()));

@@ -5,6 +5,7 @@
 // source, the whole accepted by the reader and the tensor table that a server uses.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -24,6 +25,8 @@ struct PackOptions {
   Mix mix;
   int threads = 1;
   bool overwrite = false;
+  // Where it is given: looked at between pieces of work; true ends the call with kCancelled.
+  const std::atomic<bool>* cancelled = nullptr;
   // Called by the caller's thread after each tensor; bytes of the result.
   std::function<void(Phase, const std::string& tensor, std::uint64_t done, std::uint64_t all)>
       progress;
