@@ -289,19 +289,34 @@ class Tools(unittest.TestCase):
         added = run("tokenize", "--added", text=b"a<|im_end|>").stdout.decode()
         self.assertLess(len(added.split(",")), len(run("tokenize", text=b"a<|im_end|>").stdout.decode().split(",")))
 
-    def test_bench_has_a_row_for_each_speed(self):
-        done = run("bench", "--streams", "1,3", "--depths", "0,70", "--prompt", "20", "--repeats", "2", "--json")
+    def bench(self, *arguments):
+        done = run("bench", "--repeats", "2", "--json", *arguments)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
-        self.assertEqual([(row["what"], row["depth"]) for row in rows],
-                         [(what, depth) for depth in (0, 70) for what in ("decode 1", "decode 3", "prompt 20")])
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_bench_has_a_row_for_each_speed(self):
+        rows = self.bench("--streams", "1,3", "--depths", "70,0", "--prompt", "20")
+        self.assertEqual([(row["what"], row["settings"].get("streams"), row["settings"]["depth"]) for row in rows],
+                         [("decode", 1, 0), ("decode", 1, 70), ("decode, slower than at the least depth by", 1, 70),
+                          ("decode", 3, 0), ("decode", 3, 70),
+                          ("prefill", None, 0), ("prefill", None, 70), ("prefill, time of a token", None, 70)])
         for row in rows:
-            self.assertGreater(row["tokens_per_second"], 0)
-            self.assertEqual(row["runs"], 2)
-            self.assertEqual("percent_of_bandwidth" in row, row["what"].startswith("decode"))
+            self.assertEqual((row["bench"], row["samples"], row["settings"]["backend"].split("/")[0]), ("engine", 2, "cpu"))
+            self.assertLessEqual(row["p10"], row["median"])
+            if row["unit"] == "tokens/s":
+                self.assertGreater(row["median"], 0)
+                self.assertIn("roof_unit", row)
+            self.assertNotIn("bar", row)  # they are for files that no cache holds
         self.assertEqual(len(run("bench", "--streams", "1", "--prompt", "0", "--repeats", "1").stdout.splitlines()), 3)
-        self.assertNotEqual(run("bench", "--streams", "0").returncode, 0)
+        self.assertNotEqual(run("bench", "--streams", "-1").returncode, 0)
         self.assertEqual(run("bench", "--model", "/nonexistent").returncode, 1)
+
+    def test_bench_takes_turns(self):
+        rows = self.bench("--streams", "0", "--prompt", "0", "--turn", "200", "--by-threads", "1,2", "--by-isa", "scalar")
+        self.assertEqual([(row["unit"], row["settings"]["threads"]) for row in rows],
+                         [(unit, threads) for threads in (1, 2) for unit in ("s", "s", "x")])
+        for row in rows:
+            self.assertEqual((row["settings"]["backend"], row["settings"]["conversation"]), ("cpu/scalar", 200))
 
     def test_inspect_tells_the_configuration(self):
         out = run("inspect").stdout.decode()
