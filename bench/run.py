@@ -41,8 +41,14 @@ def run(root, which, arguments):
 
 
 def show(rows):
-    width = max(len(results.label_of(row)) for row in rows)
-    for row in rows:
+    """A table; settings that all rows share are told once."""
+    first = rows[0]["settings"]
+    common = {name: value for name, value in first.items() if len(rows) > 1 and all(row["settings"].get(name) == value for row in rows)}
+    if common:
+        print(" ".join(f"{name}={value}" for name, value in common.items()))
+    short = [{**row, "settings": {name: value for name, value in row["settings"].items() if name not in common}} for row in rows]
+    width = max(len(results.label_of(row)) for row in short)
+    for row in short:
         roof = f"{row['percent_of_roof']:6.1f} % of {row['roof_name']} {row['roof']:.4g} {row['roof_unit']}" if "roof" in row else ""
         bar = f"  bar {row['bar']}: {'met' if row['met'] else 'MISSED'}" if "bar" in row else ""
         print(f"{results.label_of(row):<{width}}  {row['median']:>10.4g} {row['unit']:<9} [{row['p10']:.4g} .. {row['p90']:.4g}]  {roof}{bar}")
