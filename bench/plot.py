@@ -7,13 +7,15 @@ a point for each row, from the first to the last; bars from the 10th to the 90th
 import math
 import pathlib
 import sys
+import textwrap
 from html import escape
 
 import rows as results
 
 COLUMNS = 3
-PANEL_WIDTH, PANEL_HEIGHT = 400, 180
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 34, 30
+PANEL_WIDTH, PANEL_HEIGHT = 400, 192
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 46, 30
+LINE_LETTERS = 64
 COLOURS = ("#1f6fb4", "#c8501e", "#3a8f3a", "#7a4fa3", "#8c6d31", "#555555")
 
 
@@ -33,7 +35,11 @@ def steps(top):
     raise AssertionError(top)
 
 
-def panel(rows, colours):
+def words(settings, leave_out=()):
+    return " ".join(f"{name}={value}" for name, value in settings.items() if name not in leave_out)
+
+
+def panel(rows, colours, common):
     """One thing's rows, in order, as SVG at the origin."""
     axis = steps(max(max(row["p90"], row["median"]) for row in rows))
     inner = PANEL_WIDTH - LEFT - RIGHT
@@ -46,7 +52,8 @@ def panel(rows, colours):
         return TOP + height * (1 - value / axis[-1])
 
     out = [f'<text x="{LEFT}" y="14" class="title">{escape(rows[0]["what"])}, {escape(rows[0]["unit"])}</text>',
-           f'<text x="{LEFT}" y="27" class="small">{escape(" ".join(f"{k}={v}" for k, v in rows[0]["settings"].items()))}</text>']
+           *(f'<text x="{LEFT}" y="{26 + 11 * i}" class="small">{escape(line)}</text>'
+             for i, line in enumerate(textwrap.wrap(words(rows[0]["settings"], common), LINE_LETTERS)[:2]))]
     for value in axis:
         out.append(f'<line x1="{LEFT}" x2="{PANEL_WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" class="grid"/>')
         out.append(f'<text x="{LEFT - 6}" y="{y(value) + 3:.1f}" class="small end">{value:.4g}</text>')
@@ -67,9 +74,11 @@ def draw(rows):
     things = {}
     for row in rows:
         things.setdefault(results.key_of(row), []).append(row)
+    common = {name: value for name, value in rows[0]["settings"].items()
+              if len(things) > 1 and all(row["settings"].get(name) == value for row in rows)}
     machines = list(dict.fromkeys(machine_of(row) for row in rows))
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(machines)}
-    head = 16 * len(machines) + 10
+    head = 16 * (len(machines) + 1) + 10
     height = head + PANEL_HEIGHT * math.ceil(len(things) / COLUMNS)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{COLUMNS * PANEL_WIDTH}" height="{height}" font-family="sans-serif">',
            "<style>text{font-size:11px}.title{font-weight:bold}.small{font-size:9px;fill:#555}.end{text-anchor:end}"
@@ -77,9 +86,10 @@ def draw(rows):
            f'<rect width="{COLUMNS * PANEL_WIDTH}" height="{height}" fill="white"/>']
     for i, name in enumerate(machines):
         out.append(f'<text x="10" y="{16 * (i + 1)}" fill="{colours[name]}">{escape(name)}</text>')
+    out.append(f'<text x="10" y="{16 * (len(machines) + 1)}">{escape(words(common))}</text>')
     for i, group in enumerate(things.values()):
         at = f"{i % COLUMNS * PANEL_WIDTH},{head + i // COLUMNS * PANEL_HEIGHT}"
-        out.append(f'<g transform="translate({at})">\n{panel(group, colours)}\n</g>')
+        out.append(f'<g transform="translate({at})">\n{panel(group, colours, common)}\n</g>')
     return "\n".join(out) + "\n</svg>\n"
 
 
