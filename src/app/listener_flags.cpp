@@ -1,20 +1,8 @@
 #include "app/listener_flags.h"
 
-#include <fmt/format.h>
-
-#include <string>
+#include "app/flag_range.h"
 
 namespace tessera::app {
-
-CLI::Validator between(double least, double most) {
-  const auto check = [least, most](const std::string& text) -> std::string {
-    double value = 0;
-    if (CLI::detail::lexical_cast(text, value) && value >= least && value <= most) return {};
-    return fmt::format("Value {} not in range {} to {}", text, least, most);
-  };
-  return {check, fmt::format("in [{} - {}]", least, most)};
-}
-
 namespace {
 
 void add_address_flags(CLI::App& command, NetworkOptions& network) {

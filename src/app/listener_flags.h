@@ -7,9 +7,6 @@
 
 namespace tessera::app {
 
-// CLI::Range lets "nan" pass.
-CLI::Validator between(double least, double most);
-
 void add_listener_flags(CLI::App& command, NetworkOptions& network, ApiOptions& api);
 
 }  // namespace tessera::app
