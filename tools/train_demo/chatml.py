@@ -99,32 +99,38 @@ def system_spans(messages, tools):
     return fixed("<|im_start|>system\n") + plain(text) + fixed("<|im_end|>\n")
 
 
+def message_spans(messages, i, keep_reasoning):
+    """One message of a conversation, the leading system message excepted."""
+    message, role = messages[i], messages[i]["role"]
+    if role == "user":
+        return fixed("<|im_start|>user\n") + plain(content_text(message)) + fixed("<|im_end|>\n")
+    if role == "assistant":
+        content, reasoning = split_reasoning(message)
+        spans = fixed("<|im_start|>assistant\n")
+        if keep_reasoning:
+            spans += fixed("<think>\n") + plain(reasoning) + fixed("\n</think>\n\n")
+        return spans + plain(content) + call_spans(message.get("tool_calls"), content.strip(STRIP)) + fixed(
+            "<|im_end|>\n")
+    if role == "tool":
+        spans = fixed("<|im_start|>user") if i and messages[i - 1]["role"] != "tool" else []
+        spans += fixed("\n<tool_response>\n") + plain(content_text(message)) + fixed("\n</tool_response>")
+        last = i + 1 == len(messages) or messages[i + 1]["role"] != "tool"
+        return spans + (fixed("<|im_end|>\n") if last else [])
+    if role != "system" or i:
+        raise ValueError("Unexpected message role.")
+    return []
+
+
+def generation_prompt(enable_thinking):
+    return fixed("<|im_start|>assistant\n" + ("<think>\n\n</think>\n\n" if enable_thinking is False else "<think>\n"))
+
+
 def render(messages, tools=None, add_generation_prompt=True, enable_thinking=True, preserve_thinking=False):
     """The whole prompt as spans."""
     spans, query = system_spans(messages, tools), last_query(messages)
-    for i, message in enumerate(messages):
-        role = message["role"]
-        if role == "user":
-            spans += fixed("<|im_start|>user\n") + plain(content_text(message)) + fixed("<|im_end|>\n")
-        elif role == "assistant":
-            content, reasoning = split_reasoning(message)
-            spans += fixed("<|im_start|>assistant\n")
-            if preserve_thinking or i > query:
-                spans += fixed("<think>\n") + plain(reasoning) + fixed("\n</think>\n\n")
-            spans += plain(content) + call_spans(message.get("tool_calls"), content.strip(STRIP))
-            spans += fixed("<|im_end|>\n")
-        elif role == "tool":
-            if i and messages[i - 1]["role"] != "tool":
-                spans += fixed("<|im_start|>user")
-            spans += fixed("\n<tool_response>\n") + plain(content_text(message)) + fixed("\n</tool_response>")
-            if i + 1 == len(messages) or messages[i + 1]["role"] != "tool":
-                spans += fixed("<|im_end|>\n")
-        elif role != "system" or i:
-            raise ValueError("Unexpected message role.")
-    if add_generation_prompt:
-        spans += fixed("<|im_start|>assistant\n")
-        spans += fixed("<think>\n\n</think>\n\n" if enable_thinking is False else "<think>\n")
-    return spans
+    for i in range(len(messages)):
+        spans += message_spans(messages, i, preserve_thinking or i > query)
+    return spans + (generation_prompt(enable_thinking) if add_generation_prompt else [])
 
 
 def answer_spans(message, enable_thinking):
@@ -134,11 +140,31 @@ def answer_spans(message, enable_thinking):
     return spans + plain(content) + call_spans(message.get("tool_calls"), content) + fixed("<|im_end|>")
 
 
+def encode_session(tokenizer, example):
+    """Every answer is learnt, in thinking mode those that have a reasoning."""
+    messages, thinking = example["messages"], example["enable_thinking"]
+    ids, learned = tokenizer.encode_spans(system_spans(messages, example["tools"])), []
+    for i, message in enumerate(messages):
+        if message["role"] != "assistant":
+            ids += tokenizer.encode_spans(message_spans(messages, i, True))
+            continue
+        ids += tokenizer.encode_spans(generation_prompt(thinking if "reasoning_content" in message else False))
+        begin = len(ids)
+        ids += tokenizer.encode_spans(answer_spans(message, thinking and "reasoning_content" in message))
+        if not thinking or "reasoning_content" in message:
+            learned.append((begin, len(ids)))
+        ids += tokenizer.encode_text("\n")
+    return ids[:learned[-1][1]], learned
+
+
 def encode_example(tokenizer, example):
-    """(ids, n_prompt): the loss is on ids[n_prompt:]."""
+    """(ids, learned): the loss is on the ids of the spans [(begin, end)]; the last of them ends the conversation."""
+    if example.get("learn_all"):
+        return encode_session(tokenizer, example)
     messages, thinking = example["messages"], example["enable_thinking"]
     prompt = tokenizer.encode_spans(render(messages[:-1], example["tools"], enable_thinking=thinking))
-    return prompt + tokenizer.encode_spans(answer_spans(messages[-1], thinking)), len(prompt)
+    ids = prompt + tokenizer.encode_spans(answer_spans(messages[-1], thinking))
+    return ids, [(len(prompt), len(ids))]
 
 
 def text_of(spans):

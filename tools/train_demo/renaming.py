@@ -7,12 +7,12 @@ import re
 
 import drill
 
-SKILLS = {"tool_call", "tool_parallel", "tool_result", "extract_json", "passage", "multi_turn"}
+SKILLS = {"session", "tool_call", "tool_parallel", "tool_result", "extract_json", "passage", "multi_turn"}
 WORD = re.compile(r"[A-Z]?[a-z]{2,}")
 # words of JSON schemas, tool calls, fixed answers
 KEPT = set("""string integer number boolean object array properties required description parameters parameter function
 name type enum items true false null the and are one two three calls needed call with says user asks for text look
-answer there something said before was degrees result your yes not have has does did""".split())
+answer there something said before was done success successful degrees result your yes not have has does did""".split())
 
 
 def random_word(rng, pieces):
@@ -48,7 +48,9 @@ def renamed(rng, example, pieces):
     if example["skill"] == "extract_json":  # its keys carry meaning: they tell which word is wanted
         answer = " ".join(map(str, json.loads(last["content"]).values()))
     else:
-        answer = (last.get("content") or "") + json.dumps([c["function"] for c in last.get("tool_calls") or []])
+        learned = [m for m in messages if m["role"] == "assistant"] if example.get("learn_all") else [last]
+        answer = " ".join((m.get("content") or "") + json.dumps([c["function"] for c in m.get("tool_calls") or []])
+                          for m in learned)
     words = sorted({w.lower() for w in WORD.findall(answer)} & {w.lower() for w in WORD.findall(given)} - KEPT)
     names = {w: random_word(rng, pieces) for w in words if rng.random() < 0.7}
     change = lambda text: replaced(text, names)

@@ -22,7 +22,7 @@ def sums(config, weights, examples, tokens_per_batch=4096):
         while end < len(examples) and size < tokens_per_batch:
             size += len(examples[end][1])
             end += 1
-        batch = data.Batch([(ids, prompt) for _, ids, prompt in examples[start:end]])
+        batch = data.Batch([(ids, learned) for _, ids, learned in examples[start:end]])
         hidden, _ = model.forward(config, weights, torch.from_numpy(batch.tokens), batch.bounds)
         logits = F.linear(hidden[torch.from_numpy(batch.rows)], weights["output.weight"])
         targets = torch.from_numpy(batch.targets)

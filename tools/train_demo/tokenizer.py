@@ -36,58 +36,73 @@ def byte_table():
 BYTE_TO_CHAR = dict(byte_table())
 CHAR_TO_BYTE = {c: b for b, c in BYTE_TO_CHAR.items()}
 
+SPACE_SHARE = 0.3  # of the merges: a word's first token with the space before it
+
 
 def is_letter(byte):
     return byte >= 0x80 or 65 <= byte <= 90 or 97 <= byte <= 122
 
 
-def mergeable(token):
-    """Which byte strings may become a token. Letters never join with anything else, but for the space before a word
-    in lower case: so a name has the same tokens after a space, a quote or a newline, and a small model can copy it."""
-    body = token
-    if token[0] == 32 and len(token) > 1 and 97 <= token[1] <= 122:
-        body = token[1:]
-    letters = sum(map(is_letter, body))
-    return letters in (0, len(body)) and len(token) <= 24
+def letters_alone(token):
+    """Whether a byte string may become a token in the first stage: letters join with letters only."""
+    return sum(map(is_letter, token)) in (0, len(token)) and len(token) <= 24
+
+
+def space_and_word(pair):
+    """The merges of the second stage: the space before a word in lower case joins with the word's first token."""
+    left, right = pair
+    return left == b" " and 97 <= right[0] <= 122 and all(map(is_letter, right))
+
+
+class MergeTrainer:
+    """The words of a text, cut as far as the merges found so far go."""
+
+    def __init__(self, text):
+        words = collections.Counter(PATTERN.findall(unicodedata.normalize("NFC", text)))
+        self.sequences = [[bytes([b]) for b in word.encode()] for word in words]
+        self.counts = list(words.values())
+        self.pairs, self.where = collections.Counter(), collections.defaultdict(set)
+        for index in range(len(self.sequences)):
+            self.add(index, 1)
+
+    def add(self, index, sign):
+        for pair in zip(self.sequences[index], self.sequences[index][1:]):
+            self.pairs[pair] += sign * self.counts[index]
+            self.where[pair].add(index)
+
+    def run(self, count, allowed):
+        """The `count` most frequent allowed merges, [(left, right)] in rank order; ties go to the smaller pair."""
+        heap = [(-n, pair) for pair, n in self.pairs.items()]
+        heapq.heapify(heap)
+        merges = []
+        while len(merges) < count and heap:
+            n, pair = heapq.heappop(heap)
+            if -n != self.pairs[pair]:  # stale entry: put it back with its present count
+                if self.pairs[pair] > 0:
+                    heapq.heappush(heap, (-self.pairs[pair], pair))
+                continue
+            if -n < 2 or not allowed(pair):
+                continue
+            merges.append(pair)
+            changed = set()
+            for index in self.where.pop(pair):
+                self.add(index, -1)
+                changed.update(zip(self.sequences[index], self.sequences[index][1:]))
+                self.sequences[index] = apply_merge(self.sequences[index], pair)
+                self.add(index, 1)
+                changed.update(zip(self.sequences[index], self.sequences[index][1:]))
+            for touched in changed:
+                if self.pairs[touched] > 0:
+                    heapq.heappush(heap, (-self.pairs[touched], touched))
+        return merges
 
 
 def train_merges(text, count):
-    """The `count` most frequent merges, [(left, right)] in rank order; ties go to the smaller pair."""
-    words = collections.Counter(PATTERN.findall(unicodedata.normalize("NFC", text)))
-    sequences = [[bytes([b]) for b in word.encode()] for word in words]
-    counts = list(words.values())
-    pairs, where = collections.Counter(), collections.defaultdict(set)
-
-    def add(index, sign):
-        for pair in zip(sequences[index], sequences[index][1:]):
-            pairs[pair] += sign * counts[index]
-            where[pair].add(index)
-
-    for index in range(len(sequences)):
-        add(index, 1)
-    heap = [(-n, pair) for pair, n in pairs.items()]
-    heapq.heapify(heap)
-    merges = []
-    while len(merges) < count and heap:
-        n, pair = heapq.heappop(heap)
-        if -n != pairs[pair]:  # stale entry: put it back with its present count
-            if pairs[pair] > 0:
-                heapq.heappush(heap, (-pairs[pair], pair))
-            continue
-        if -n < 2 or not mergeable(pair[0] + pair[1]):
-            continue
-        merges.append(pair)
-        changed = set()
-        for index in where.pop(pair):
-            add(index, -1)
-            changed.update(zip(sequences[index], sequences[index][1:]))
-            sequences[index] = apply_merge(sequences[index], pair)
-            add(index, 1)
-            changed.update(zip(sequences[index], sequences[index][1:]))
-        for touched in changed:
-            if pairs[touched] > 0:
-                heapq.heappush(heap, (-pairs[touched], touched))
-    return merges
+    """Merges in rank order. Because the space joins last, a word is cut in the same way with a space before it, after
+    a quote and at the start of a line; a small model can then copy it token by token."""
+    trainer = MergeTrainer(text)
+    first = trainer.run(count - int(count * SPACE_SHARE), lambda pair: letters_alone(pair[0] + pair[1]))
+    return first + trainer.run(count - len(first), space_and_word)
 
 
 def apply_merge(sequence, pair):

@@ -4,7 +4,7 @@ import json
 
 from chatml import TOOLS_HEAD, TOOLS_TAIL
 
-from . import skills_chat, skills_text, skills_tools
+from . import extraction, skills_chat, skills_text, skills_tools
 from .chooser import HELDOUT, TRAIN, Chooser
 from .draft import finish
 
@@ -34,7 +34,7 @@ MAKERS = {
     "facts": skills_chat.fact, "unknown": skills_chat.unknown, "multi_turn": skills_chat.multi_turn,
     "system": skills_chat.system, "arithmetic_direct": skills_text.arithmetic_direct,
     "arithmetic_thinking": skills_text.arithmetic_thinking, "text": skills_text.text,
-    "extract_json": skills_text.extract_json, "passage": skills_text.passage, "tool_call": skills_tools.tool_call,
+    "extract_json": extraction.extract_json, "passage": skills_text.passage, "tool_call": skills_tools.tool_call,
     "tool_parallel": skills_tools.tool_parallel, "tool_none": skills_tools.tool_none,
     "tool_result": skills_tools.tool_result,
 }
@@ -62,6 +62,16 @@ def examples(seed, split, skills=None):
         cumulative.append(total)
     while True:
         yield make_example(chooser, chooser.rng.choices(names, cum_weights=cumulative)[0])
+
+
+def tool_sessions(seed, split):
+    """Endless iterator of lists of examples with the same tools and the same mode."""
+    chooser = Chooser(f"sessions:{seed}", split)
+    while True:
+        thinking = chooser.chance(0.3)
+        drafts = skills_tools.tool_session(chooser)
+        yield [finish(chooser, draft, "tool_parallel" if len(draft.calls) > 1 else "tool_call", thinking)
+               for draft in drafts]
 
 
 def call_text(function):
@@ -97,4 +107,4 @@ def tokenizer_text(seed, n_bytes):
             return "\n".join(parts)
 
 
-__all__ = ["SKILLS", "TRAIN", "HELDOUT", "examples", "make_example", "tokenizer_text"]
+__all__ = ["SKILLS", "TRAIN", "HELDOUT", "examples", "make_example", "tokenizer_text", "tool_sessions"]

@@ -100,15 +100,9 @@ def check_arithmetic(example):
     """Evaluates sums again from the reasoning or from the numbers in the question."""
     question, answer = user_text(example), example["messages"][-1]["content"]
     a, b = (int(n) for n in re.findall(r"\d+", question)[:2])
-    if re.search(r"[Ss]ubtract", question):
-        a, b = b, a
-    if re.search(r"\d - \d|minus|ubtract|difference", question):
-        value = a - b
-    elif re.search(r"\*| x |times|ultiply|product", question):
-        value = a * b
-    else:
-        value = a + b
-    need(answer == f"The answer is {value}.", f"wrong sum: {question} -> {answer}")
+    value = int(re.search(r"\d+", answer)[0])
+    need(value in (a + b, abs(a - b), a * b), f"wrong sum: {question} -> {answer}")
+    need(answer == f"The answer is {value}.", f"wrong answer: {answer}")
     reasoning = example["messages"][-1].get("reasoning_content")
     if reasoning and "Result:" in reasoning:
         need(int(reasoning.rsplit("Result:")[1].replace(" ", "").rstrip(".")) == value, "wrong scratchpad")

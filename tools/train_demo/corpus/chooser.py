@@ -7,7 +7,7 @@ wordings come first and are for training, the last ones (about 15 %, at least on
 import random
 import zlib
 
-from . import words
+from . import phrasing, words
 
 HELD_PERCENT = 15
 TRAIN, HELDOUT = "train", "heldout"
@@ -80,11 +80,17 @@ class Chooser:
         return self.rng.sample(self.words_of(items), count)
 
     def phrase(self, templates):
-        """A template of this split."""
+        """A template of this split; in training often in other words."""
         key = id(templates)
         if key not in self._templates:
-            self._templates[key] = (template_partition(templates)[self.held], templates)
-        return self.any(self._templates[key][0])
+            parts = template_partition(templates)
+            held = {phrasing.normalised(text) for text in parts[1] if isinstance(text, str)}
+            self._templates[key] = (parts[self.held], held, templates)
+        own, held, _ = self._templates[key]
+        template = self.any(own)
+        if self.held or not isinstance(template, str) or self.chance(0.5):
+            return template
+        return phrasing.rephrased(self, template, held)
 
     def owns(self, text):
         """True if a generated text belongs to this split."""

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from .phrasing import mistyped, polite
+
 
 @dataclass
 class Draft:
@@ -20,12 +22,6 @@ SYSTEMS = [
     "You are a friendly assistant.", "Answer briefly.", "You are Tessera.", "Be helpful.",
     "You are a helpful and concise assistant.",
 ]
-PREFIXES = [
-    "Please tell me: ", "Question: ", "Quick question: ", "Hi! ", "Hello! ", "I have a question. ", "Can you help me? ",
-    "One more thing: ", "Hey, ", "Tell me please: ", "Just one question: ",
-]
-SUFFIXES = [" Thanks!", " Please answer in one sentence.", " Be brief.", " Thank you.", " Please.", " Answer briefly.",
-            " In one sentence, please.", " Thanks in advance."]
 
 
 def article(text):
@@ -54,19 +50,10 @@ def call_message(calls, reasoning=None):
 
 
 def decorate(c, question):
-    """Varies politeness, case and punctuation around a question; never its content."""
-    kind = c.rng.random()
-    if kind < 0.5:
-        return question
-    if kind < 0.62:
-        return c.phrase(PREFIXES) + question
-    if kind < 0.74:
-        return question + c.phrase(SUFFIXES)
-    if kind < 0.84:
-        return question.rstrip("?.! ")
-    if kind < 0.94:
-        return question[0].lower() + question[1:]
-    return (question[0].lower() + question[1:]).rstrip("?.! ")
+    """Varies politeness, case and punctuation around a question, and slips of the pen; never its content."""
+    if c.chance(0.06) and not c.held:
+        question = mistyped(c, question)
+    return polite(c, question)
 
 
 def finish(c, draft, skill, thinking):

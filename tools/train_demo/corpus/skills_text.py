@@ -1,17 +1,32 @@
 """Skills on numbers and text: sums, copying, sorting, counting, JSON from a sentence, questions on a passage."""
 
-import json
-
 from . import words
 from .draft import Draft, article, ask, capitalised, decorate
 
-PLUS = ["What is {a} + {b}?", "{a} + {b} = ?", "Add {a} and {b}.", "How much is {a} plus {b}?", "Compute {a} + {b}.",
-        "{a} + {b}", "What is {a} plus {b}?", "Calculate {a} plus {b}.", "What is the sum of {a} and {b}?"]
-MINUS = ["What is {a} - {b}?", "{a} - {b} = ?", "Subtract {b} from {a}.", "How much is {a} minus {b}?",
+PLUS = ["{a}+{b}", "What's {a}+{b}?", "{a}+{b}=", "What do you get when you add {a} and {b}?", "{a} plus {b}", "{a} and {b} together?",
+        "How much are {a} and {b}?", "Sum of {a} and {b}?", "Please add {b} to {a}.", "What does {a} + {b} make?", "Total of {a} and {b}?",
+        "Add {b} to {a}.", "I have {a} apples and get {b} more. How many apples do I have?", "What is the total of {a} and {b}?",
+        "Work out {a} + {b}.", "Tell me the sum of {a} and {b}.", "How many are {a} and {b} together?", "Solve {a} + {b}",
+        "The sum of {a} and {b}?", "What is {b} more than {a}?", "If I add {b} to {a}, what do I get?", "{a} increased by {b}",
+        "There are {a} birds, then {b} more come. How many are there?", "Sum up {a} and {b}.", "{a} + {b} equals?",
+        "What is {a} + {b}?", "{a} + {b} = ?", "Add {a} and {b}.", "How much is {a} plus {b}?", "Compute {a} + {b}.",
+        "{a} + {b}", "What is {a} plus {b}?", "Calculate {a} plus {b}.", "What is the sum of {a} and {b}?",
+        "Find the sum of {a} and {b}.", "How much do {a} and {b} make?", "Put {a} and {b} together.", "Evaluate {a} + {b}"]
+MINUS = ["{a}-{b}", "What's {a}-{b}?", "{a}-{b}=", "What do you get when you take {b} from {a}?", "{a} minus {b}", "Take {b} from {a}.",
+         "Take {b} away from {a}.", "What is left of {a} without {b}?", "Difference between {a} and {b}?", "What is {b} less than {a}?",
+         "I have {a} apples and give {b} away. How many are left?", "What is the difference between {a} and {b}?", "Work out {a} - {b}.",
+         "Tell me the difference between {a} and {b}.", "Solve {a} - {b}", "{a} take away {b}", "The difference of {a} and {b}?",
+         "If I take {b} from {a}, what is left?", "How much more is {a} than {b}?", "There are {a} birds and {b} fly away. How many stay?",
+         "{a} decreased by {b}", "{a} - {b} equals?", "Remove {b} from {a}.", "How much is left when you take {b} from {a}?",
+         "What does {a} - {b} make?", "What is {a} - {b}?", "{a} - {b} = ?", "Subtract {b} from {a}.", "How much is {a} minus {b}?",
          "Compute {a} - {b}.", "{a} - {b}", "What is {a} minus {b}?", "Calculate {a} minus {b}.",
-         "What is the difference of {a} and {b}?"]
-TIMES = ["What is {a} x {b}?", "What is {a} * {b}?", "{a} * {b} = ?", "How much is {a} times {b}?", "Compute {a} * {b}.",
-         "Multiply {a} by {b}.", "What is {a} times {b}?", "What is the product of {a} and {b}?"]
+         "What is the difference of {a} and {b}?", "Find the difference of {a} and {b}.", "How much does {a} less {b} make?",
+         "By how much is {a} larger than {b}?", "Evaluate {a} - {b}"]
+TIMES = ["{a}*{b}", "{a} x {b}", "{a} times {b}", "What's {a} times {b}?", "Product of {a} and {b}?", "What is {a} multiplied by {b}?",
+         "{a} multiplied by {b}", "Work out {a} x {b}.", "Multiply {a} and {b}.", "The product of {a} and {b}?", "Solve {a} x {b}",
+         "Tell me the product of {a} and {b}.", "What do you get when you multiply {a} by {b}?", "What is {a} x {b}?", "What is {a} * {b}?", "{a} * {b} = ?", "How much is {a} times {b}?", "Compute {a} * {b}.",
+         "Multiply {a} by {b}.", "What is {a} times {b}?", "What is the product of {a} and {b}?", "Find the product of {a} and {b}.",
+         "Evaluate {a} x {b}"]
 
 
 def spaced(number):
@@ -202,89 +217,6 @@ TEXT_WEIGHTS = [44, 7, 7, 6, 10, 9, 8, 9]
 
 def text(c):
     return c.rng.choices(TEXT_KINDS, TEXT_WEIGHTS)[0](c)
-
-
-# Sentences with values and the JSON keys they carry.
-RECORDS = [
-    (["{name} is {age} years old.", "{name} has the age of {age}.", "{name} turned {age} today.",
-      "The age of {name} is {age}."], ["name", "age"]),
-    (["{name} lives in {city}.", "{name} is from {city}.", "{name} comes from {city}.", "{city} is the home of {name}."],
-     ["name", "city"]),
-    (["{name} lives in {city} and is {age} years old.", "{name} is {age} years old and lives in {city}.",
-      "In {city} lives {name}, aged {age}."], ["name", "city", "age"]),
-    (["{name} works as a {job} in {city}.", "{name} is a {job} from {city}.", "The {job} of {city} is {name}."],
-     ["name", "job", "city"]),
-    (["{name} bought {count} {fruit} for {price} euros.", "{name} paid {price} euros for {count} {fruit}.",
-      "{count} {fruit} cost {name} {price} euros."], ["name", "count", "fruit", "price"]),
-    (["{name} has a {color} {pet} called {word}.", "The {color} {pet} of {name} is called {word}.",
-      "{word} is the {color} {pet} of {name}."], ["name", "color", "pet", "word"]),
-    (["Order {code} goes to {name} in {city}.", "{name} in {city} gets order {code}.",
-      "To {name} in {city} we send order {code}."], ["code", "name", "city"]),
-    (["{name} will meet {other} in {city} on {day}.", "On {day} {name} meets {other} in {city}.",
-      "{name} and {other} meet on {day} in {city}."], ["name", "other", "city", "day"]),
-    (["The {color} {noun} costs {price} euros.", "A {color} {noun} is sold for {price} euros.",
-      "For {price} euros you get a {color} {noun}."], ["color", "noun", "price"]),
-    (["The train to {city} leaves on {day} from platform {number}.", "On {day} the train to {city} goes from {number}.",
-      "From platform {number} the train to {city} leaves on {day}."], ["city", "day", "number"]),
-    (["{name} speaks {language} and works as a {job}.", "The {job} {name} speaks {language}.",
-      "As a {job}, {name} speaks {language}."], ["name", "language", "job"]),
-    (["Write to {name} at {email}.", "{name} has the address {email}.", "The mail of {name} is {email}."],
-     ["name", "email"]),
-]
-EXTRACT = ["{s} Extract {k} as JSON.", "Extract {k} as JSON: {s}", "{s} Give me {k} as JSON.", "JSON with {k}: {s}",
-           "Return a JSON object with the keys {k}. {s}", "{s} Write {k} as JSON.", "Extract {k} from this text: {s}",
-           "{s} Answer with JSON that has the keys {k}.", "Make a JSON object with {k} from this: {s}"]
-
-
-def field_value(c, key):
-    if key in ("name", "other"):
-        return c.person()
-    if key == "city":
-        return c.city()
-    if key in ("age", "count", "number"):
-        return c.number(2, 99)
-    if key == "price":
-        return c.integer() if c.chance(0.6) else c.decimal()
-    if key == "word":
-        return c.made_up(capital=True)
-    if key in ("code", "email"):
-        return c.code() if key == "code" else c.email()
-    return c.word({"job": words.JOBS, "fruit": words.FRUITS, "color": words.COLORS, "pet": words.PETS,
-                   "day": words.DAYS, "noun": words.NOUNS, "language": words.LANGUAGES}[key])
-
-
-def join_and(items):
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
-
-
-KEYS = list(words.STRING_PARAMS) + words.INTEGER_PARAMS
-KEY_SENTENCES = ["The {k} is {v}", "the {k} is {v}", "{k} is {v}", "{k}: {v}", "{k} = {v}", "we have the {k} {v}"]
-
-
-def random_record(c):
-    """(sentence, values) with random keys and values."""
-    values, parts = {}, []
-    for _ in range(c.number(1, 3)):
-        key = c.word(KEYS) if c.chance(0.8) else c.made_up(capital=False)
-        value = c.integer() if key in words.INTEGER_PARAMS or c.chance(0.2) else random_word(c)
-        values[key] = c.made_up() if str(value).isdigit() and isinstance(value, str) else value
-    for key, value in values.items():
-        parts.append(c.phrase(KEY_SENTENCES).format(k=key, v=value))
-    return capitalised(", ".join(parts)) + ".", values
-
-
-def extract_json(c):
-    if c.chance(0.35):
-        sentence, values = random_record(c)
-        keys = list(values)
-    else:
-        sentences, keys = c.any(RECORDS)
-        values = {key: field_value(c, key) for key in keys}
-        sentence = article(c.phrase(sentences).format(**values))
-    wanted = c.sample(keys, c.number(1, len(keys)) if c.chance(0.7) else len(keys))
-    answer = json.dumps({key: values[key] for key in wanted}, separators=(",", ":"), ensure_ascii=False)
-    question = c.phrase(EXTRACT).format(s=sentence, k=join_and(wanted))
-    return Draft(ask(question), answer, f"The user wants JSON with {join_and(wanted)}.")
 
 
 # Passages of two sentences with questions: (sentences, [(question, answer)]).

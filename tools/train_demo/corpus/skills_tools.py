@@ -2,8 +2,9 @@
 
 import json
 
-from . import known_tools, tool_maker, words
-from .draft import Draft, ask, call_message, decorate
+from . import known_tools, more_tools, requests, tool_maker, words
+from .draft import Draft, ask, call_message, capitalised, decorate
+from .phrasing import listed, polite, small
 from .skills_chat import a_fact, greeting, tessera, unknown
 
 
@@ -32,7 +33,7 @@ def one_call(c):
         return schema, text, (schema["function"]["name"], arguments)
     tool = tool_maker.Tool(c)
     arguments = tool_maker.arguments_for(c, tool)
-    return tool.schema, tool_maker.request(c, tool, arguments), (tool.name, arguments)
+    return tool.schema, requests.request(c, tool, arguments), (tool.name, arguments)
 
 
 def earlier_turn(c):
@@ -70,57 +71,141 @@ def tool_call(c):
 WEATHER_TWO = ["What is the weather in {a} and in {b}?", "Weather in {a} and {b}?", "How is the weather in {a} and {b}?",
                "Tell me the weather in {a} and in {b}.", "Compare the weather in {a} and {b}.",
                "Is it warmer in {a} or in {b}?", "What's the weather like in {a} and {b}?"]
-WEATHER_THREE = ["What is the weather in {a}, {b} and {d}?", "Weather in {a}, {b} and {d}?",
-                 "Tell me the weather in {a}, in {b} and in {d}.", "How is the weather in {a}, {b} and {d}?"]
-TIME_TWO = ["What time is it in {a} and in {b}?", "Time in {a} and {b}?", "Tell me the time in {a} and in {b}.",
-            "How late is it in {a} and in {b}?"]
-SECOND = [" Then {x}", " And {x}", " Also {x}", " After that, {x}", " Next, {x}"]
+# two requests {a} and {x} in one message; {x} begins with a small letter, {y} with a capital one
+BOTH = [
+    "{a}. Then {x}", "{a}. And {x}", "{a}. Also {x}", "{a}, and {x}", "{a} and {x}", "{a} and then {x}", "{a}, then {x}",
+    "{a} and also {x}", "{a}. After that, {x}", "{a}; {x}", "{a}; then {x}", "{a}\n{y}", "{a}. {y}", "{a}. {y}",
+    "{a}. After that {x}", "{a}. In addition, {x}", "{a}, after that {x}", "{a}, also {x}", "First, {s}. Second, {x}",
+    "First {s}, then {x}", "1. {a}\n2. {y}", "1) {a} 2) {y}", "- {a}\n- {y}", "Two things: {s}; {x}", "{a}. Furthermore, {x}",
+    "Do two things: {s} and {x}", "{a} & {x}", "{a}. Afterwards {x}", "{a}. When that is done, {x}", "{a}. Secondly, {x}",
+    "{a}, plus {x}", "{a}. And please also: {x}", "{a}. Moreover, {x}", "* {a}\n* {y}", "{a}. Then also {x}", "{a}, but also {x}",
+    "Please {s}; and {x}", "{a}. And then {x}", "{a}. Besides, {x}", "{a}. I also want this: {x}", "{a}. Finally, {x}",
+    "{a}. Next, {x}", "{a}. On top of that, {x}", "{a}; after this, {x}", "Two jobs. One: {s}. Two: {x}", "{a}, next {x}",
+    "{a}. Once you are done, {x}", "{a} / {x}",
+]
 
 
-def several(c):
-    """Up to three different values as {a}, {b}, {d} of one one-parameter tool."""
+def several(c, make, count):
+    """Different values."""
     values = []
-    while len(values) < 3:
-        value = c.city()
+    while len(values) < count:
+        value = make()
         if value not in values:
             values.append(value)
     return values
 
 
 def parallel_known(c):
-    weather = c.chance(0.7)
-    pool = [e[0] for e in known_tools.KNOWN if e[0]["function"]["name"] == ("get_weather" if weather else "get_time")]
-    schema = c.any(pool)
-    a, b, d = several(c)
-    key = next(iter(schema["function"]["parameters"]["properties"]))
-    three = weather and c.chance(0.3)
-    text = c.phrase(WEATHER_THREE if three else WEATHER_TWO if weather else TIME_TWO).format(a=a, b=b, d=d)
-    calls = [(schema["function"]["name"], {key: v}) for v in ([a, b, d] if three else [a, b])]
-    return [schema], text, calls
+    """One well-known tool for several values of one of its parameters: "in Rome and Oslo"."""
+    while True:
+        schema, questions, kinds = c.phrase(known_tools.KNOWN if c.chance(0.6) else more_tools.MORE)
+        question = c.phrase(questions)
+        slots = [slot for slot in kinds if "{" + slot + "}" in question]
+        varying = c.any(slots)
+        if kinds[varying] in ("city", "person", "code", "word", "noun", "country", "path") and (
+                [kinds[slot] for slot in slots].count(kinds[varying]) == 1):
+            break
+    values = {slot: tool_maker.value_of(c, kinds[slot]) for slot in slots}
+    many = several(c, lambda: tool_maker.value_of(c, kinds[varying]), c.any([2, 2, 2, 3, 3, 4]))
+    text = polite(c, question.format(**{**values, varying: listed(c, many)}))
+    name = schema["function"]["name"]
+    return [tool_maker.varied(c, schema)], text, [(name, {**values, varying: value}) for value in many]
+
+
+def shareable(tool, arguments):
+    """The parameters of which a request can name several values in a row."""
+    return [name for name, kind in tool.kinds.items() if name in arguments and isinstance(kind, str)
+            and kind not in ("boolean", "topic", "message", "expression", "street")]
+
+
+def shared_calls(c, tool, arguments, names):
+    """(text, calls) for several values of one of the parameters."""
+    varying = c.any(names)
+    many = several(c, lambda: tool_maker.value_of(c, tool.kinds[varying]), c.any([2, 2, 2, 3, 3, 4]))
+    text = requests.request(c, tool, {**arguments, varying: many})
+    return text, [(tool.name, {**arguments, varying: value}) for value in many]
+
+
+def both(c, text, request):
+    """Two requests in one message."""
+    first = text.rstrip(".?! ")
+    return c.phrase(BOTH).format(a=first, s=small(first), x=small(request), y=capitalised(request))
+
+
+def parallel_shared(c):
+    """The same with a random tool: several values of one parameter, the others as they are in each call."""
+    while True:
+        tool = tool_maker.Tool(c)
+        arguments = tool_maker.arguments_for(c, tool)
+        names = shareable(tool, arguments)
+        if names:
+            return [tool.schema], *shared_calls(c, tool, arguments, names)
+
+
+def next_call(c, calls, schemas, tool):
+    """(request, call, schema, tool) for one more request: to the tool before it, to a well-known one or to a new one."""
+    names = {schema["function"]["name"] for schema in schemas}
+    if not names & tool_maker.KNOWN_NAMES and c.chance(0.3):
+        schema, request, arguments = tool_maker.known(c)
+        return request, (schema["function"]["name"], arguments), schema, tool
+    if tool is None or c.chance(0.6):
+        tool = tool_maker.random_tools(c, 1, names)[0]
+    arguments = tool_maker.arguments_for(c, tool)
+    if (tool.name, arguments) in calls:
+        return next_call(c, calls, schemas, None)
+    return requests.request(c, tool, arguments), (tool.name, arguments), tool.schema, tool
 
 
 def parallel_random(c):
-    """Two different tools, or one tool twice."""
-    first, second = tool_maker.random_tools(c, 2)
-    if c.chance(0.4):
-        second = first
-    calls, texts = [], []
-    for tool in (first, second):
-        arguments = tool_maker.arguments_for(c, tool)
-        calls.append((tool.name, arguments))
-        texts.append(tool_maker.request(c, tool, arguments).rstrip(".?") + ".")
-    text = texts[0] + c.phrase(SECOND).format(x=texts[1][0].lower() + texts[1][1:])
-    return [first.schema] + ([] if second is first else [second.schema]), text, calls
+    """Two or three requests in one message, to different tools or to one."""
+    schemas, calls, text, tool = [], [], None, None
+    for _ in range(3 if c.chance(0.15) else 2):
+        request, call, schema, tool = next_call(c, calls, schemas, tool)
+        calls.append(call)
+        if schema not in schemas:
+            schemas.append(schema)
+        text = request if text is None else both(c, text, request)
+    return schemas, text, calls
 
 
 def tool_parallel(c):
-    schemas, text, calls = parallel_known(c) if c.chance(0.4) and not c.held else parallel_random(c)
+    maker = c.rng.choices([parallel_known, parallel_shared, parallel_random], [25, 20, 55])[0]
+    schemas, text, calls = maker(c)
     if len(schemas) == 1:
         schemas = with_distractors(c, schemas[0], 1)
-    elif c.chance(0.5):
-        schemas = schemas[::-1]
+    else:
+        c.rng.shuffle(schemas)
     return Draft(ask(text), None, f"{len(calls)} calls are needed. " + call_reasoning(calls), tools=schemas,
                  calls=calls)
+
+
+def tool_session(c):
+    """Some tools and several requests to them, one Draft each."""
+    tools = tool_maker.random_tools(c, c.any([1, 2, 2, 3, 3, 4]))
+    entry = tool_maker.known(c) if c.chance(0.4) else None
+    schemas = [tool.schema for tool in tools] + ([entry[0]] if entry else [])
+    c.rng.shuffle(schemas)
+    drafts, done = [], []
+    for _ in range(c.number(3, 8)):
+        tool = c.any(tools)
+        arguments = tool_maker.arguments_for(c, tool)
+        text, calls = requests.request(c, tool, arguments), [(tool.name, arguments)]
+        names = shareable(tool, arguments)
+        kind = c.rng.random()
+        if kind < 0.2 and names:
+            text, calls = shared_calls(c, tool, arguments, names)
+        elif kind < 0.5:
+            other = c.any(tools)
+            more = tool_maker.arguments_for(c, other)
+            text, calls = both(c, text, requests.request(c, other, more)), calls + [(other.name, more)]
+        elif kind < 0.6 and entry:
+            text, calls = entry[1], [(entry[0]["function"]["name"], entry[2])]
+            entry = None
+        if all(call not in done for call in calls) and len(calls) == len({str(call) for call in calls}):
+            done += calls
+            plural = f"{len(calls)} calls are needed. " if len(calls) > 1 else ""
+            drafts.append(Draft(ask(text), None, plural + call_reasoning(calls), tools=schemas, calls=calls))
+    return drafts or tool_session(c)
 
 
 def tool_none(c):
@@ -149,7 +234,7 @@ def weather_result(c):
     """(schema, request, calls, results, answer)"""
     schema = c.any([e[0] for e in known_tools.KNOWN[:3]])
     key = next(iter(schema["function"]["parameters"]["properties"]))
-    cities = several(c)[:1 + c.chance(0.25)]
+    cities = several(c, c.city, 1 + c.chance(0.25))
     text = c.phrase(WEATHER_TWO if len(cities) == 2 else WEATHER_ONE).format(a=cities[0], b=cities[-1])
     results, sentences = [], []
     for city in cities:
@@ -173,7 +258,7 @@ def value_result(c):
     """A random tool gives one value back."""
     tool = tool_maker.Tool(c)
     arguments = tool_maker.arguments_for(c, tool)
-    text = tool_maker.request(c, tool, arguments)
+    text = requests.request(c, tool, arguments)
     key = c.word(words.INTEGER_PARAMS if c.chance(0.4) else tool_maker.STRING_NAMES)
     value = c.integer() if key in words.INTEGER_PARAMS else tool_maker.value_of(c, words.STRING_PARAMS[key])
     if c.chance(0.7):
@@ -188,7 +273,7 @@ def status_result(c):
     """A random tool says that it worked or failed."""
     tool = tool_maker.Tool(c)
     arguments = tool_maker.arguments_for(c, tool)
-    text = tool_maker.request(c, tool, arguments)
+    text = requests.request(c, tool, arguments)
     if c.chance(0.65):
         word = c.any(OK_WORDS)
         result = json.dumps({"status": word}) if c.chance(0.6) else word

@@ -1,22 +1,14 @@
-"""Makes random tools, values for their parameters, and requests that determine a call."""
+"""Makes random tools and values for their parameters; well-known tools with their questions."""
 
-from . import known_tools, words
+from . import known_tools, more_tools, words
 from .draft import article
+from .phrasing import polite
 
 STYLES = ["snake", "snake", "snake", "snake", "camel", "kebab", "made_up", "made_up"]
-KNOWN_NAMES = {entry[0]["function"]["name"] for entry in known_tools.KNOWN}
+KNOWN_NAMES = {entry[0]["function"]["name"] for entry in known_tools.KNOWN + more_tools.MORE}
 DESCRIPTIONS = ["{Verb} a {noun}.", "{Verb} the {noun}.", "Use this to {verb} a {noun}.", "Can {verb} a {noun}.",
                 "{Verb} a {noun} for the user.", "{Verb} one {noun}.", "A tool to {verb} a {noun}.",
                 "Call this to {verb} a {noun}."]
-OPENINGS = ["{Verb} a {noun}", "{Verb} the {noun}", "Please {verb} a {noun}", "Please {verb} the {noun}",
-            "Can you {verb} a {noun}", "I want to {verb} a {noun}", "{Verb} my {noun}", "I need to {verb} the {noun}",
-            "Could you {verb} the {noun}", "Help me to {verb} a {noun}"]
-NAMED_OPENINGS = ["Use {tool}", "Call {tool}", "Please call {tool}", "Run {tool}", "Use the tool {tool}",
-                  "Please use {tool}", "Call the function {tool}", "Invoke {tool}"]
-JOINS = [" with {p}", " with {p}", ": {p}", ", {p}", " and set {p}", " using {p}"]
-PAIRS = ["{k} {v}", "{k} {v}", "{k} = {v}", "{k}: {v}", "the {k} {v}", "{k} set to {v}", "{k} is {v}"]
-PLACES = ["in {v}", "for {v}", "with {k} {v}"]
-PEOPLE = ["for {v}", "with {k} {v}", "for {k} {v}"]
 
 
 def value_of(c, kind):
@@ -25,7 +17,7 @@ def value_of(c, kind):
         return c.any(kind)
     makers = {
         "person": c.person, "city": c.city, "code": c.code, "email": c.email, "integer": c.integer,
-        "number": lambda: c.decimal() if c.chance(0.6) else c.integer(), "boolean": lambda: c.chance(0.6),
+        "number": lambda: c.decimal() if c.chance(0.6) else c.integer(), "boolean": lambda: c.chance(0.6), "truth": lambda: c.chance(0.5),
         "country": lambda: c.word(words.COUNTRIES), "language": lambda: c.word(words.LANGUAGES),
         "color": lambda: c.word(words.COLORS), "day": lambda: c.word(words.DAYS), "month": lambda: c.word(words.MONTHS),
         "topic": lambda: c.word(words.TOPICS) if c.chance(0.6) else two_words(c),
@@ -108,53 +100,24 @@ def fill(template, tool):
     return template.format(verb=tool.verb, Verb=tool.verb.capitalize(), noun=tool.noun, tool=tool.name)
 
 
-def spoken(c, name, kind, value):
-    """How the user says one argument."""
-    shown_name = name.replace("_", " ") if c.chance(0.6) else name
-    if isinstance(value, bool):
-        return f"{shown_name} {c.any(['yes', 'on', 'true'] if value else ['no', 'off', 'false'])}"
-    templates = PLACES if kind == "city" and c.chance(0.4) else PEOPLE if kind == "person" and c.chance(0.4) else PAIRS
-    template = c.any(templates) if templates is not PAIRS else c.phrase(PAIRS)
-    shown = f'"{value}"' if isinstance(value, str) and c.chance(0.15) else value
-    return template.format(k=shown_name, v=shown)
-
-
 def arguments_for(c, tool):
     """Values of all required and some optional parameters, in schema order."""
     return {name: value_of(c, kind) for name, kind in tool.kinds.items()
             if name in tool.required or c.chance(0.5)}
 
 
-def spoken_arguments(c, tool, arguments):
-    """(free parts such as "in Rome", named parts such as "count 3") in the order of the arguments."""
-    parts = [spoken(c, name, tool.kinds[name], value) for name, value in arguments.items()]
-    if len(parts) > 1 and c.chance(0.2):
-        c.rng.shuffle(parts)
-    return parts
-
-
-def request(c, tool, arguments):
-    """A user's sentence that determines the call."""
-    named = tool.style == "made_up" and c.chance(0.5) or c.chance(0.1)
-    opening = article(fill(c.phrase(NAMED_OPENINGS if named else OPENINGS), tool))
-    parts = spoken_arguments(c, tool, arguments)
-    listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + c.any([" and ", ", "]) + parts[-1]
-    if listed.startswith(("in ", "for ", "with ")):
-        text = f"{opening} {listed}"
-    else:
-        text = opening + c.phrase(JOINS).format(p=listed)
-    return text + ("?" if text.startswith(("Can ", "Could ")) else c.any([".", ".", ".", ""]))
-
-
 def known(c):
     """(schema, request, arguments) of a well-known tool."""
-    entry = c.phrase(known_tools.KNOWN)
-    schema, questions, kinds = entry
+    schema, questions, kinds = c.phrase(known_tools.KNOWN if c.chance(0.45) else more_tools.MORE)
     question = c.phrase(questions)
     values = {slot: value_of(c, kind) for slot, kind in kinds.items() if "{" + slot + "}" in question}
     if "location" in values and c.chance(0.1):
         values["location"] += ", " + c.word(words.COUNTRIES)
-    return varied(c, schema), question.format(**values), values
+    shown = {slot: c.any(["yes", "true"] if value else ["no", "false"]) if isinstance(value, bool) else value
+             for slot, value in values.items()}
+    text = question.format(**shown)
+    spoken = any(kinds[slot] == "message" for slot in values)  # small talk after it would read as part of the message
+    return varied(c, schema), text if spoken else polite(c, text), values
 
 
 def varied(c, schema):
