@@ -108,17 +108,23 @@ def plain_rms(x, w):
     return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + EPS) * w
 
 
+QUERY_BLOCK = 192  # queries that go through one product; later keys are left out of it
+
+
 def attend(q, k, v, bounds, group):
     """Causal attention inside each conversation; q [N, heads, d], k and v [N, kv heads, d]."""
-    parts = []
+    parts, q = [], q * q.shape[-1] ** -0.5
     for begin, end in zip(bounds[:-1], bounds[1:]):
-        n = end - begin
-        qs = q[begin:end].transpose(0, 1).reshape(-1, group * n, q.shape[-1])  # query heads of one kv head together
-        ks, vs = k[begin:end].transpose(0, 1), v[begin:end].transpose(0, 1)
-        scores = torch.matmul(qs, ks.transpose(1, 2)) * q.shape[-1] ** -0.5
-        future = torch.triu(torch.full((n, n), float("-inf"), dtype=q.dtype), 1).repeat(group, 1)
-        out = torch.matmul(torch.softmax(scores + future, -1), vs)
-        parts.append(out.reshape(-1, n, q.shape[-1]).transpose(0, 1))
+        for first in range(begin, end, QUERY_BLOCK):
+            last = min(first + QUERY_BLOCK, end)
+            n = last - first
+            qs = q[first:last].transpose(0, 1).reshape(-1, group * n, q.shape[-1])  # query heads of one kv head together
+            ks, vs = k[begin:last].transpose(0, 1), v[begin:last].transpose(0, 1)
+            scores = torch.matmul(qs, ks.transpose(1, 2))
+            future = torch.triu(torch.full((n, n), float("-inf"), dtype=q.dtype), 1).repeat(group, 1)
+            scores[..., first - begin:] += future
+            out = torch.matmul(torch.softmax(scores, -1), vs)
+            parts.append(out.reshape(-1, n, q.shape[-1]).transpose(0, 1))
     return torch.cat(parts)
 
 

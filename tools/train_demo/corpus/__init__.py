@@ -1,12 +1,15 @@
-"""The synthetic corpus of the demo model: an endless, seeded stream of chat examples in two disjoint splits."""
+"""The synthetic corpus of the demo model: an endless, seeded stream of chat examples in two disjoint splits,
+and a test split beside them."""
 
 import json
 
 from chatml import TOOLS_HEAD, TOOLS_TAIL
 
-from . import extraction, skills_chat, skills_text, skills_tools
+from . import extraction, skills_chat, skills_text, skills_tools, test_split
 from .chooser import HELDOUT, TRAIN, Chooser
 from .draft import finish
+
+TEST = "test"  # a split of its own, for the five skills that have a bar; see test_split.py
 
 # Skill -> share of the examples. "thinking" draws another skill by these shares and answers in thinking mode;
 # with arithmetic_thinking and a part of text about 30 % of all examples think.
@@ -41,18 +44,19 @@ MAKERS = {
 _THINKABLE = [name for name in MAKERS if name not in ("arithmetic_direct", "arithmetic_thinking")]
 
 
-def make_example(chooser, skill):
+def make_example(chooser, skill, makers=MAKERS):
     """One example of one skill."""
     base, thinking = skill, skill == "thinking"
     if thinking:
         base = chooser.rng.choices(_THINKABLE, [SKILLS[name] for name in _THINKABLE])[0]
-    return finish(chooser, MAKERS[base](chooser), skill, thinking)
+    return finish(chooser, makers[base](chooser), skill, thinking)
 
 
 def examples(seed, split, skills=None):
     """Endless iterator of examples; skills, if given, are names or a dict of name -> share."""
-    chooser = Chooser(seed, split)
-    shares = dict(SKILLS) if skills is None else skills
+    makers = test_split.MAKERS if split == TEST else MAKERS
+    chooser = Chooser(f"test:{seed}" if split == TEST else seed, HELDOUT if split == TEST else split)
+    shares = {name: SKILLS[name] for name in SKILLS if split != TEST or name in makers} if skills is None else skills
     if not isinstance(shares, dict):
         shares = {name: SKILLS[name] for name in shares}
     names, weights = list(shares), list(shares.values())
@@ -61,7 +65,7 @@ def examples(seed, split, skills=None):
         total += weight
         cumulative.append(total)
     while True:
-        yield make_example(chooser, chooser.rng.choices(names, cum_weights=cumulative)[0])
+        yield make_example(chooser, chooser.rng.choices(names, cum_weights=cumulative)[0], makers)
 
 
 def tool_sessions(seed, split):
@@ -107,4 +111,4 @@ def tokenizer_text(seed, n_bytes):
             return "\n".join(parts)
 
 
-__all__ = ["SKILLS", "TRAIN", "HELDOUT", "examples", "make_example", "tokenizer_text", "tool_sessions"]
+__all__ = ["SKILLS", "TRAIN", "HELDOUT", "TEST", "examples", "make_example", "tokenizer_text", "tool_sessions"]
