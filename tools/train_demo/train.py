@@ -60,8 +60,9 @@ def checkpoint_weights(saved, field="mean"):
 
 
 def learning_rate(step, args):
-    decay = int(args.steps * args.decay_share)
-    return min(1.0, (step + 1) / args.warm_up, max(0.0, (args.steps - step) / max(1, decay)))
+    """A factor. What is left of the run is measured in steps, or in time where --minutes is given."""
+    left = (args.ends - time.time()) / (60 * args.minutes) if args.minutes else (args.steps - step) / args.steps
+    return min(1.0, (step + 1) / args.warm_up, max(0.0, left / args.decay_share))
 
 
 class Progress:
@@ -111,6 +112,8 @@ def work(rank, shared, args, tokenizer, factors, saved):
         norm, stop = worker.train_step(step + 1, learning_rate(step, args))
         if rank == 0:
             progress.after_step(norm)
+            if args.minutes and time.time() > args.ends:
+                shared.stop.set()
         if (step + 1) % args.score_every == 0 or step + 1 == args.steps:
             scores = worker.score()
             if rank == 0:
@@ -128,6 +131,8 @@ def work(rank, shared, args, tokenizer, factors, saved):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2900)
+    parser.add_argument("--minutes", type=float, default=0, help="end after this time, whatever --steps says; the "
+                        "learning rate then falls over the last part of it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tokens-per-step", type=int, default=9216)
     parser.add_argument("--max-length", type=int, default=1024, help="longer conversations are left out")
@@ -146,7 +151,9 @@ def parse_arguments():
     parser.add_argument("--save-every", type=float, default=300, help="seconds between checkpoints")
     parser.add_argument("--checkpoint", default=str(BUILD_DIR / "checkpoint.pt"))
     parser.add_argument("--resume", action="store_true")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.ends = time.time() + 60 * args.minutes
+    return args
 
 
 def main():
