@@ -31,9 +31,10 @@ from kernels import BUILD_DIR, load_library
 from parallel import Shared, Worker
 from tokenizer import Tokenizer
 
-# more of what is slow to learn: copying, in its several disguises, and carrying digits
-MIXTURE = ("drill=0.12,chain=0.12,rename=0.6,text=1.5,extract_json=1.5,passage=1.5,system=2.5,"
-           "arithmetic_thinking=1.5,tool_call=1.3,tool_parallel=1.4,greeting=1.3,thinking=0.9,tessera=1.2")
+# more of what is slow to learn: copying in its several disguises, carrying digits, several calls in one answer
+MIXTURE = ("drill=0.06,chain=0.1,session=0.7,tool_session=0.1,rename=0.5,text=0.8,extract_json=3.5,passage=1.2,system=2,"
+           "arithmetic_thinking=3.5,arithmetic_direct=0.2,facts=2,tessera=2.2,readme=2.5,greeting=3,unknown=1.5,"
+           "multi_turn=1.3,tool_call=1,tool_parallel=2,thinking=0.7")
 
 
 def load_tokenizer(size=2048):
@@ -135,7 +136,7 @@ def parse_arguments():
                         "learning rate then falls over the last part of it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tokens-per-step", type=int, default=9216)
-    parser.add_argument("--max-length", type=int, default=1024, help="longer conversations are left out")
+    parser.add_argument("--max-length", type=int, default=1280, help="longer conversations are left out")
     parser.add_argument("--muon-lr", type=float, default=0.02)
     parser.add_argument("--adam-lr", type=float, default=3e-3)
     parser.add_argument("--warm-up", type=int, default=60)
@@ -144,7 +145,8 @@ def parse_arguments():
     parser.add_argument("--balance", type=float, default=0.01, help="factor of the load-balancing loss")
     parser.add_argument("--mixture", default=MIXTURE, help="skill=factor,... on the corpus's shares; drill=share of "
                         "copying drills; chain=share of examples that get a history; "
-                        "rename=share of copying examples that get random words")
+                        "rename=share of copying examples that get random words; session=share of examples in sessions; "
+                        "tool_session=sessions around the same tools, for each example")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--score-every", type=int, default=250)
     parser.add_argument("--score-examples", type=int, default=600)
