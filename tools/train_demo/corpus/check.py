@@ -13,7 +13,6 @@ from .tool_maker import KNOWN_NAMES
 
 ROLES = ("system", "user", "assistant", "tool")
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
-SUM = re.compile(r"^(\d+) ([+-]) (\d+)$")
 
 
 class Wrong(Exception):

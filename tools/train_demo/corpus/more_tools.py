@@ -4,7 +4,7 @@ each tool are held out. A question may hold a slot's value as a list ("in Rome a
 from .known_tools import prop, tool
 
 CURRENCIES = ["USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "SEK"]
-ROOMS = ["kitchen", "bedroom", "bathroom", "garage", "office", "hall", "garden", "cellar"]
+ROOMS = ["bedroom", "bathroom", "hall", "cellar", "attic", "pantry", "nursery", "corridor"]
 TEXT, NUMBER, INTEGER = prop("string"), prop("number"), prop("integer")
 
 MORE = [
