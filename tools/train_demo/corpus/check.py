@@ -9,6 +9,7 @@ import time
 
 from . import HELDOUT, SKILLS, TRAIN, examples, plain_text
 from .chooser import is_held
+from .phrasing import small
 from .tool_maker import KNOWN_NAMES
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -53,13 +54,18 @@ def check_tool(tool):
     need(set(parameters["required"]) <= set(parameters["properties"]), "required parameter is not there")
 
 
+def is_said(value, text):
+    """A question that begins with a value may write its first letter small."""
+    return str(value) in text or small(str(value)) in text
+
+
 def check_value(name, schema, value, said):
     need(isinstance(value, TYPES[schema["type"]]), f"{name} has the wrong type")
     need(schema["type"] == "boolean" or not isinstance(value, bool), f"{name} is a boolean")
     if "enum" in schema:
         need(value in schema["enum"], f"{name} is not in the enum")
     if not isinstance(value, bool):
-        need(str(value) in said, f"{name} = {value!r} is not in the question")
+        need(is_said(value, said), f"{name} = {value!r} is not in the question")
 
 
 def check_calls(example, message):
@@ -111,7 +117,7 @@ def check_json(example):
     answer = json.loads(example["messages"][-1]["content"])
     need(isinstance(answer, dict) and answer, "the JSON answer is no object")
     for key, value in answer.items():
-        need(str(value) in user_text(example) and key in user_text(example), f"{key} is not in the question")
+        need(is_said(value, user_text(example)) and key in user_text(example), f"{key} is not in the question")
 
 
 def check_example(example):
