@@ -61,7 +61,7 @@ class NetBuilder {
       edge.rule = symbol;  // a rule's first node has its number
     }
     net_.nodes[from].edges.push_back(std::move(edge));
-    return edge.to;
+    return found->second;
   }
 
   // The least heights and costs, to a fixed point.

@@ -94,6 +94,7 @@ const TensorTypeInfo* find_tensor_type(std::uint32_t id) {
 
 std::vector<TensorType> tensor_types() {
   std::vector<TensorType> types;
+  types.reserve(std::size(kFormats));
   for (const Format& format : kFormats) types.push_back(format.info.type);
   return types;
 }
