@@ -223,8 +223,15 @@ void answer(const grammar::GrammarPtr& grammar, const Words& words, std::mt19937
   }
 }
 
-Result<grammar::GrammarPtr, grammar::GrammarError> compile(const json::Value& schema, bool tool) {
-  if (!tool) return grammar::compile_schema(schema);
+Result<grammar::GrammarPtr, grammar::GrammarError> compile(const json::Value& schema,
+                                                           std::string_view name) {
+  if (name.starts_with("tools")) {
+    grammar::ToolRules rules;
+    for (const json::Value& function : *schema.if_array()) rules.functions.push_back(&function);
+    rules.required = true;
+    return grammar::compile_tools(rules);
+  }
+  if (!name.starts_with("call")) return grammar::compile_schema(schema);
   json::Object function;
   function.set("name", "write_file");
   function.set("parameters", schema);
@@ -279,10 +286,11 @@ int main(int argc, char** argv) {
   std::vector<double> masks;
   std::vector<bench::NamedSchema> schemas(std::begin(bench::kSchemas), std::end(bench::kSchemas));
   for (bench::NamedSchema& schema : bench::large_schemas()) schemas.push_back(std::move(schema));
+  for (bench::NamedSchema& schema : bench::composed_schemas()) schemas.push_back(std::move(schema));
   for (const auto& [name, text] : schemas) {
     start = Clock::now();
     const auto schema = json::parse(text);
-    const auto grammar = compile(*schema, name.starts_with("call"));
+    const auto grammar = compile(*schema, name);
     if (grammar) grammar::prepare_masks(**grammar, *words.vocabulary);
     compiling.push_back(microseconds_since(start));
     if (!grammar) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -118,6 +119,57 @@ inline constexpr std::pair<std::string_view, std::string_view> kSchemas[] = {
      {"type":"string","maxLength":60},"name":{"type":"string","pattern":"^[a-z_]+$"}},
      "required":["path","content","title","name"]})"},
 };
+
+// An object of `count` members, as one finds them together: texts with bounds, formats, patterns,
+// lists, numbers with bounds, words.
+inline std::string member_schemas(int count, int first) {
+  constexpr std::string_view kKinds[] = {
+      R"({"type":"string","maxLength":120})",
+      R"({"type":"integer","minimum":0,"maximum":100000})",
+      R"({"type":"string","format":"date-time"})",
+      R"({"type":"array","items":{"type":"string","maxLength":40},"maxItems":6})",
+      R"({"enum":["open","closed","waiting","unknown"]})",
+      R"({"type":"string","pattern":"^[A-Z]{2,4}-[0-9]{3,8}(/[a-z0-9_.-]{1,32})?$"})",
+      R"({"type":["string","null"],"format":"email"})",
+      R"({"type":"boolean"})",
+      R"({"type":"number","minimum":-90,"maximum":90})",
+      R"({"type":"string","format":"uuid"})"};
+  std::string out;
+  for (int i = first; i < first + count; ++i) {
+    out += fmt::format(R"({}"member_{}":{})", i == first ? "" : ",", i,
+                       kKinds[static_cast<std::size_t>(i) % std::size(kKinds)]);
+  }
+  return out;
+}
+
+inline std::vector<NamedSchema> composed_schemas() {
+  std::string nested = R"({"type":"string"})";
+  for (int depth = 3; depth-- > 0;) {
+    nested = R"({"type":"object","properties":{)" + member_schemas(32, depth * 32) +
+             R"(,"inner":)" + nested + R"(},"required":["member_)" + std::to_string(depth * 32) +
+             R"("],"additionalProperties":false})";
+  }
+  std::string union_of;
+  for (int i = 0; i < 12; ++i) {
+    union_of += fmt::format(R"({}{{"type":"object","properties":{{"type":{{"const":"kind_{}"}},{}}},
+        "required":["type"],"additionalProperties":false}})",
+                            i == 0 ? "" : ",", i, member_schemas(5, i * 3));
+  }
+  std::string tools;
+  for (int i = 0; i < 20; ++i) {
+    tools += fmt::format(R"({}{{"name":"tool_{}","parameters":{{"type":"object","properties":{{{}}},
+        "required":["member_{}"]}}}})",
+                         i == 0 ? "" : ",", i, member_schemas(10, i), i);
+  }
+  return {
+      {"nested members", nested},
+      {"list of a union", R"({"type":"array","minItems":2,"items":{"oneOf":[)" + union_of + "]}}"},
+      {"map of maps",
+       R"({"type":"object","propertyNames":{"pattern":"^[a-z][a-z0-9-]{0,62}$"},"minProperties":2,
+           "additionalProperties":{"type":"object","additionalProperties":{"type":"string",
+           "maxLength":256},"minProperties":1}})"},
+      {"tools, twenty", "[" + tools + "]"}};
+}
 
 // Those that are too large to be written down.
 inline std::vector<NamedSchema> large_schemas() {
