@@ -100,23 +100,33 @@ void finish(Context& c, const Shape& shape, std::size_t token, std::size_t kv_he
                                     c.scratch.mixed[token] + first, shape.head_dim);
 }
 
-// Many tokens: each (token, kv head) is one thread's, span after span.
+// Many tokens: some neighbours of them and one kv head are one thread's. They go span after span
+// together, so that neighbours of one sequence find its keys and values in the thread's own cache.
 void attend_by_token(Context& c, const Shape& shape, std::size_t layer) {
   const Kernels& k = c.compute.kernels();
-  const std::size_t units = c.step.tokens.size() * shape.kv_heads;
-  c.compute.for_each(units, 1, [&](std::size_t unit, std::size_t, int member) {
-    // From the last token on: it has the most keys, and the threads should end together.
-    const std::size_t token = c.step.tokens.size() - 1 - unit / shape.kv_heads;
+  const std::size_t tokens = c.step.tokens.size();
+  const std::size_t groups = (tokens + kTokensTogether - 1) / kTokensTogether;
+  c.compute.for_each(groups * shape.kv_heads, 1, [&](std::size_t unit, std::size_t, int member) {
+    // From the last tokens on: they have the most keys, and the threads should end together.
+    const std::size_t end = tokens - unit / shape.kv_heads * kTokensTogether;
+    const std::size_t begin = end - std::min(end, kTokensTogether);
     const std::size_t kv_head = unit % shape.kv_heads;
-    float* total = c.scratch.member_partials[2 * static_cast<std::size_t>(member)];
-    float* partial = c.scratch.member_partials[2 * static_cast<std::size_t>(member) + 1];
-    const std::size_t spans = spans_of(static_cast<std::size_t>(c.step.tokens[token].position) + 1);
-    attend_span(c, shape, layer, token, kv_head, 0, total);
-    for (std::size_t span = 1; span < spans; ++span) {
-      attend_span(c, shape, layer, token, kv_head, span, partial);
-      k.attend_merge(total, partial, shape.group, shape.head_dim);
+    const std::size_t room = static_cast<std::size_t>(member) * (kTokensTogether + 1);
+    float* partial = c.scratch.member_partials[room + kTokensTogether];
+    bool more = true;
+    for (std::size_t span = 0; more; ++span) {
+      more = false;
+      for (std::size_t token = begin; token < end; ++token) {
+        const std::size_t keys = static_cast<std::size_t>(c.step.tokens[token].position) + 1;
+        if (span >= spans_of(keys)) continue;
+        more = true;
+        float* total = c.scratch.member_partials[room + token - begin];
+        attend_span(c, shape, layer, token, kv_head, span, span == 0 ? total : partial);
+        if (span > 0) k.attend_merge(total, partial, shape.group, shape.head_dim);
+      }
     }
-    finish(c, shape, token, kv_head, total);
+    for (std::size_t token = begin; token < end; ++token)
+      finish(c, shape, token, kv_head, c.scratch.member_partials[room + token - begin]);
   });
 }
 
