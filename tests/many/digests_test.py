@@ -129,7 +129,7 @@ def check_model(binary, name, flags, bodies, choose):
                 crowd(server, bodies, alone, clients, choose)
             server.wait_idle()
             hits = server.metrics()["tessera_prefix_cache_hits_total"]
-            expect("--prefix-cache" in more or hits > 0, "nothing was found in the cache")
+            expect(rounds == 1 or hits > 0, "nothing was found in the cache")
             print(f"{name} {' '.join(map(str, more))}: {rounds * len(bodies)} answers as they were alone, {hits:.0f} began in the cache", flush=True)
 
 

@@ -21,7 +21,7 @@ except ImportError:
 from serving import KEYS, MODEL, Server, expect
 
 ANSWER = 12
-SCALE = 131_072  # tokens of a request in tier scale
+SCALE = 131_072  # tokens that an account of tier scale may be given
 # Key and value of one layer's one head, in halves.
 KV_BYTES = 2 * models.SMALL["attention.key_length"] * 2
 # Beside blocks and states: the body, its text and its tokens, several times each while they are worked on.
@@ -100,7 +100,7 @@ def main():
             messages[0]["content"] += "1" * ANSWER
             expect_refused(server, messages, context)
             if context > SCALE:
-                check_tier(server, server.make_key("scale"))
+                check_tier(server, server.make_key("scale", "--context", str(SCALE)))
 
 
 if __name__ == "__main__":

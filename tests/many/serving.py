@@ -99,10 +99,11 @@ class Server:
             connection.request("POST", path, body, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
             return connection.getresponse().read().decode()
 
-    def make_key(self, tier):
+    def make_key(self, tier, *flags):
         """A key of a new account, which works already."""
         path = self.folder.name
-        made = subprocess.run([self.binary, "keys", "create", "--account", f"in-{tier}", "--tier", tier, "--json"], capture_output=True, check=True,
+        made = subprocess.run([self.binary, "keys", "create", "--account", f"in-{tier}", "--tier", tier, "--json", *flags],
+                              capture_output=True, check=True,
                               env={**ENVIRONMENT, "TESSERA_DB": path + "/tessera.db", "TESSERA_TIERS": path + "/tiers.toml"}).stdout
         key = json.loads(made)["key"]
         deadline = time.monotonic() + PATIENCE_S
@@ -124,8 +125,9 @@ class Server:
 
     def wait_for(self, condition, what):
         deadline = time.monotonic() + PATIENCE_S
-        while not condition(self.metrics()):
-            expect(time.monotonic() < deadline, f"{what}: never, but {self.metrics()}")
+        while not condition(metrics := self.metrics()):
+            short = {name: value for name, value in metrics.items() if "{" not in name}
+            expect(time.monotonic() < deadline, f"{what}: never, but {short}")
             time.sleep(0.02)
 
     def wait_idle(self):
