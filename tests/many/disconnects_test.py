@@ -154,7 +154,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     check(options.binary, "script", options.clients, options.seed, script=SCRIPT)
-    check(options.binary, "demo model", options.clients // 5, options.seed, "--threads", 2, "--memory", "64MiB")
+    check(options.binary, "demo model", options.clients // 5, options.seed, "--threads", 2, "--memory", "64MiB", "--prefix-cache", "8MiB")
 
 
 if __name__ == "__main__":
