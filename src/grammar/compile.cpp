@@ -17,9 +17,9 @@ namespace {
 
 // Builds the nodes of one schema into `grammar`; its root.
 Result<NodeId, GrammarError> build_schema(Grammar& grammar, const json::Value& schema,
-                                          Budget& budget) {
+                                          Budget& budget, Shaper::Patterns& patterns) {
   const SchemaDocument document(schema, budget);
-  Shaper shaper(document, budget);
+  Shaper shaper(document, budget, &patterns);
   NodeBuilder builder(grammar, shaper);
   const NodeId root = builder.node({Term{&schema, true}});
   TRY(builder.finish());
@@ -76,7 +76,8 @@ Result<GrammarPtr, GrammarError> compile_schema(const json::Value& schema, bool 
                                                 const CompileLimits& limits) {
   Budget budget(limits);
   auto grammar = std::make_shared<Grammar>();
-  TRY_ASSIGN(const NodeId root, build_schema(*grammar, schema, budget));
+  Shaper::Patterns patterns;
+  TRY_ASSIGN(const NodeId root, build_schema(*grammar, schema, budget, patterns));
   TRY(finish(*grammar, budget));
   TRY(check_root(*grammar, root));
   grammar->plan.thinking = thinking;
@@ -115,8 +116,9 @@ Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
   Budget budget(limits);
   auto grammar = std::make_shared<Grammar>();
   Plan& plan = grammar->plan;
+  Shaper::Patterns patterns;
   if (json_schema != nullptr && !rules.required) {
-    auto root = build_schema(*grammar, *json_schema, budget);
+    auto root = build_schema(*grammar, *json_schema, budget, patterns);
     if (!root) return Unexpected{at("/response_format", std::move(root).error())};
     plan.json = *root;
   }
@@ -128,7 +130,7 @@ Result<GrammarPtr, GrammarError> compile_tools(const ToolRules& rules,
     }
     const json::Value* parameters = rules.functions[i]->find("parameters");
     const bool none = parameters == nullptr || parameters->is_null();
-    auto root = build_schema(*grammar, none ? any_object() : *parameters, budget);
+    auto root = build_schema(*grammar, none ? any_object() : *parameters, budget, patterns);
     if (!root) {
       return Unexpected{
           at("/tools/" + std::to_string(i) + "/function/parameters", std::move(root).error())};

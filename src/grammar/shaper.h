@@ -27,7 +27,16 @@ const json::Value& anything();
 
 class Shaper {
  public:
-  Shaper(const SchemaDocument& document, Budget& budget) : document_(document), budget_(budget) {}
+  // The languages of patterns and formats, by their text: compiled once for several documents.
+  using Patterns = std::map<std::string, LanguagePtr, std::less<>>;
+
+  // `patterns` may be null; then the shaper has its own.
+  Shaper(const SchemaDocument& document, Budget& budget, Patterns* patterns = nullptr)
+      : document_(document),
+        budget_(budget),
+        patterns_(patterns != nullptr ? *patterns : own_patterns_) {}
+  Shaper(const Shaper&) = delete;
+  Shaper& operator=(const Shaper&) = delete;
 
   using Answer = Result<std::shared_ptr<const Shapes>, GrammarError>;
   Answer shapes(Term term);
@@ -118,7 +127,8 @@ class Shaper {
   int depth_ = 0;
   bool pruning_ = false;
   int settling_ = 0;  // in settled_shapes()
-  std::map<std::string, LanguagePtr, std::less<>> patterns_;
+  Patterns own_patterns_;
+  Patterns& patterns_;
   std::map<std::vector<Term>, std::shared_ptr<const Shapes>> known_sets_;
   std::deque<json::Value> made_;  // schemas of parts of values that are denied
 };
