@@ -122,7 +122,8 @@ TokenId AnswerConstraint::accept(TokenId token) {
 // One token less is left then, and this one is read.
 bool AnswerConstraint::fits(std::size_t token_bytes) {
   if (matcher_.is_free()) return true;  // closed in time by the budget, or nothing has to come
-  room_ -= 1 + static_cast<std::int64_t>(token_bytes) * jump_;
+  // A control token has no bytes, and begins a call all the same.
+  room_ -= 1 + static_cast<std::int64_t>(std::max(token_bytes, std::size_t{1})) * jump_;
   if (room_ >= 0) return true;
   if (fuel_ < 0) return false;  // too dear to look again so soon
   const std::int64_t left = left_ - 1;
