@@ -136,10 +136,12 @@ class Ops {
     for (int i = 0; i < threads; ++i) scratch.emplace_back(c.columns);
     const double bandwidth = probes_.at(threads).measure();
     const std::vector<double> seconds = time_runs(flags_.repeats, [&] {
-      team.for_each(rows / kChunkRows, 1, [&](std::size_t begin, std::size_t end, int member) {
-        for (std::size_t chunk = begin; chunk < end; ++chunk)
-          op.run(data.data(), chunk * kChunkRows, kChunkRows,
-                 scratch[static_cast<std::size_t>(member)]);
+      // As the backend does it.
+      team.for_stretches(rows / kChunkRows, [&](std::size_t chunk, std::size_t next, int member) {
+        const std::byte* const ahead =
+            next == ThreadTeam::kNone ? nullptr : data.data() + next * kChunkRows * row_bytes;
+        op.run(data.data(), chunk * kChunkRows, kChunkRows,
+               scratch[static_cast<std::size_t>(member)], ahead);
       });
     });
     const auto bytes = static_cast<double>(rows * row_bytes);

@@ -75,7 +75,7 @@ void add_engine_flags(CLI::App& command, ServeOptions& options) {
       ->capture_default_str();
   command
       .add_option("--prefill-chunk", options.prefill_chunk,
-                  "tokens of prompts in one step; beside answers fewer, as long as these take")
+                  "tokens of prompts in one step; beside answers fewer, not longer than these take")
       ->envname("TESSERA_PREFILL_CHUNK")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

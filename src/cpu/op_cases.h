@@ -69,21 +69,22 @@ class OpRun {
   }
 
   // `count` rows of the case's matrix, whose first one is `first`, by one thread with scratch of
-  // its own.
+  // its own; `ahead`: the rows that it reads next, or null.
   struct Scratch {
     explicit Scratch(std::size_t columns)
         : floats(std::make_unique_for_overwrite<float[]>(kPanelRows * columns)),
-          bytes(std::make_unique_for_overwrite<std::byte[]>(kInt8PanelBytes * columns)) {}
+          bytes(std::make_unique_for_overwrite<std::byte[]>(kInt8PanelBytes)) {}
     std::unique_ptr<float[]> floats;
     std::unique_ptr<std::byte[]> bytes;
   };
-  void run(const std::byte* weights, std::size_t first, std::size_t count, Scratch& scratch) {
+  void run(const std::byte* weights, std::size_t first, std::size_t count, Scratch& scratch,
+           const std::byte* ahead = nullptr) {
     const std::size_t row_bytes = weights::row_bytes(case_.type, case_.columns);
     const Kernels& k = kernels(case_.isa);
     if (case_.int8) {
       k.int8_matmul(case_.type)({weights + first * row_bytes, row_bytes, count, case_.columns,
-                                 case_.tokens, x8s_.data(), ys_.data(), first,
-                                 scratch.bytes.get()});
+                                 case_.tokens, x8s_.data(), ys_.data(), first, scratch.bytes.get(),
+                                 ahead});
     } else {
       k.matmul(case_.type)({weights + first * row_bytes, row_bytes, count, case_.columns,
                             case_.tokens, xs_.data(), ys_.data(), first, scratch.floats.get()});
