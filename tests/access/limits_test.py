@@ -23,12 +23,12 @@ FAST = {"count": {"first": 65, "tokens": 3}, "end_token": 1, "vocabulary": 4096}
 SLOW = {"never_ends": 65, "vocabulary": 4096, "delay_us": 20_000}
 
 
-def eventually(condition):
+def eventually(condition, pause_s=0.02):
     """Waits for what happens beside the test, which may take a second."""
     for _ in range(500):
         if condition():
             return True
-        time.sleep(0.02)
+        time.sleep(pause_s)
     return False
 
 
@@ -78,7 +78,8 @@ class Server:
     def create_key(self, account, tier):
         """A key that works already, and its id."""
         made = json.loads(self.keys("create", "--account", account, "--tier", tier, "--json"))
-        assert eventually(lambda: self.ask("GET", "/v1/models", key=made["key"]).status == 200)
+        # Not often: an address that asks with keys that are not known yet is soon told to wait.
+        assert eventually(lambda: self.ask("GET", "/v1/models", key=made["key"]).status == 200, pause_s=0.2)
         return made["key"], made["id"]
 
     def set_tiers(self, text):
