@@ -69,8 +69,6 @@ class CpuBackend final : public model::Backend {
   Result<SequenceId> resume(const Past& past, std::int32_t max_tokens);
   void copy_state(const Buffer& from, const Buffer& to);
   void close(Past& past);
-  template <class Map, class Id, class Value>
-  void keep(Map& map, Id id, Value value);
   Result<model::LogitsView> compute_logits(Context& c);
 
   const model::TensorTable table_;
@@ -196,18 +194,6 @@ Result<Buffer> CpuBackend::allocate_state() const {
   return Buffer::allocate(layout_.recurrent_floats() * sizeof(float), "a recurrent state");
 }
 
-// Where there is no memory for it, what it holds goes back.
-template <class Map, class Id, class Value>
-void CpuBackend::keep(Map& map, Id id, Value value) {
-  model::Holding holding = std::move(value.holding);
-  try {
-    map.emplace(id, std::move(value)).first->second.holding = std::move(holding);
-  } catch (...) {
-    ledger_.close(std::move(holding));
-    throw;
-  }
-}
-
 Result<SequenceId> CpuBackend::create_sequence(std::int32_t max_tokens) {
   TRY(check_slot(max_tokens));
   Sequence sequence;
@@ -215,7 +201,7 @@ Result<SequenceId> CpuBackend::create_sequence(std::int32_t max_tokens) {
   TRY_ASSIGN(sequence.recurrent, allocate_state());
   TRY_ASSIGN(sequence.holding, ledger_.open(max_tokens));
   const SequenceId id{next_id_++};
-  keep(sequences_, id, std::move(sequence));
+  ledger_.keep_in(sequences_, id, std::move(sequence));
   return id;
 }
 
@@ -245,7 +231,7 @@ Result<SequenceId> CpuBackend::resume(const Past& past, std::int32_t max_tokens)
                 layout_.block_bytes());
   }
   const SequenceId id{next_id_++};
-  keep(sequences_, id, std::move(sequence));
+  ledger_.keep_in(sequences_, id, std::move(sequence));
   return id;
 }
 
@@ -267,7 +253,7 @@ Result<CheckpointId> CpuBackend::save_checkpoint(SequenceId id) {
   TRY_ASSIGN(checkpoint.holding, ledger_.freeze(sequence.holding, sequence.seen));
   copy_state(sequence.recurrent, checkpoint.recurrent);
   const CheckpointId saved{next_id_++};
-  keep(checkpoints_, saved, std::move(checkpoint));
+  ledger_.keep_in(checkpoints_, saved, std::move(checkpoint));
   return saved;
 }
 

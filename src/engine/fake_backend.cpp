@@ -132,21 +132,9 @@ Result<void> FakeBackend::check_slot() const {
 
 SequenceId FakeBackend::add(Sequence sequence) {
   const SequenceId id{++last_id_};
-  keep(sequences_, id, std::move(sequence));
+  ledger_.keep_in(sequences_, id, std::move(sequence));
   ++live_;
   return id;
-}
-
-// Where there is no memory for it, what it holds goes back.
-template <class Map, class Id, class Value>
-void FakeBackend::keep(Map& map, Id id, Value value) {
-  model::Holding holding = std::move(value.holding);
-  try {
-    map.emplace(id, std::move(value)).first->second.holding = std::move(holding);
-  } catch (...) {
-    ledger_.close(std::move(holding));
-    throw;
-  }
 }
 
 Result<SequenceId> FakeBackend::create_sequence(std::int32_t max_tokens) {
@@ -197,7 +185,7 @@ Result<CheckpointId> FakeBackend::save_checkpoint(SequenceId sequence) {
   checkpoint.past = source.past;
   TRY_ASSIGN(checkpoint.holding, ledger_.freeze(source.holding, source.past.seen()));
   const CheckpointId id{++last_id_};
-  keep(checkpoints_, id, std::move(checkpoint));
+  ledger_.keep_in(checkpoints_, id, std::move(checkpoint));
   return id;
 }
 

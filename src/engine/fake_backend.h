@@ -142,8 +142,6 @@ class FakeBackend final : public model::Backend {
   Result<SequenceId> resume(const Past& past, const model::Holding& holding,
                             std::int32_t max_tokens);
   SequenceId add(Sequence sequence);
-  template <class Map, class Id, class Value>
-  void keep(Map& map, Id id, Value value);
   void append(const model::BatchItem& item);
   std::span<float> next_row();
 

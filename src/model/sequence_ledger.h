@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -74,6 +75,17 @@ class SequenceLedger {
   // The end of a holding. The blocks that nobody holds any more are in freed() until the next call.
   void close(Holding holding);
   std::span<const BlockId> freed() const { return freed_; }
+  // Puts `value`, with its `holding`, into a backend's map. std::bad_alloc: the holding is closed.
+  template <class Map, class Id, class Value>
+  void keep_in(Map& map, Id id, Value value) {
+    Holding holding = std::move(value.holding);
+    try {
+      map.emplace(id, std::move(value)).first->second.holding = std::move(holding);
+    } catch (...) {
+      close(std::move(holding));
+      throw;
+    }
+  }
 
   // `holdings`: all that there are. CHECKs.
   void check_integrity(std::span<const Holding* const> holdings) const;
