@@ -158,7 +158,7 @@ def main():
     args = parser.parse_args()
     saved = train.load_checkpoint(args.checkpoint)
     config, weights = train.checkpoint_weights(saved, args.field)
-    tokenizer = train.load_tokenizer()
+    tokenizer = train.checkpoint_tokenizer(saved)
     parameters = sum(w.numel() for w in weights.values())
     tensors = [(name, stored_form(name, w).numpy(), tensor_type(name, w.shape)) for name, w in weights.items()]
     out, golden_dir = pathlib.Path(args.out), pathlib.Path(args.golden)

@@ -119,8 +119,8 @@ def load(source):
         metadata, _ = gguf_file.read(pathlib.Path(source))
         tokenizer = Tokenizer.from_lines(metadata["tokenizer.ggml.merges"], config.vocab)
     else:
-        config, weights = train.checkpoint_weights(train.load_checkpoint(source))
-        tokenizer = train.load_tokenizer()
+        saved = train.load_checkpoint(source)
+        (config, weights), tokenizer = train.checkpoint_weights(saved), train.checkpoint_tokenizer(saved)
     return config, {name: w.float() for name, w in weights.items()}, tokenizer
 
 

@@ -38,7 +38,7 @@ MIXTURE = ("drill=0.06,chain=0.1,session=0.7,tool_session=0.1,rename=0.5,text=0.
 
 
 def load_tokenizer(size=2048):
-    """Trains it on first use; kept beside the checkpoints."""
+    """For a run from the start: trained on first use and kept; each checkpoint carries the one that it was trained with."""
     path = BUILD_DIR / "tokenizer.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +60,10 @@ def checkpoint_weights(saved, field="mean"):
     return config, weights
 
 
+def checkpoint_tokenizer(saved):
+    return Tokenizer.from_lines(saved["merges"], saved["config"]["vocab"])
+
+
 def learning_rate(step, args):
     """A factor. What is left of the run is measured in steps, or in time where --minutes is given."""
     left = (args.ends - time.time()) / (60 * args.minutes) if args.minutes else (args.steps - step) / args.steps
@@ -69,8 +73,8 @@ def learning_rate(step, args):
 class Progress:
     """What the first worker keeps: counters, log lines, checkpoints."""
 
-    def __init__(self, shared, args, saved):
-        self.shared, self.args = shared, args
+    def __init__(self, shared, args, merges, saved):
+        self.shared, self.args, self.merges = shared, args, merges
         self.step, self.tokens, self.seconds = ((saved["step"], saved["tokens"], saved["seconds"]) if saved
                                                 else (0, 0, 0.0))
         self.last = self.last_save = time.time()
@@ -96,8 +100,8 @@ class Progress:
     def save(self):
         path = pathlib.Path(self.args.checkpoint)
         partial = path.with_suffix(".tmp")
-        torch.save({"config": dataclasses.asdict(self.shared.config), "step": self.step, "tokens": self.tokens,
-                    "seconds": self.seconds, **self.shared.flat}, partial)
+        torch.save({"config": dataclasses.asdict(self.shared.config), "merges": self.merges, "step": self.step,
+                    "tokens": self.tokens, "seconds": self.seconds, **self.shared.flat}, partial)
         os.replace(partial, path)
         self.last_save = time.time()
 
@@ -107,7 +111,7 @@ def work(rank, shared, args, tokenizer, factors, saved):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)
-    progress = Progress(shared, args, saved)
+    progress = Progress(shared, args, tokenizer.merge_lines(), saved)
     worker = Worker(shared, rank, args, tokenizer, factors, progress.step)
     for step in range(progress.step, args.steps):
         norm, stop = worker.train_step(step + 1, learning_rate(step, args))
@@ -162,8 +166,8 @@ def main():
     args = parse_arguments()
     torch.set_num_threads(1)
     load_library()  # compiled once, before the workers want it
-    tokenizer = load_tokenizer()
     saved = load_checkpoint(args.checkpoint) if args.resume else None
+    tokenizer = checkpoint_tokenizer(saved) if saved else load_tokenizer()
     config = model.Config(**saved["config"]) if saved else model.Config()
     shared = Shared(config, args.seed, args.workers, saved)
     factors = {k: float(v) for k, v in (item.split("=") for item in args.mixture.split(",") if item)}
