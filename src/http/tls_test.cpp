@@ -10,12 +10,15 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <thread>
 
 #include "http/test_peer.h"
 #include "http/tls_files.h"
+#include "http/wire.h"
 
 namespace tessera::http {
 namespace {
@@ -455,6 +458,36 @@ TEST_F(Tls, ShutdownEndsEverything) {
   EXPECT_TRUE(gone_.wait());
   EXPECT_FALSE(streaming.ended_properly());  // a cut stream does not look finished
   EXPECT_TRUE(half.ended());
+}
+
+// What was ready before a connection was closed may be reported after: the descriptor's number is
+// another connection's then.
+TEST(Wire, WhatIsClosedReadsNobodysBytes) {
+  Pair pair;
+  pair.write("localhost");
+  auto context = TlsContext::load(pair.certificate(), pair.key());
+  ASSERT_TRUE(context) << context.error().message;
+  boost::asio::io_context loop;
+  boost::asio::ip::tcp::acceptor acceptor(loop, {boost::asio::ip::address_v4::loopback(), 0});
+  boost::asio::ip::tcp::socket client(loop);
+  client.connect(acceptor.local_endpoint());
+  Wire wire(acceptor.accept(), *context);
+  const int number = wire.socket().native_handle();
+  wire.close();
+
+  int others[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, others), 0);
+  ASSERT_EQ(::dup2(others[0], number), number);
+  const std::string_view hello = "\x16\x03\x01 not for the closed one";
+  ASSERT_EQ(::send(others[1], hello.data(), hello.size(), 0), std::ssize(hello));
+  std::vector<char> taken(16384);
+  EXPECT_EQ(wire.read(taken).status, IoStatus::kFailed);
+  EXPECT_EQ(::recv(number, taken.data(), taken.size(), MSG_DONTWAIT), std::ssize(hello));
+  OutputQueue output;
+  output.append(std::string_view("HTTP/1.1 200 OK"));
+  EXPECT_EQ(wire.write(output).status, IoStatus::kFailed);
+  EXPECT_EQ(::recv(others[1], taken.data(), taken.size(), MSG_DONTWAIT), -1);
+  for (const int descriptor : {number, others[0], others[1]}) ::close(descriptor);
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ void Wire::end() {
 }
 
 void Wire::close() {
+  tls_.reset();  // it keeps the descriptor's number, which is another connection's soon
   boost::system::error_code ignored;
   socket_.close(ignored);
 }

@@ -31,6 +31,7 @@ class Wire {
   IoResult write(const OutputQueue& output);
   // Ends our side. What is read from then on is noise.
   void end();
+  // The verbs fail from then on: the descriptor's number may be another connection's.
   void close();
 
  private:
