@@ -135,8 +135,13 @@ class TypeCollector {
   int fuel_ = kMaxSchemaVisits;
 };
 
-// What a member of a schema's object has to fit: its schemas in `properties`, or in
-// `additionalProperties`, of the schema and of those that it is combined of.
+bool is_false(const json::Value& schema) {
+  const bool* all = schema.if_bool();
+  return all != nullptr && !*all;
+}
+
+// What a member of a schema's object has to fit: its schemas in `properties`, or those of other
+// names, of the schema and of those that it is combined of.
 class MemberCollector {
  public:
   MemberCollector(const json::Value& root, std::string_view name) : root_(root), name_(name) {}
@@ -147,8 +152,9 @@ class MemberCollector {
     const json::Value* properties = schema.find("properties");
     if (properties != nullptr) {
       if (const json::Value* member = properties->find(name_)) named.push_back(member);
+      all_properties.push_back(properties);
     }
-    if (const json::Value* rest = schema.find("additionalProperties")) others.push_back(rest);
+    visit_others(schema);
     const json::Value* reference = schema.find("$ref");
     if (reference != nullptr && reference->if_string()) {
       const json::Value* target = resolve_reference(*reference->if_string(), root_);
@@ -171,8 +177,27 @@ class MemberCollector {
 
   std::vector<const json::Value*> named;
   std::vector<const json::Value*> others;
+  std::vector<const json::Value*> all_properties;
+  bool open = false;
 
  private:
+  void visit_others(const json::Value& schema) {
+    for (const std::string_view keyword : {"additionalProperties", "unevaluatedProperties"}) {
+      const json::Value* rest = schema.find(keyword);
+      if (rest == nullptr) continue;
+      others.push_back(rest);
+      open = open || !is_false(*rest);
+    }
+    const json::Value* patterns = schema.find("patternProperties");
+    if (patterns != nullptr && patterns->if_object()) {
+      for (const auto& [pattern, member] : *patterns->if_object()) {
+        others.push_back(&member);
+        open = open || !is_false(member);
+      }
+    }
+    open = open || schema.find("propertyNames") != nullptr;
+  }
+
   const json::Value& root_;
   std::string_view name_;
   int fuel_ = kMaxSchemaVisits;
@@ -189,6 +214,22 @@ std::vector<std::string_view> parameter_types(const json::Value* parameters,
   for (const json::Value* schema : members.named.empty() ? members.others : members.named)
     types.visit(*schema);
   return types.types();
+}
+
+FreeParameters free_parameters_of(const json::Value* parameters) {
+  FreeParameters out;
+  if (parameters == nullptr) return out;
+  MemberCollector members(*parameters, {});
+  members.visit(*parameters);
+  out.any = members.open;
+  TypeCollector types(*parameters);
+  for (const json::Value* schema : members.others) types.visit(*schema);
+  out.types = types.types();
+  for (const json::Value* properties : members.all_properties) {
+    if (!properties->if_object()) continue;
+    for (const auto& [name, schema] : *properties->if_object()) out.named.push_back(name);
+  }
+  return out;
 }
 
 bool has_parameter(const json::Value* parameters, std::string_view name) {

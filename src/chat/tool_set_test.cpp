@@ -112,5 +112,18 @@ TEST(ToolSet, AdditionalProperties) {
   EXPECT_FALSE(tools.find("f")->has_parameter("any"));
 }
 
+// Which of several open schemas a name belongs to is not looked at: all their types are tried.
+TEST(ToolSet, NamesThatAreLeftOpen) {
+  const ToolSet tools({parsed(R"({"function":{"name":"f","parameters":{
+      "properties":{"n_x":{"type":"string"}},"allOf":[{"additionalProperties":{"type":"null"}}],
+      "patternProperties":{"^n_":{"type":"integer"},"^a_":{"type":"array"}}}}})")});
+  EXPECT_EQ(tools.find("f")->argument_json("n_y", "5"), "5");
+  EXPECT_EQ(tools.find("f")->argument_json("a_y", "[]"), "[]");
+  EXPECT_EQ(tools.find("f")->argument_json("a_y", "5"), "5");
+  EXPECT_EQ(tools.find("f")->argument_json("z", "null"), "null");
+  EXPECT_EQ(tools.find("f")->argument_json("z", "word"), R"("word")");
+  EXPECT_EQ(tools.find("f")->argument_json("n_x", "5"), R"("5")");
+}
+
 }  // namespace
 }  // namespace tessera::chat

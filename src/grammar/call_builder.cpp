@@ -9,8 +9,8 @@
 namespace tessera::grammar {
 namespace {
 
-constexpr std::size_t kMaxForms = 64;       // of one function's calls
-constexpr std::size_t kMaxNameBytes = 256;  // what the reader of calls looks at
+constexpr std::size_t kMaxNameBytes = 256;                 // what the reader of calls looks at
+constexpr std::uint32_t kMaxFreeName = kMaxNameBytes / 4;  // characters
 
 std::vector<std::uint32_t> bytes_of(std::string_view text) {
   std::vector<std::uint32_t> out;
@@ -32,9 +32,11 @@ std::string_view reads_as(std::string_view type) {
 }
 
 GrammarError unnamed_member() {
-  return {GrammarErrorCode::kUnsupportedSchema,
-          "the parameters need a member that the schema does not name, which no call can write",
-          {}};
+  return {
+      GrammarErrorCode::kUnsupportedSchema,
+      "the parameters need more members than a call can write: those that the schema names, and "
+      "one that it leaves open",
+      {}};
 }
 
 Unexpected<GrammarError> too_complex() {
@@ -201,46 +203,55 @@ Result<std::vector<CallBuilder::Member>, GrammarError> CallBuilder::members(
   return out;
 }
 
-// Counts that matter are taken apart: a call with the first of the members that may be left out,
-// and calls without it.
-Result<void, GrammarError> CallBuilder::add_counted(std::vector<Member> members, std::uint32_t min,
-                                                    std::uint32_t max,
-                                                    std::vector<std::uint32_t>& group) {
-  while (true) {
-    const auto optional = std::find_if(members.begin(), members.end(),
-                                       [](const Member& member) { return !member.required; });
-    const auto count = static_cast<std::uint32_t>(members.size());
-    const auto needed = static_cast<std::uint32_t>(
-        std::count_if(members.begin(), members.end(), [](const Member& m) { return m.required; }));
-    if (min > count || max < needed) return {};
-    if (min <= needed && max >= count) break;
-    std::vector<Member> with = members;
-    with[static_cast<std::size_t>(optional - members.begin())].required = true;
-    if (!budget_.take(count * 1000)) return too_complex();
-    TRY(add_counted(std::move(with), min, max, group));
-    members.erase(optional);
+// Names that the schema leaves open, where it says in so many words that it does, or asks for more
+// than the `count` that it names.
+Result<std::vector<CallAlt::Free>, GrammarError> CallBuilder::free_parameters(
+    const json::Value* schema, const ObjectAlt& object, std::size_t count) {
+  std::vector<CallAlt::Free> out;
+  const FreeParameters open = free_parameters_of(schema);
+  if ((!open.any && object.min <= count) || object.regions.empty()) return out;
+  // What the reader of calls takes for a name of the schema is none of these.
+  std::vector<std::string_view> named(object.names.begin(), object.names.end());
+  named.insert(named.end(), open.named.begin(), open.named.end());
+  const auto plain = compile_regex("^[^\\u0000-\\u001f<>\\u007f]+$", budget_);
+  if (!plain) return too_complex();
+  LanguagePtr names = *plain;
+  if (!named.empty()) {
+    const LanguagePtr known = Language::of_texts(named, budget_);
+    const LanguagePtr others = known == nullptr ? known : Language::complement(*known, budget_);
+    names = others == nullptr ? others : Language::intersection(*names, *others, budget_);
   }
-  if (group.size() >= kMaxForms) {
-    return fail(
-        GrammarErrorCode::kUnsupportedSchema,
-        "minProperties or maxProperties of a tool's parameters allow too many combinations");
+  for (const ObjectAlt::Region& region : object.regions) {
+    if (names != nullptr && region.node == kNone) continue;
+    const LanguagePtr language =
+        names == nullptr ? names : Language::intersection(*names, *region.language, budget_);
+    if (language == nullptr) return too_complex();
+    if (language->empty() || language->shortest(language->start()) > kMaxFreeName) continue;
+    TRY_ASSIGN(CallAlt::Parameter made, parameter(open.types, region.node));
+    if (made.node == kNone && made.raw.empty()) continue;
+    out.push_back({static_cast<std::uint32_t>(grammar_.strings.size()), std::move(made)});
+    grammar_.strings.push_back({language, 0, kMaxFreeName});
   }
-  group.push_back(static_cast<std::uint32_t>(grammar_.calls.size()));
-  grammar_.calls.push_back(build(members));
-  return {};
+  return out;
 }
 
-CallAlt CallBuilder::build(const std::vector<Member>& members) {
+CallAlt CallBuilder::build(const std::vector<Member>& members, std::vector<CallAlt::Free> free) {
   CallAlt call;
-  const auto count = static_cast<std::uint32_t>(members.size());
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (const Member& member : members) call.parameters.push_back(member.parameter);
+  call.free = std::move(free);
+  const std::uint32_t end = call.end_index();
+  for (std::uint32_t i = 0; i < members.size(); ++i)
     call.trie.add(bytes_of("<parameter=" + members[i].name + ">\n"), i, false);
-    call.parameters.push_back(members[i].parameter);
-  }
-  call.trie.add(bytes_of("</function>\n"), count, false);
-  call.last_from.assign(count + 1, count);
-  for (std::uint32_t i = count; i-- > 0;) {
+  if (!call.free.empty()) call.trie.add(bytes_of("<parameter="), call.free_index(), false);
+  call.trie.add(bytes_of("</function>\n"), end, false);
+  call.last_from.assign(end + 1, end);
+  call.required_from.assign(end + 1, 0);
+  call.possible_from.assign(end + 1, 0);
+  call.possible_from[call.free_index()] = call.free.empty() ? 0 : 1;
+  for (std::uint32_t i = call.free_index(); i-- > 0;) {
     call.last_from[i] = members[i].required ? i : call.last_from[i + 1];
+    call.required_from[i] = call.required_from[i + 1] + (members[i].required ? 1 : 0);
+    call.possible_from[i] = call.possible_from[i + 1] + 1;
   }
   return call;
 }
@@ -259,9 +270,16 @@ Result<void, GrammarError> CallBuilder::add(const std::string& name, const json:
       fault = std::move(known).error();
       continue;
     }
-    const std::size_t before = group.size();
-    TRY(add_counted(*std::move(known), object.min, object.max, group));
-    if (group.size() == before) fault = unnamed_member();
+    TRY_ASSIGN(std::vector<CallAlt::Free> free, free_parameters(schema, object, known->size()));
+    CallAlt call = build(*known, std::move(free));
+    call.min = object.min;
+    call.max = object.max;
+    if (call.possible_from[0] < call.min || call.required_from[0] > call.max) {
+      fault = unnamed_member();
+      continue;
+    }
+    group.push_back(static_cast<std::uint32_t>(grammar_.calls.size()));
+    grammar_.calls.push_back(std::move(call));
   }
   if (group.empty()) {
     if (fault) return Unexpected{*std::move(fault)};
@@ -276,13 +294,9 @@ Result<void, GrammarError> CallBuilder::add_text(const std::string& name,
   const LanguagePtr raw = raw_language({});
   if (raw == nullptr) return too_complex();
   TRY_ASSIGN(const CompiledText text, compile_text(form, *raw, budget_));
-  CallAlt call;
-  call.parameters.push_back(text.language != nullptr ? raw_parameter(text.language)
-                                                     : rules_parameter(text.net));
-  call.trie.add(bytes_of("<parameter=" + std::string(parameter) + ">\n"), 0, false);
-  call.trie.add(bytes_of("</function>\n"), 1, false);
-  call.last_from = {0, 1};
-  grammar_.calls.push_back(std::move(call));
+  CallAlt::Parameter input =
+      text.language != nullptr ? raw_parameter(text.language) : rules_parameter(text.net);
+  grammar_.calls.push_back(build({{std::string(parameter), std::move(input), true}}, {}));
   add_name(name, {static_cast<std::uint32_t>(grammar_.calls.size() - 1)});
   return {};
 }

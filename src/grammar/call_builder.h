@@ -2,8 +2,9 @@
 //
 //   <tool_call>\n<function=NAME>\n(<parameter=KEY>\nVALUE\n</parameter>\n)*</function>\n</tool_call>
 //
-// Parameters come in the order of the schema. A value that is a string is written as it is, all
-// others as JSON; which is which follows base/schema_types.h, as the reader of calls does
+// Parameters come in the order of the schema, those that it does not name behind the others, if it
+// says that there may be such (base/schema_types.h). A value that is a string is written as it is,
+// all others as JSON; which is which follows base/schema_types.h, as the reader of calls does
 // (chat/tool_set.h), so that what it makes of the text is what the schema allows. One thread.
 #pragma once
 
@@ -44,10 +45,10 @@ class CallBuilder {
   };
   Result<std::vector<Member>, GrammarError> members(const json::Value* schema,
                                                     const ObjectAlt& object);
-  // The calls with at least `min` and at most `max` of the members.
-  Result<void, GrammarError> add_counted(std::vector<Member> members, std::uint32_t min,
-                                         std::uint32_t max, std::vector<std::uint32_t>& group);
-  static CallAlt build(const std::vector<Member>& members);
+  Result<std::vector<CallAlt::Free>, GrammarError> free_parameters(const json::Value* schema,
+                                                                   const ObjectAlt& object,
+                                                                   std::size_t count);
+  static CallAlt build(const std::vector<Member>& members, std::vector<CallAlt::Free> free);
   Result<CallAlt::Parameter, GrammarError> parameter(const std::vector<std::string_view>& types,
                                                      NodeId node);
   // The literals below `root` whose text is to be kept; nothing when there are none.

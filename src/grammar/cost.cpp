@@ -71,19 +71,27 @@ std::uint32_t object_cost(const Grammar& grammar, const ObjectAlt& object) {
   return add(cost, times(object.min - required, optional));
 }
 
-std::uint32_t call_cost(const Grammar& grammar, const CallAlt& call) {
-  const auto count = static_cast<std::uint32_t>(call.parameters.size());
-  std::uint32_t cost = 0;
-  for (std::uint32_t i = call.last_from[0]; i < count; i = call.last_from[i + 1]) {
-    const CallAlt::Parameter& parameter = call.parameters[i];
-    std::uint32_t value = cost_of(grammar, parameter.node);
-    if (parameter.rules != kNone) value = std::min(value, grammar.rules[parameter.rules].cost);
-    for (const std::uint32_t raw : parameter.raw) {
-      value = std::min(value, string_cost(grammar.strings[raw]));
-    }
-    cost = add(cost, add(kParameterBytes, value));
+std::uint32_t value_cost(const Grammar& grammar, const CallAlt::Parameter& parameter) {
+  std::uint32_t cost = cost_of(grammar, parameter.node);
+  if (parameter.rules != kNone) cost = std::min(cost, grammar.rules[parameter.rules].cost);
+  for (const std::uint32_t raw : parameter.raw) {
+    cost = std::min(cost, string_cost(grammar.strings[raw]));
   }
-  return cost;
+  return add(kParameterBytes, cost);
+}
+
+std::uint32_t call_cost(const Grammar& grammar, const CallAlt& call) {
+  std::uint32_t cost = 0;
+  std::uint32_t required = 0;
+  for (std::uint32_t i = call.last_from[0]; i < call.free_index(); i = call.last_from[i + 1]) {
+    cost = add(cost, value_cost(grammar, call.parameters[i]));
+    ++required;
+  }
+  if (required >= call.min) return cost;
+  std::uint32_t least = kMost;
+  const std::uint32_t end = call.free.empty() ? call.free_index() : call.end_index();
+  for (std::uint32_t i = 0; i < end; ++i) least = std::min(least, parameter_cost(grammar, call, i));
+  return add(cost, times(call.min - required, least));
 }
 
 std::uint32_t alt_cost(Grammar& grammar, const Alt& alt) {
@@ -184,6 +192,16 @@ std::optional<std::string> short_number(const NumberAlt& alt, bool negative, Int
     return text + '.' + std::string(static_cast<std::size_t>(digits) - behind.size(), '0') + behind;
   }
   return std::nullopt;
+}
+
+std::uint32_t parameter_cost(const Grammar& grammar, const CallAlt& call, std::uint32_t index) {
+  if (index < call.free_index()) return value_cost(grammar, call.parameters[index]);
+  std::uint32_t cost = kMost;
+  for (const CallAlt::Free& free : call.free) {
+    const std::uint32_t name = string_cost(grammar.strings[free.name]);
+    cost = std::min(cost, add(name, value_cost(grammar, free.parameter)));
+  }
+  return cost;
 }
 
 void measure_costs(Grammar& grammar) {

@@ -49,6 +49,7 @@ class Ending {
 
   bool read_tool_name(const Thread& thread);
   bool read_tag(const Thread& thread);
+  bool read_name(const Thread& thread);
   // A value of one of the nodes, up to where its first byte tells it apart.
   bool begin_value(const Thread& thread, NodeId node);
   bool begin_array(const Thread& thread);

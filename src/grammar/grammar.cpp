@@ -134,7 +134,8 @@ std::size_t Grammar::bytes() const {
   for (const RuleNode& node : rules) total += sizeof(node) + node.edges.size() * 12;
   for (const CallAlt& call : calls) {
     total += sizeof(call) + call.trie.bytes();
-    total += call.parameters.size() * (sizeof(CallAlt::Parameter) + 8);
+    total += call.parameters.size() * (sizeof(CallAlt::Parameter) + 24);
+    total += call.free.size() * (sizeof(CallAlt::Free) + 8);
   }
   return total + call_names.bytes();
 }

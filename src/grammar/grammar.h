@@ -196,10 +196,26 @@ struct CallAlt {
     std::vector<std::uint32_t> raw;  // strings that are written as they are
     std::uint32_t rules = kNone;     // the first node of a grammar for one
   };
+  // Parameters that the schema does not name; they come behind all others. A name may come twice:
+  // whoever reads the call takes the first.
+  struct Free {
+    std::uint32_t name = kNone;  // of strings, without > and newlines
+    Parameter parameter;
+  };
   std::vector<Parameter> parameters;
-  KeyTrie trie;  // "<parameter=KEY>\n" by index, and "</function>\n" behind the last index
-  std::vector<std::uint32_t> last_from;
-  std::uint32_t cost = kNone;  // of the required parameters
+  std::vector<Free> free;
+  // "<parameter=KEY>\n" by index, then "<parameter=" at free_index() if there are such, and
+  // "</function>\n" at end_index().
+  KeyTrie trie;
+  std::uint32_t min = 0;  // parameters; of those that are free one counts
+  std::uint32_t max = kUnbounded;
+  std::vector<std::uint32_t> last_from;      // of index i: the last one that may come next
+  std::vector<std::uint32_t> required_from;  // how many have to come from there on
+  std::vector<std::uint32_t> possible_from;  // and how many can
+  std::uint32_t cost = kNone;                // of the required parameters
+
+  std::uint32_t free_index() const { return static_cast<std::uint32_t>(parameters.size()); }
+  std::uint32_t end_index() const { return free_index() + 1; }
 };
 
 // What comes when, around the constrained parts.

@@ -35,6 +35,7 @@ enum class Phase : std::uint8_t {
   kBehindCall,  // the end, or a further call
   kToolName,    // `state` in the trie of names
   kTag,         // `state` in the trie of the call's parameters
+  kFreeName,    // a free parameter's name: `alt` of strings, `count` characters; `extra`: which
   kRaw,         // a parameter's text: `state` of its language, `sub` how much of the closing tag
   kRuleText,    // `alt` of strings, `state` of its language; `count`: the rules' node behind it
   kValue,       // white space, then a value of node `alt`
@@ -154,7 +155,7 @@ class Machine {
     std::uint32_t alt = 0;
     std::uint32_t next =
         0;  // kObject, kCall: the first key that may come; kArray: the item's index
-    std::uint32_t count = 0;  // kObject: members so far; kArray: its counts
+    std::uint32_t count = 0;  // kObject, kCall: members so far; kArray: its counts
     std::uint32_t used = 0;   // arena: free keys, or items of a unique array, so far; 0: none
     // Inside of an item that has to differ from others: what was read of it, in its order, as a
     // chain of characters; 0 elsewhere. The name of the member that is being read. What the values

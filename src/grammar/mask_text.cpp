@@ -61,12 +61,13 @@ std::optional<TextPlace> Matcher::place_of(const Thread& thread) const {
   if (thread.phase == Phase::kFreeKey) {
     place.language = machine_.region_language(thread);
     if (!place.language->is_endless()) return std::nullopt;
-  } else if (thread.phase == Phase::kString || thread.phase == Phase::kRaw) {
+  } else if (thread.phase == Phase::kString || thread.phase == Phase::kRaw ||
+             thread.phase == Phase::kFreeName) {
     const StringAlt& string = machine_.grammar().strings[thread.alt];
     place.language = string.language;
     if (string.max != kUnbounded) place.left = string.max - thread.count;
     place.need = string.min - std::min(string.min, thread.count);
-    place.raw = thread.phase == Phase::kRaw;
+    place.raw = thread.phase != Phase::kString;
   } else if (thread.phase == Phase::kRuleText) {
     place.language = machine_.grammar().strings[thread.alt].language;
     place.raw = true;
@@ -77,7 +78,8 @@ std::optional<TextPlace> Matcher::place_of(const Thread& thread) const {
 }
 
 bool Matcher::fill_text(const Thread& thread, std::span<std::uint32_t> words) {
-  if (thread.phase == Phase::kRuleText) return fill_rule_text(thread, words);
+  if (thread.phase == Phase::kRuleText || thread.phase == Phase::kFreeName)
+    return fill_rule_text(thread, words);
   std::optional<TextPlace> place = place_of(thread);
   Taken taken;
   Taken dead;
@@ -109,6 +111,9 @@ bool Matcher::fill_rule_text(const Thread& thread, std::span<std::uint32_t> word
   ByteSet exits = machine_.next_bytes(behind);
   exits.add('\n');
   const TextReader reader(*place);
+  // Where a rule's text is whole already, threads of their own are behind it.
+  if (thread.phase == Phase::kFreeName && reader.may_end(reader.start()))
+    walk_fan<false>(vocabulary_->trie(), 0, 0, words);
   std::int64_t looked_at = 0;
   const auto may_come = [&](std::string_view text) {
     TextReader::At at = reader.start();
@@ -249,13 +254,15 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
   Machine::Threads behind;
   if (rule) machine_.leave_text(thread, behind);
   const ByteSet exits = machine_.next_bytes(behind);
+  const bool name = thread.phase == Phase::kFreeName;
+  const char exit = name ? '>' : place.raw ? '\n' : '"';
   for (std::uint32_t i = begin; i < end && fuel_ >= 0;) {
     ++looked_at;
     const TrieNode& node = nodes[i];
     const TextReader::At& at = levels[node.depth];
-    if (!rule && node.byte == (place.raw ? '\n' : '"') && at.part == TextReader::Part::kWhole) {
+    if (!rule && node.byte == exit && at.part == TextReader::Part::kWhole) {
       // It may end: the automaton reads the token again, and goes on.
-      if (place.raw || reader.may_end(at)) {
+      if (exit == '\n' || reader.may_end(at)) {
         const std::size_t mark = machine_.mark();
         levels_[node.depth] = read({thread}, {path.data() + base, node.depth - base});
         walk<kTails>(trie, i, node.end, words);

@@ -95,7 +95,7 @@ class Matcher {
   // The same as walk() for the whole vocabulary and one thread inside a text, in one piece
   // (mask_text.cpp); false: this text is not of that kind.
   bool fill_text(const Thread& thread, std::span<std::uint32_t> words);
-  // The same for one inside a rule's text.
+  // The same for one inside a rule's text, or a free parameter's name.
   bool fill_rule_text(const Thread& thread, std::span<std::uint32_t> words);
   // `mask` without what begins with one of `dead`.
   TextMaskPtr without(const Thread& thread, const TextMask& mask,

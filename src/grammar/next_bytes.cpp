@@ -56,7 +56,7 @@ void Stepper::add_rest_bytes(const Thread& thread, ByteSet& bytes) {
 void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
   const bool in_text = thread.phase == Phase::kString || thread.phase == Phase::kRaw ||
                        thread.phase == Phase::kKey || thread.phase == Phase::kFreeKey ||
-                       thread.phase == Phase::kRuleText;
+                       thread.phase == Phase::kRuleText || thread.phase == Phase::kFreeName;
   if (in_text && thread.part != kWhole) return add_rest_bytes(thread, bytes);
   switch (thread.phase) {
     case Phase::kCallStart:
@@ -105,7 +105,9 @@ void Stepper::add_next_bytes(const Thread& thread, ByteSet& bytes) const {
       }
       return;
     }
+    case Phase::kFreeName:
     case Phase::kRuleText: {
+      if (thread.phase == Phase::kFreeName) bytes.add('>');
       const Language& language = *g_.strings[thread.alt].language;
       for (std::uint32_t c = 0; c < 128; ++c) {
         if (language.next(thread.state, c) != Language::kDead)

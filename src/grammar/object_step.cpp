@@ -7,7 +7,8 @@
 namespace tessera::grammar {
 namespace {
 
-constexpr std::string_view kFixedTexts[] = {"\n\n", "\n<function=", "\n</parameter>\n", "\n"};
+constexpr std::string_view kFixedTexts[] = {"\n\n", "\n<function=", "\n</parameter>\n", "\n",
+                                            ">\n"};
 
 }  // namespace
 
@@ -196,8 +197,8 @@ std::optional<std::uint32_t> Stepper::only_symbol(const Thread& thread) const {
       return only_edge(g_.call_names, 0, kNone);
     case Phase::kTag: {
       const Frame& at = frame(thread.top);
-      const CallAlt& call = g_.calls[at.alt];
-      return only_edge(call.trie, at.next, call.last_from[at.next]);
+      const KeyRange range = tag_range(at);
+      return only_edge(g_.calls[at.alt].trie, range.first, range.last);
     }
     case Phase::kKey: {
       if (thread.part != 0) return std::nullopt;
@@ -234,6 +235,7 @@ void Stepper::step_fixed(Thread thread, std::uint8_t byte) {
 void Stepper::behind_fixed(Thread thread) {
   const std::uint32_t fixed = thread.state;
   const std::uint32_t top = thread.top;
+  const std::uint32_t extra = thread.extra;
   thread = Thread();
   thread.top = top;
   switch (fixed) {
@@ -247,6 +249,10 @@ void Stepper::behind_fixed(Thread thread) {
     case kBetweenCalls:
       thread.phase = Phase::kCallStart;
       return emit(thread);
+    case kNameEnd: {
+      const CallAlt& call = g_.calls[frame(top).alt];
+      return begin_parameter(thread, call.free[extra].parameter, call.free_index());
+    }
     default:
       return;
   }
@@ -276,21 +282,55 @@ void Stepper::begin_tag(Thread thread) {
 void Stepper::step_tag(Thread thread, std::uint8_t byte) {
   const Frame& at = frame(thread.top);
   const CallAlt& call = g_.calls[at.alt];
+  const KeyRange range = tag_range(at);
   thread.state = call.trie.next(thread.state, byte);
-  if (!call.trie.reaches(thread.state, at.next, call.last_from[at.next])) return;
+  if (!call.trie.reaches(thread.state, range.first, range.last)) return;
   const std::uint32_t key = call.trie.node(thread.state).key;
+  if (key < call.free_index()) return begin_parameter(thread, call.parameters[key], key + 1);
+  if (key == call.end_index()) {
+    thread = Thread();
+    thread.phase = Phase::kCallEnd;
+    return emit(thread);
+  }
   if (key == kNone) return emit(thread);
-  if (key < call.parameters.size()) return begin_parameter(thread, key);
-  thread = Thread();
-  thread.phase = Phase::kCallEnd;
-  emit(thread);
+  // Behind "<parameter=": a name of the schema, or another one.
+  const bool named = range.first < call.free_index();
+  if (named && call.trie.reaches(thread.state, range.first, call.free_index() - 1)) emit(thread);
+  if (range.last < key) return;
+  for (std::uint32_t i = 0; i < call.free.size(); ++i) {
+    Thread name;
+    name.top = thread.top;
+    name.phase = Phase::kFreeName;
+    name.alt = call.free[i].name;
+    name.state = g_.strings[name.alt].language->start();
+    name.extra = i;
+    emit(name);
+  }
 }
 
-void Stepper::begin_parameter(Thread thread, std::uint32_t index) {
+Stepper::KeyRange Stepper::tag_range(const Frame& at) const {
+  const CallAlt& call = g_.calls[at.alt];
+  KeyRange range{at.next, call.last_from[at.next]};
+  const std::uint32_t required = call.required_from[at.next];
+  if (call.max - at.count <= required) {  // no room for what is optional
+    range.first = range.last;
+    return range;
+  }
+  if (range.last == call.end_index() && at.count < call.min) --range.last;
+  // What is skipped will be missing.
+  while (range.last < call.end_index() && range.last > range.first &&
+         at.count + 1 + call.possible_from[range.last + 1] < call.min) {
+    --range.last;
+  }
+  return range;
+}
+
+void Stepper::begin_parameter(Thread thread, const CallAlt::Parameter& parameter,
+                              std::uint32_t following) {
   Frame next = frame(thread.top);
   const CallAlt& call = g_.calls[next.alt];
-  const CallAlt::Parameter& parameter = call.parameters[index];
-  next.next = index + 1;
+  next.next = following;
+  next.count = call.max == kUnbounded ? std::min(next.count + 1, call.min) : next.count + 1;
   const std::uint32_t top = push(next);
   if (parameter.node != kNone) {
     thread = Thread();

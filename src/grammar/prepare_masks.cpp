@@ -47,6 +47,10 @@ void prepare_masks(const Grammar& grammar, const Vocabulary& vocabulary) {
     for (const CallAlt::Parameter& parameter : call.parameters) {
       for (const std::uint32_t string : parameter.raw) raw[string] = true;
     }
+    for (const CallAlt::Free& free : call.free) {
+      raw[free.name] = true;
+      for (const std::uint32_t string : free.parameter.raw) raw[string] = true;
+    }
   }
   for (const RuleNode& node : grammar.rules) {
     for (const RuleNode::Edge& edge : node.edges) {
@@ -89,6 +93,7 @@ void warm_up(const VocabularyPtr& vocabulary) {
   raw.fill_mask(words);  // at the beginning of a line
   CHECK(raw.accept_bytes("x"));
   raw.fill_mask(words);
+  vocabulary->tokens_with('>');
 }
 
 }  // namespace tessera::grammar

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "grammar/cost.h"
 #include "grammar/ending.h"
 
 namespace tessera::grammar {
@@ -100,7 +101,7 @@ bool Ending::follow(const Thread& thread) {
 bool Ending::go_on(const Thread& thread) {
   const bool in_text = thread.phase == Phase::kString || thread.phase == Phase::kRaw ||
                        thread.phase == Phase::kKey || thread.phase == Phase::kFreeKey ||
-                       thread.phase == Phase::kRuleText;
+                       thread.phase == Phase::kRuleText || thread.phase == Phase::kFreeName;
   if (in_text && thread.part != 0) return read_any_byte(thread);  // inside of a character
   switch (thread.phase) {
     case Phase::kThinking:
@@ -133,6 +134,8 @@ bool Ending::go_on(const Thread& thread) {
     case Phase::kString:
     case Phase::kRaw:
       return read_string(thread);
+    case Phase::kFreeName:
+      return read_name(thread);
     case Phase::kRuleText:
       return read_rule_text(thread);
     case Phase::kKey:
@@ -204,13 +207,15 @@ bool Ending::read_tool_name(const Thread& thread) {
 bool Ending::read_tag(const Thread& thread) {
   const Frame at = frame(thread);
   const CallAlt& call = grammar_.calls[at.alt];
-  std::uint32_t best = call.last_from[at.next];  // nothing optional before it
-  if (!call.trie.reaches(thread.state, best, best)) {
+  const Stepper::KeyRange range = stepper_.tag_range(at);
+  std::uint32_t best = range.last;  // nothing optional before it
+  if (best == call.free_index() || !call.trie.reaches(thread.state, best, best)) {
     std::uint32_t least = kNone;
-    for (const std::uint32_t key : call.trie.node(thread.state).keys) {
-      if (key < at.next || key > best || key >= call.parameters.size()) continue;
-      const NodeId node = call.parameters[key].node;
-      const std::uint32_t cost = node == kNone ? 0 : grammar_.nodes[node].cost;
+    const KeyTrie::Node& place = call.trie.node(thread.state);
+    for (const std::uint32_t key : place.keys) {
+      if (key < range.first || key > range.last || key > call.free_index()) continue;
+      if (key == place.key) continue;  // the name is another thread's
+      const std::uint32_t cost = parameter_cost(grammar_, call, key);
       if (cost >= least) continue;
       least = cost;
       best = key;
@@ -318,6 +323,17 @@ bool Ending::read_string(const Thread& thread) {
   return !now_.empty();
 }
 
+bool Ending::read_name(const Thread& thread) {
+  const Language& language = *grammar_.strings[thread.alt].language;
+  std::string text;
+  for (Language::State state = thread.state; !language.accepts(state);) {
+    const std::uint32_t c = language.toward_end(state);
+    append_utf8(static_cast<char32_t>(c), text);
+    state = language.next(state, c);
+  }
+  return read(thread, text + ">");
+}
+
 // Where the text is whole, other threads are behind it already.
 bool Ending::read_rule_text(const Thread& thread) {
   const Language& language = *grammar_.strings[thread.alt].language;
@@ -394,6 +410,8 @@ std::uint64_t Ending::rank(const Thread& thread) const {
       return rank + grammar_.literals[thread.state].to_end;
     case Phase::kTag:
       return rank + grammar_.calls[frame(thread).alt].cost;
+    case Phase::kFreeName:
+      return rank + 1 + grammar_.strings[thread.alt].language->shortest(thread.state);
     case Phase::kString:
     case Phase::kRaw:
       return rank + std::max(grammar_.strings[thread.alt].min,

@@ -168,6 +168,28 @@ TEST(ShortestEnd, OfCallsAndThinking) {
   EXPECT_EQ(behind(*compile_tools(rules), "free"), "");  // text may end anywhere
 }
 
+TEST(ShortestEnd, OfFreeParameters) {
+  ToolRules rules;
+  const json::Value f = parse(R"({"name":"f","parameters":{"type":"object","minProperties":2,
+      "properties":{"n":{"type":"integer"},"o":{"type":"string","minLength":50}},"required":["n"],
+      "patternProperties":{"^x{2}":{"type":"null"}},"additionalProperties":false}})");
+  rules.functions = {&f};
+  rules.required = true;
+  const auto grammar = compile_tools(rules);
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  const std::string begin = "<tool_call>\n<function=f>\n";
+  const std::string n = "<parameter=n>\n0\n</parameter>\n";
+  const std::string end = "</function>\n</tool_call>";
+  EXPECT_EQ(behind(*grammar, begin + n), "<parameter=xx>\nnull\n</parameter>\n" + end);
+  EXPECT_EQ(behind(*grammar, begin + n + "<parameter"), "=xx>\nnull\n</parameter>\n" + end);
+  EXPECT_EQ(behind(*grammar, begin + n + "<parameter="), "xx>\nnull\n</parameter>\n" + end);
+  EXPECT_EQ(behind(*grammar, begin + n + "<parameter=xx é"), ">\nnull\n</parameter>\n" + end);
+  EXPECT_EQ(behind(*grammar, begin + n + "<parameter=xxy>"), "\nnull\n</parameter>\n" + end);
+  EXPECT_EQ(behind(*grammar, begin + n + "<parameter=xxy>\nnull\n</parameter>\n"), end);
+  const std::string longest = "<parameter=" + std::string(64, 'x');
+  EXPECT_EQ(behind(*grammar, begin + n + longest), ">\nnull\n</parameter>\n" + end);
+}
+
 TEST(ShortestEnd, OfRulesThatComeBackToThemselves) {
   ToolRules rules;
   const json::Value f = parse(R"({"name":"f"})");

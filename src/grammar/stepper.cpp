@@ -106,6 +106,7 @@ void Stepper::step_byte(Thread& thread, std::uint8_t byte) {
       return step_number(thread, byte);
     case Phase::kRaw:
     case Phase::kRuleText:
+    case Phase::kFreeName:
     case Phase::kString:
     case Phase::kKey:
     case Phase::kFreeKey:

@@ -20,6 +20,7 @@ enum Fixed : std::uint32_t {
   kFunctionOpen = 1,
   kParameterEnd = 2,
   kBetweenCalls = 3,
+  kNameEnd = 4,
 };
 
 // Thread::part of a character that is read.
@@ -70,7 +71,8 @@ class Stepper {
   void step_tool_name(Thread thread, std::uint8_t byte);
   void step_tag(Thread thread, std::uint8_t byte);
   void begin_tag(Thread thread);
-  void begin_parameter(Thread thread, std::uint32_t index);
+  // `next`: the first index that may come behind it.
+  void begin_parameter(Thread thread, const CallAlt::Parameter& parameter, std::uint32_t next);
   void step_behind_value(Thread thread, std::uint8_t byte);
 
   // White space between tokens: at most a blank, or a newline and a bounded indentation.
@@ -158,12 +160,13 @@ class Stepper {
   // Behind a value of an item: it is noted, and the item as a whole where that was all.
   void end_item_value(Thread thread, std::uint32_t chain, std::uint64_t digest);
 
-  // Objects.
+  // Objects, and calls.
   struct KeyRange {
     std::uint32_t first = 1;
     std::uint32_t last = 0;
   };
   KeyRange key_range(const Frame& object) const;
+  KeyRange tag_range(const Frame& call) const;
   bool reaches(const Frame& object, std::uint32_t trie_node) const;
   bool free_keys(const Frame& object) const;
   // Members that have to be there under free keys, and were not.
@@ -186,6 +189,8 @@ class Stepper {
   void step_utf8(Thread thread, std::uint8_t byte);
   void begin_utf8(Thread thread, std::uint8_t byte);
   void end_text(Thread thread);
+  // Behind a free parameter's name, in front of what ends it.
+  static Thread behind_name(const Thread& thread);
   // Whether a character of [low, high] can come next.
   bool can_read(const Thread& thread, std::uint32_t low, std::uint32_t high) const;
   // The same for an escape: plain characters of names that the schema has are written plainly, so

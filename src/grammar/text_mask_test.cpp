@@ -287,6 +287,45 @@ TEST(TextMask, RawParameters) {
   }
 }
 
+TEST(TextMask, NamesOfFreeParameters) {
+  for (
+      const std::string_view parameters :
+      {R"({"additionalProperties":true})",
+       R"({"properties":{"no":{},"noto":{},"x":{}},"required":["x"],"additionalProperties":{"type":"integer"}})",
+       R"({"patternProperties":{"^n":{"type":"string"},"7$":{"type":"null"}},"additionalProperties":false})",
+       R"({"propertyNames":{"pattern":"^[a-c]{1,20}$"}})"}) {
+    const auto tool = json::parse(R"({"name":"f","parameters":)" + std::string(parameters) + "}");
+    ASSERT_TRUE(tool);
+    ToolRules rules;
+    rules.functions.push_back(&*tool);
+    rules.required = true;
+    const auto grammar = compile_tools(rules);
+    ASSERT_TRUE(grammar) << grammar.error().message;
+    const std::string long_name(60, 'a');
+    int read = 0;
+    for (const std::string_view prefix :
+         {std::string_view(""), std::string_view("<par"), std::string_view("<parameter="),
+          std::string_view("<parameter=x>\n1\n</parameter>\n<parameter="),
+          std::string_view("<parameter=n"), std::string_view("<parameter=no"),
+          std::string_view("<parameter=a"), std::string_view("<parameter=n7"),
+          std::string_view("<parameter=n\xe4"), std::string_view("<parameter=no7>"),
+          std::string_view("<parameter=no7>\n"), std::string_view("<parameter=no7>\n7"),
+          std::string_view("<parameter=no\"a\\")}) {
+      Matcher matcher(*grammar, words().vocabulary);
+      ASSERT_TRUE(matcher.accept_symbol(kCallOpen));
+      const std::string what = "\n<function=f>\n" + std::string(prefix);
+      if (!matcher.accept_bytes(what)) continue;
+      ++read;
+      expect_exact(matcher, std::string(parameters) + " behind " + what);
+    }
+    EXPECT_GE(read, 4) << parameters;
+    Matcher matcher(*grammar, words().vocabulary);
+    ASSERT_TRUE(matcher.accept_symbol(kCallOpen));
+    if (matcher.accept_bytes("\n<function=f>\n<parameter=" + long_name))
+      expect_exact(matcher, "a long name");
+  }
+}
+
 TEST(TextMask, RulesOfCustomTools) {
   const auto tool = json::parse(R"({"name":"f"})");
   ToolRules rules;

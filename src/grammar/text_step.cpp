@@ -39,7 +39,8 @@ const Language& Stepper::region_language(const Thread& thread) const {
 bool Stepper::can_read(const Thread& thread, std::uint32_t low, std::uint32_t high) const {
   switch (thread.phase) {
     case Phase::kString:
-    case Phase::kRaw: {
+    case Phase::kRaw:
+    case Phase::kFreeName: {
       const StringAlt& string = g_.strings[thread.alt];
       if (thread.count >= string.max) return false;
       if (string.language->is_any()) return low < kHighBegin || high > kLowEnd;
@@ -132,7 +133,8 @@ void Stepper::read(Thread thread, std::uint32_t code_point) {
   thread.low = thread.high = 0;
   switch (thread.phase) {
     case Phase::kString:
-    case Phase::kRaw: {
+    case Phase::kRaw:
+    case Phase::kFreeName: {
       const StringAlt& string = g_.strings[thread.alt];
       if (thread.count >= string.max) return;
       thread.state = string.language->next(thread.state, code_point);
@@ -170,10 +172,20 @@ void Stepper::end_text(Thread thread) {
   end_value(thread);
 }
 
+Thread Stepper::behind_name(const Thread& thread) {
+  Thread behind;
+  behind.top = thread.top;
+  behind.phase = Phase::kFixed;
+  behind.state = kNameEnd;
+  behind.extra = thread.extra;
+  return behind;
+}
+
 void Stepper::leave_text(Thread thread) {
   if (is_item_string(thread)) return leave_item_text(thread);
   if (thread.phase == Phase::kFreeKey) return leave_free_key(thread);
   if (thread.phase == Phase::kRuleText) return enter_rules(thread.top, thread.count);
+  if (thread.phase == Phase::kFreeName) return emit(behind_name(thread));
   if (thread.phase != Phase::kRaw) return end_value(thread);
   const std::uint32_t top = thread.top;
   thread = Thread();
@@ -200,7 +212,12 @@ void Stepper::step_text(Thread thread, std::uint8_t byte) {
     if (thread.count >= string.min && string.language->accepts(thread.state)) leave_text(thread);
   }
   if (byte >= 0x80) return begin_utf8(thread, byte);
-  if (raw || thread.phase == Phase::kRuleText) return read(thread, byte);
+  const bool name = thread.phase == Phase::kFreeName;
+  if (name && byte == '>') {
+    if (!g_.strings[thread.alt].language->accepts(thread.state)) return;
+    return step_fixed(behind_name(thread), byte);
+  }
+  if (raw || name || thread.phase == Phase::kRuleText) return read(thread, byte);
   if (byte == '"') return end_text(thread);
   if (byte < 0x20) return;
   if (byte != '\\') return read(thread, byte);

@@ -140,6 +140,16 @@ class Forms:
     def parameters(self):
         made = self.object(2)
         made["additionalProperties"] = False
+        kind = self.random.randrange(8)
+        if kind == 0:
+            made["additionalProperties"] = self.random.choice([True, {}, self.schema(1)])
+        elif kind == 1:
+            made["patternProperties"] = {"^[ns]_": self.schema(1), "[0-9]$": {"type": ["integer", "string"], "maxLength": 3}}
+        elif kind == 2:
+            made.update({"additionalProperties": self.schema(0), "propertyNames": {"pattern": "^[a-z ]+$"}})
+        if kind < 3 and self.random.random() < 0.5:
+            made["minProperties"] = len(made["properties"]) + 1
+            made["maxProperties"] = made["minProperties"] + self.random.randrange(3)
         if self.random.random() < 0.1:
             made["$schema"] = "http://json-schema.org/draft-07/schema#"
         return made
