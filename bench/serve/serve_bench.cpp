@@ -3,6 +3,7 @@
 //
 //   serve_bench [BINARY]                         all three rows of docs/performance.md
 //   serve_bench --only long --model FILE         a long prompt beside short ones, with a real model
+//   serve_bench --only flood --model FILE        one account's flood and another's first tokens
 //   serve_bench --only ready --model FILE        from exec to the first answer of /readyz
 //   serve_bench --url 127.0.0.1:8080 --key KEY   one load on a server that is there already
 //
@@ -21,6 +22,7 @@
 #include <thread>
 
 #include "app/bench_row.h"
+#include "serve/flood.h"
 #include "serve/load.h"
 #include "serve/long_prompt.h"
 #include "serve/server_process.h"
@@ -49,6 +51,7 @@ struct Flags {
   std::string model;  // a file; empty: the demo model
   std::vector<std::string> server_flags;
   LongPromptOptions long_prompt;
+  FloodOptions flood;
   bool json = false;
 };
 
@@ -236,6 +239,19 @@ bool long_prompt(const Flags& flags) {
   return measure_long_prompt(server.port(), options);
 }
 
+bool flood(const Flags& flags) {
+  FloodOptions options = flags.flood;
+  options.key = flags.key;
+  options.flooding_key = "sk-tessera-" + std::string(40, 'F');
+  options.rounds = flags.repeat;
+  options.seconds = flags.seconds;
+  options.json = flags.json;
+  std::vector<std::string> arguments = with_model(flags);
+  arguments.insert(arguments.end(), {"--api-key", options.flooding_key});
+  const ServerProcess server(flags.binary, std::move(arguments));
+  return measure_flood(server.port(), options);
+}
+
 // The model file has to be in the page cache; the first start, which sees to that, does not count.
 bool ready(const Flags& flags) {
   const std::string request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -272,6 +288,7 @@ int run(const Flags& flags) {
     return report("load", options, nullptr) ? 0 : 1;
   }
   if (flags.only == "long") return long_prompt(flags) ? 0 : 1;
+  if (flags.only == "flood") return flood(flags) ? 0 : 1;
   if (flags.only == "ready") return ready(flags) ? 0 : 1;
   if (flags.only.empty() || flags.only == "latency") added_latency(flags);
   if (flags.only.empty() || flags.only == "short") short_requests(flags);
@@ -289,18 +306,23 @@ int main(int argc, char** argv) {
                  "tessera, to be started with the fake backend (build/release/tessera)");
   app.add_option("--url", flags.url, "host:port of a server that is there already");
   app.add_option("--key", flags.key, "API key");
-  app.add_option("--only", flags.only, "latency, short, streams, overload, long or ready")
-      ->check(CLI::IsMember({"latency", "short", "streams", "overload", "long", "ready"}));
-  app.add_option("--model", flags.model, "for long and ready: GGUF file (the demo model)");
+  app.add_option("--only", flags.only, "latency, short, streams, overload, long, flood or ready")
+      ->check(CLI::IsMember({"latency", "short", "streams", "overload", "long", "flood", "ready"}));
+  app.add_option("--model", flags.model, "for long, flood and ready: GGUF file (the demo model)");
   app.add_option("--long", flags.long_prompt.long_tokens, "for long: tokens of the long prompt");
   app.add_option("--small", flags.long_prompt.small_tokens, "for long: tokens of the short ones");
   app.add_option("--answer", flags.long_prompt.answer_tokens, "for long: of their answers");
   app.add_option("--share", flags.long_prompt.share,
                  "for long: of the time, that short ones take when they are alone")
       ->check(CLI::Range(0.001, 0.9));
-  app.add_option("--server", flags.server_flags, "for long and ready: a flag of the server's more")
+  app.add_option("--flood-small", flags.flood.small_tokens, "for flood: of the measured prompts");
+  app.add_option("--flood-clients", flags.flood.clients, "for flood: requests of it in at a time");
+  app.add_option("--flood-longest", flags.flood.longest, "for flood: tokens of its prompts");
+  app.add_option("--flood-answer", flags.flood.longest_answer, "for flood: of its answers");
+  app.add_option("--server", flags.server_flags,
+                 "for long, flood and ready: a flag of the server's more")
       ->allow_extra_args(false);
-  app.add_flag("--json", flags.json, "for long and ready: a JSON object a line");
+  app.add_flag("--json", flags.json, "for long, flood and ready: a JSON object a line");
   app.add_option("--io-threads", flags.io_threads, "of the server");
   app.add_option("--seconds", flags.seconds, "of each measurement");
   app.add_option("--repeat", flags.repeat, "measurements");

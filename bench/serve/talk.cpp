@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <string_view>
 
 #include "serve/http_reader.h"
@@ -26,11 +27,15 @@ bool send_all(int fd, std::string_view bytes) {
   return true;
 }
 
-void read_answer(int fd, Talk& talk) {
+// A socket that waits for nothing longer than that is asked to look at `stop`.
+constexpr timeval kPatience{.tv_sec = 0, .tv_usec = 20'000};
+
+void read_answer(int fd, Talk& talk, const std::stop_token& stop) {
   HttpReader reader;
   std::vector<char> buffer(std::size_t{1} << 16);
   for (;;) {
     const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);
+    if (n < 0 && errno == EAGAIN && !stop.stop_requested()) continue;
     if (n <= 0) return;
     const auto now = Talk::Clock::now();
     const HttpReader::Seen seen = reader.feed({buffer.data(), static_cast<std::size_t>(n)});
@@ -56,7 +61,7 @@ std::vector<double> Talk::gaps_ms() const {
   return gaps;
 }
 
-Talk talk(std::uint16_t port, const std::string& request) {
+Talk talk(std::uint16_t port, const std::string& request, const std::stop_token& stop) {
   Talk result;
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -65,10 +70,12 @@ Talk talk(std::uint16_t port, const std::string& request) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (stop.stop_possible())
+    (void)::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
   result.sent = Talk::Clock::now();
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
       send_all(fd, request))
-    read_answer(fd, result);
+    read_answer(fd, result, stop);
   ::close(fd);
   return result;
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct Talk {
   std::vector<double> gaps_ms() const;
 };
 
-Talk talk(std::uint16_t port, const std::string& request);
+// `stop`: the connection is closed, whatever has come.
+Talk talk(std::uint16_t port, const std::string& request, const std::stop_token& stop = {});
 
 }  // namespace tessera::bench

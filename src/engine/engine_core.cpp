@@ -14,6 +14,10 @@
 namespace tessera::engine {
 namespace {
 
+// An account crowds with so many sequences, and more than all others together.
+constexpr std::int64_t kCrowd = 8;
+constexpr std::chrono::seconds kCrowdIsWatched{60};
+
 // The most tokens that a choice has unread.
 constexpr std::size_t kMaxUnread = 32;
 
@@ -152,13 +156,54 @@ bool EngineCore::step() {
 
 void EngineCore::plan() {
   for (const auto& request : running_) request->rank = request->book->rank();
+  crowd_ = find_crowd();
+  if (crowd_ == nullptr) pace_.forget_crowd();
   const std::int32_t beside =
       pace_.wants_decodes_alone() ? 0 : pace_.prompt_tokens_beside_decodes(options_.prefill_chunk);
   scheduler_.plan(running_,
                   {.batch = options_.max_batch_tokens,
                    .prompts = options_.prefill_chunk,
-                   .beside_decodes = beside},
+                   .beside_decodes = beside,
+                   .crowd = crowd_,
+                   .crowd_decodes = pace_.crowd_decodes(),
+                   .crowd_prompts = pace_.crowd_prompts(options_.prefill_chunk)},
                   plan_);
+}
+
+// The account of most that runs, when somebody else is there too or was a moment ago, for whose
+// sake its steps are to be short. While it is alone it has the machine.
+const AccountBook* EngineCore::find_crowd() {
+  const AccountBook* most = nullptr;
+  std::int64_t sequences = 0;
+  for (const auto& request : running_) {
+    sequences += request->request.choices;
+    if (most == nullptr || request->book->holds.sequences > most->holds.sequences)
+      most = request->book;
+  }
+  if (most == nullptr || most->holds.sequences < kCrowd || 2 * most->holds.sequences <= sequences)
+    return nullptr;
+  const Clock::Instant now = clock_.now();
+  if (most->holds.sequences < sequences) others_seen_ = now;
+  return others_seen_ && now - *others_seen_ <= kCrowdIsWatched ? most : nullptr;
+}
+
+// How long the step took, and what it was.
+void EngineCore::note_time(Clock::Duration elapsed) {
+  pace_.note(plan_.decodes, plan_.prompt_tokens, elapsed);
+  counters_.step_s.observe(std::chrono::duration<double>(elapsed).count());
+  counters_.tokens_per_second = pace_.tokens_per_second();
+  if (LiveRequest* const newcomer = plan_.newcomer) {
+    for (const StepPart& part : plan_.parts)
+      if (part.request == newcomer) newcomer->alone_tokens += part.tokens;
+    newcomer->alone_time += elapsed;
+    if (newcomer->cached + newcomer->alone_tokens == newcomer->prompt_tokens())
+      pace_.note_newcomer(newcomer->alone_time);
+  } else if (crowd_ != nullptr) {
+    std::int32_t decodes = 0;
+    for (const StepPart& part : plan_.parts)
+      if (part.choice != nullptr && part.request->book == crowd_) decodes += part.tokens;
+    pace_.note_crowd(decodes, elapsed);
+  }
 }
 
 void EngineCore::make_room() {
@@ -181,10 +226,7 @@ void EngineCore::compute() {
   side_jobs_.finish();
   if (logits) {
     publish(*logits);
-    const Clock::Duration elapsed = clock_.now() - start;
-    pace_.note(plan_.decodes, plan_.prompt_tokens, elapsed);
-    counters_.step_s.observe(std::chrono::duration<double>(elapsed).count());
-    counters_.tokens_per_second = pace_.tokens_per_second();
+    note_time(clock_.now() - start);
   } else {
     log_error("step failed, {} sequences with it: {}", plan_.items.size(), logits.error().message);
     for (const StepPart& part : plan_.parts) part.request->failure = copy_of(logits.error());

@@ -60,6 +60,8 @@ class EngineCore {
   void find_next(Choice& choice);
   void make_room();
   void plan();
+  const AccountBook* find_crowd();
+  void note_time(Clock::Duration elapsed);
   void compute();
   void publish(const model::LogitsView& logits);
   Result<void> finish_prompt(LiveRequest& request, std::span<const float> logits);
@@ -90,6 +92,9 @@ class EngineCore {
   FairQueue queue_;
   std::vector<std::unique_ptr<LiveRequest>> running_;  // in order of admission
   StepPlan plan_;
+  const AccountBook* crowd_ = nullptr;  // of this step: see find_crowd()
+  // When somebody was in beside the account that crowds.
+  std::optional<Clock::Instant> others_seen_;
 
   // The head of the queue did not fit when so much had been given back: no use in trying again
   // before more is.

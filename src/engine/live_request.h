@@ -70,12 +70,14 @@ struct LiveRequest {
   std::vector<std::int32_t> stops;
   // Kept and not in the cache yet: lengths of the prompt.
   std::vector<std::pair<std::int32_t, CheckpointHandle>> places;
-  bool has_room = true;          // its reader keeps up; only then it takes part in a step
-  bool took_part = true;         // in a step since its reader was last looked after
-  AccountBook* book = nullptr;   // the queue's, of its account
-  std::int64_t expected = 0;     // tokens that it may need yet, for the queue's account of it
-  double rank = 0;               // the lower, the more its account is owed: its prompt goes first
-  std::int32_t passed_over = 0;  // steps since its prompt last advanced
+  bool has_room = true;           // its reader keeps up; only then it takes part in a step
+  bool took_part = true;          // in a step since its reader was last looked after
+  AccountBook* book = nullptr;    // the queue's, of its account
+  std::int64_t expected = 0;      // tokens that it may need yet, for the queue's account of it
+  double rank = 0;                // the lower, the more its account is owed: its prompt goes first
+  std::int32_t passed_over = 0;   // steps since its prompt last advanced
+  std::int32_t alone_tokens = 0;  // of its prompt, computed in steps of its own
+  Clock::Duration alone_time{};   // that these took
   std::optional<Clock::Instant> stalled_since;
   Clock::Instant deadline = Clock::Instant::max();
   Clock::Instant start_deadline = Clock::Instant::max();  // while it waits

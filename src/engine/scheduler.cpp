@@ -1,10 +1,12 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
 #include "base/check.h"
+#include "engine/fair_queue.h"
 
 namespace tessera::engine {
 namespace {
@@ -12,9 +14,20 @@ namespace {
 // Of the step's tokens for prompts, for the one that was passed over longest: one of so many.
 constexpr std::int32_t kPassedOverShare = 4;
 constexpr std::int32_t kShortSteps = 4;
+// Decodes beside so many times as many tokens of prompts do not make a step much longer.
+constexpr std::int32_t kFewDecodes = 8;
 
 std::int32_t left_of(const LiveRequest& request) {
   return request.prompt_tokens() - request.prefilled;
+}
+
+std::int32_t chunk_of(const LiveRequest& request, std::int32_t most) {
+  return std::min(most, request.next_stop() - request.prefilled);
+}
+
+bool decodes_nothing(const AccountBook* book, std::span<const StepPart> parts) {
+  return std::none_of(parts.begin(), parts.end(),
+                      [book](const StepPart& part) { return part.request->book == book; });
 }
 
 void add_chunk(LiveRequest& request, std::int32_t chunk, StepPlan& plan) {
@@ -38,71 +51,126 @@ void Scheduler::plan(std::span<const std::unique_ptr<LiveRequest>> running,
   plan.items.clear();
   plan.decodes = 0;
   plan.prompt_tokens = 0;
-  prompts_.clear();
-  for (const auto& request : running)
-    if (request->has_room && request->in_prefill()) prompts_.push_back({request.get(), 0});
-  const std::int32_t kept_for_prompts = prompts_.empty() ? 0 : std::max(1, limits.batch / 4);
-  plan_decodes(running, limits.batch - kept_for_prompts, plan);
+  plan.newcomer = nullptr;
+  collect(running);
+  const std::int32_t of_newcomers = tokens_of_newcomers(limits);
+  const bool for_newcomers = of_newcomers > 0;
+  if (!for_newcomers || decodable_tokens_ <= of_newcomers / kFewDecodes) {
+    const std::int32_t kept_for_prompts = prompts_.empty() ? 0 : std::max(1, limits.batch / 4);
+    plan_decodes(limits, limits.batch - kept_for_prompts, plan);
+  }
+  newcomer_.reset();
   if (prompts_.empty()) return;
+  LiveRequest& first = *prompts_.front().request;
+  if (for_newcomers) {
+    newcomer_ = first.id;
+    plan.newcomer = &first;
+  }
+  plan_prompts(std::min(limits.batch - plan.decodes,
+                        for_newcomers ? of_newcomers : tokens_for_prompts(limits, plan)),
+               for_newcomers, plan);
+}
+
+void Scheduler::collect(std::span<const std::unique_ptr<LiveRequest>> running) {
+  decodable_.clear();
+  decodable_tokens_ = 0;
+  prompts_.clear();
+  for (const auto& request : running) {
+    if (!request->has_room) continue;
+    if (request->in_prefill()) {
+      prompts_.push_back({request.get(), 0});
+      continue;
+    }
+    for (Choice& choice : request->choices) {
+      if (choice.ended || choice.waits) continue;
+      decodable_.push_back(
+          {request.get(), &choice, static_cast<std::int32_t>(choice.unread.size())});
+      decodable_tokens_ += decodable_.back().tokens;
+    }
+  }
   std::sort(prompts_.begin(), prompts_.end(), [](const Prompt& one, const Prompt& other) {
     const LiveRequest& a = *one.request;
     const LiveRequest& b = *other.request;
     return std::tuple(a.rank, left_of(a), a.id) < std::tuple(b.rank, left_of(b), b.id);
   });
-  plan_prompts(std::min(limits.batch - plan.decodes, tokens_for_prompts(limits, plan)), plan);
+}
+
+bool Scheduler::is_newcomer(const LiveRequest& request) const {
+  return request.book != nullptr && request.book->holds.requests <= 1 &&
+         decodes_nothing(request.book, decodable_);
+}
+
+// Those of a step that is for newcomers alone; 0: it is not time for such a step.
+std::int32_t Scheduler::tokens_of_newcomers(const StepLimits& limits) const {
+  if (prompts_.empty()) return 0;
+  // One whose prompt has stops goes on with it.
+  if (newcomer_ && *newcomer_ != prompts_.front().request->id) return 0;
+  std::int32_t tokens = 0;
+  for (const Prompt& prompt : prompts_) {
+    const std::int32_t left = left_of(*prompt.request);
+    if (tokens + left > limits.prompts || !is_newcomer(*prompt.request)) break;
+    tokens += left;
+  }
+  return tokens;
 }
 
 std::int32_t Scheduler::tokens_for_prompts(const StepLimits& limits, const StepPlan& plan) const {
-  if (plan.decodes == 0) return limits.prompts;
   const LiveRequest& first = *prompts_.front().request;
-  const bool is_newcomer =
-      std::none_of(plan.parts.begin(), plan.parts.end(),
-                   [&](const StepPart& part) { return part.request->book == first.book; });
-  if (!is_newcomer || left_of(first) > kShortSteps * limits.prompts) return limits.beside_decodes;
+  const bool of_crowd = limits.crowd != nullptr && first.book == limits.crowd;
+  const std::int32_t most =
+      of_crowd ? std::min(limits.crowd_prompts, limits.prompts) : limits.prompts;
+  if (plan.decodes == 0) return most;
+  if (!decodes_nothing(first.book, plan.parts) || left_of(first) > kShortSteps * limits.prompts)
+    return std::min(limits.beside_decodes, most);
   // The others' gaps between tokens are the shorter evil, but not for the sake of other prompts.
   const std::int32_t with_share = left_of(first) + left_of(first) / (kPassedOverShare - 1) + 1;
-  return std::clamp(with_share, limits.beside_decodes,
-                    std::max(limits.prompts, limits.beside_decodes));
+  return std::clamp(with_share, std::min(limits.beside_decodes, most), most);
 }
 
-void Scheduler::plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running,
-                             std::int32_t budget, StepPlan& plan) {
-  decodable_.clear();
-  std::size_t wanted = 0;
-  for (const auto& request : running) {
-    if (!request->has_room || request->in_prefill()) continue;
-    for (Choice& choice : request->choices) {
-      if (choice.ended || choice.waits) continue;
-      decodable_.push_back(
-          {request.get(), &choice, static_cast<std::int32_t>(choice.unread.size())});
-      wanted += choice.unread.size();
-    }
-  }
-  const std::size_t first =
-      std::cmp_greater(wanted, budget) ? first_decode_ % decodable_.size() : 0;
-  first_decode_ = first;
+void Scheduler::plan_decodes(const StepLimits& limits, std::int32_t budget, StepPlan& plan) {
+  of_crowd_.clear();
+  const auto is_of_crowd = [&](const StepPart& part) {
+    return limits.crowd != nullptr && part.request->book == limits.crowd;
+  };
+  std::copy_if(decodable_.begin(), decodable_.end(), std::back_inserter(of_crowd_), is_of_crowd);
+  std::erase_if(decodable_, is_of_crowd);
+  take_turns(decodable_, budget, first_decode_, plan);
+  take_turns(of_crowd_, std::min(budget - plan.decodes, limits.crowd_decodes), first_of_crowd_,
+             plan);
+}
+
+void Scheduler::take_turns(std::span<const StepPart> parts, std::int32_t budget, std::size_t& turn,
+                           StepPlan& plan) {
+  std::int32_t wanted = 0;
+  for (const StepPart& part : parts) wanted += part.tokens;
+  const std::size_t first = wanted > budget ? turn % parts.size() : 0;
+  turn = first;
   std::int32_t left = budget;
-  for (std::size_t i = 0; i < decodable_.size() && left > 0; ++i) {
-    StepPart part = decodable_[(first + i) % decodable_.size()];
+  for (std::size_t i = 0; i < parts.size() && left > 0; ++i) {
+    StepPart part = parts[(first + i) % parts.size()];
     const Choice& choice = *part.choice;
     part.wants_logits = part.tokens <= left;
     part.tokens = std::min(part.tokens, left);
     left -= part.tokens;
-    if (part.wants_logits) ++first_decode_;
+    if (part.wants_logits) ++turn;
     const auto unread = static_cast<std::int32_t>(choice.unread.size());
     plan.parts.push_back(part);
     plan.items.push_back(
         {choice.sequence.id(), part.request->prompt_tokens() + choice.generated - unread,
          std::span(choice.unread).first(static_cast<std::size_t>(part.tokens)),
          part.wants_logits ? model::LogitsWanted::kLast : model::LogitsWanted::kNone});
+    plan.decodes += part.tokens;
   }
-  plan.decodes = budget - left;
 }
 
-void Scheduler::plan_prompts(std::int32_t budget, StepPlan& plan) {
+void Scheduler::plan_prompts(std::int32_t budget, bool for_newcomers, StepPlan& plan) {
   if (budget == 0) return;
   for (const Prompt& prompt : prompts_) ++prompt.request->passed_over;
-  share_out(budget);
+  if (for_newcomers) {
+    give_newcomers(budget);
+  } else {
+    share_out(budget);
+  }
   std::sort(prompts_.begin(), prompts_.end(), [](const Prompt& a, const Prompt& b) {
     return a.request->id < b.request->id;  // in order of arrival, which is easier to follow
   });
@@ -123,9 +191,18 @@ std::int32_t Scheduler::for_others(const Prompt& one, std::int32_t budget) const
   return tokens;
 }
 
+// They stand first, and the budget is for them.
+void Scheduler::give_newcomers(std::int32_t budget) {
+  for (Prompt& prompt : prompts_) {
+    const std::int32_t left = left_of(*prompt.request);
+    prompt.chunk = chunk_of(*prompt.request, budget);
+    budget -= std::min(left, budget);
+  }
+}
+
 void Scheduler::share_out(std::int32_t budget) {
   const auto give = [&](Prompt& prompt, std::int32_t most) {
-    prompt.chunk = std::min(most, prompt.request->next_stop() - prompt.request->prefilled);
+    prompt.chunk = chunk_of(*prompt.request, most);
     budget -= prompt.chunk;
   };
   const std::span others = std::span(prompts_).subspan(1);

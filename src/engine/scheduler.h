@@ -9,8 +9,15 @@
 // everybody waits for the step's end.
 //
 // Beside decodes, prompts have no more of a step than these take, and now and then nothing; but
-// what a short one needs that is first and whose account has nothing else running, so that its time
-// to first token is not what others' answers make it.
+// what a short one needs that is first and whose account decodes nothing, so that its time to first
+// token is not what others' answers make it.
+//
+// A newcomer is the only request of its account. While newcomers are first and fit into a step, it
+// is theirs alone: no other prompts, and no decodes that would make it much longer. The step behind
+// it is for all again, unless a newcomer's prompt has a stop in it and goes on.
+//
+// An account that crowds (StepLimits::crowd) has bounds of its own, and its decodes come behind the
+// others'.
 //
 // Decodes and prompts: when both compete, decodes take at most three quarters of a step; and when
 // not all choices fit, the next step begins with those left out. The engine thread.
@@ -19,6 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -40,6 +48,7 @@ struct StepPlan {
   std::vector<model::BatchItem> items;  // items[i] computes parts[i]
   std::int32_t decodes = 0;
   std::int32_t prompt_tokens = 0;
+  LiveRequest* newcomer = nullptr;  // the first of those whose step it is; null: it is for all
 };
 
 // Tokens of one step.
@@ -47,6 +56,10 @@ struct StepLimits {
   std::int32_t batch = 1;           // all together; at least 1
   std::int32_t prompts = 1;         // of prompts; at least 1
   std::int32_t beside_decodes = 1;  // of prompts, when the step decodes, too
+  // An account whose many requests would make steps long for others; null: there is none.
+  const AccountBook* crowd = nullptr;
+  std::int32_t crowd_decodes = 0;  // of that account; at least 1
+  std::int32_t crowd_prompts = 0;  // of prompts, when one of its is first; at least 1
 };
 
 class Scheduler {
@@ -61,16 +74,25 @@ class Scheduler {
     std::int32_t chunk = 0;
   };
 
-  void plan_decodes(std::span<const std::unique_ptr<LiveRequest>> running, std::int32_t budget,
-                    StepPlan& plan);
+  void collect(std::span<const std::unique_ptr<LiveRequest>> running);
+  bool is_newcomer(const LiveRequest& request) const;
+  std::int32_t tokens_of_newcomers(const StepLimits& limits) const;
+  void plan_decodes(const StepLimits& limits, std::int32_t budget, StepPlan& plan);
+  void take_turns(std::span<const StepPart> parts, std::int32_t budget, std::size_t& turn,
+                  StepPlan& plan);
   std::int32_t tokens_for_prompts(const StepLimits& limits, const StepPlan& plan) const;
-  void plan_prompts(std::int32_t budget, StepPlan& plan);
+  void plan_prompts(std::int32_t budget, bool for_newcomers, StepPlan& plan);
   std::int32_t for_others(const Prompt& one, std::int32_t budget) const;
+  void give_newcomers(std::int32_t budget);
   void share_out(std::int32_t budget);
 
-  std::size_t first_decode_ = 0;     // where the turn begins among the choices that can decode
-  std::vector<StepPart> decodable_;  // scratch
-  std::vector<Prompt> prompts_;      // in progress; scratch
+  std::size_t first_decode_ = 0;       // where the turn begins among the choices that can decode
+  std::size_t first_of_crowd_ = 0;     // and among those of the crowd
+  std::optional<RequestId> newcomer_;  // the first one that the last step was for
+  std::vector<StepPart> decodable_;    // scratch; in the end but for those in of_crowd_
+  std::vector<StepPart> of_crowd_;     // scratch
+  std::int32_t decodable_tokens_ = 0;
+  std::vector<Prompt> prompts_;  // in progress; scratch
 };
 
 }  // namespace tessera::engine

@@ -126,6 +126,84 @@ TEST_F(SchedulerTest, ALongPromptOfAnAccountWithNothingElseHasItsPart) {
   EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{3, 8}));
 }
 
+TEST_F(SchedulerTest, ANewcomerHasAStepForItselfButNotTwoInARow) {
+  AccountBook books[4];
+  add_decoding(10).book = &books[0];
+  add(500).book = &books[0];
+  for (LiveRequest* request : {&add(30), &add(20), &add(20)}) {
+    request->book = &books[request->id.value - 2];
+    request->rank = -static_cast<double>(10 - request->id.value);
+    request->book->holds.requests = 1;
+  }
+  books[0].holds.requests = 2;
+  const StepLimits limits{.batch = 64, .prompts = 55, .beside_decodes = 8};
+  EXPECT_EQ(plan(limits), (Tokens{0, 0, 30, 20, 0}));  // the third does not fit beside them
+  ASSERT_NE(plan_.newcomer, nullptr);
+  EXPECT_EQ(plan_.newcomer->id.value, 3U);
+  EXPECT_EQ(plan(limits), (Tokens{10, 6, 0, 0, 20}));  // and is no newcomer's step yet
+  EXPECT_EQ(plan_.newcomer, nullptr);
+}
+
+TEST_F(SchedulerTest, FewDecodesStayBesideANewcomer) {
+  AccountBook books[2];
+  add_decoding(4).book = &books[0];
+  LiveRequest& newcomer = add(32);
+  newcomer.book = &books[1];
+  const StepLimits limits{.batch = 64, .prompts = 40, .beside_decodes = 8};
+  EXPECT_EQ(plan(limits), (Tokens{4, 32}));
+  EXPECT_EQ(plan_.newcomer, &newcomer);
+}
+
+TEST_F(SchedulerTest, OfAnAccountWithTwoRequestsNoneIsANewcomer) {
+  AccountBook books[2];
+  add_decoding(10).book = &books[0];
+  books[1].holds.requests = 2;
+  add(16).book = &books[1];
+  EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{10, 16}));
+  EXPECT_EQ(plan_.newcomer, nullptr);
+}
+
+TEST_F(SchedulerTest, ANewcomerWhosePromptHasAStopGoesOnWithIt) {
+  AccountBook books[3];
+  add_decoding(10).book = &books[0];
+  LiveRequest& newcomer = add(30);
+  newcomer.book = &books[1];
+  newcomer.stops = {12};
+  const StepLimits limits{.batch = 64, .prompts = 40, .beside_decodes = 8};
+  EXPECT_EQ(plan(limits), (Tokens{0, 12}));
+  EXPECT_EQ(plan(limits), (Tokens{0, 18}));
+  EXPECT_EQ(plan(limits), (Tokens{10, 0}));
+}
+
+TEST_F(SchedulerTest, ACrowdTakesTurnsBehindTheOthers) {
+  AccountBook crowd;
+  AccountBook other;
+  add_decoding(5).book = &crowd;
+  add_decoding(2).book = &other;
+  const StepLimits limits{
+      .batch = 64, .prompts = 40, .beside_decodes = 8, .crowd = &crowd, .crowd_decodes = 2};
+  std::vector<std::int32_t> turns(5);
+  for (int step = 0; step < 5; ++step) {
+    EXPECT_EQ(plan(limits), (Tokens{2, 2}));
+    for (const StepPart& part : plan_.parts)
+      if (part.request->book == &crowd) ++turns[static_cast<std::size_t>(part.choice->number)];
+  }
+  EXPECT_EQ(turns, (std::vector<std::int32_t>{2, 2, 2, 2, 2}));
+}
+
+TEST_F(SchedulerTest, ACrowdsPromptHasItsOwnBoundWhereItIsFirst) {
+  AccountBook crowd;
+  AccountBook other;
+  crowd.holds.requests = 9;
+  LiveRequest& first = add(500);
+  first.book = &crowd;
+  StepLimits limits{
+      .batch = 64, .prompts = 40, .crowd = &crowd, .crowd_decodes = 1, .crowd_prompts = 12};
+  EXPECT_EQ(plan(limits), Tokens{12});
+  first.book = &other;
+  EXPECT_EQ(plan(limits), Tokens{40});
+}
+
 // The short one is through in one step, the long one has a third as much and no more: its tokens
 // would be time that the short one waits.
 TEST_F(SchedulerTest, AShortPromptPassesALongOne) {
@@ -232,6 +310,36 @@ TEST(StepPace, AsksForDecodesAloneFirstAndNowAndThen) {
     }
     EXPECT_TRUE(pace.wants_decodes_alone());
   }
+}
+
+TEST(StepPace, ACrowdsStepsTakeNoLongerThanANewcomers) {
+  using std::chrono::milliseconds;
+  StepPace pace;
+  pace.note_crowd(64, milliseconds(300));
+  EXPECT_GT(pace.crowd_decodes(), 1'000'000);  // nothing is known
+  EXPECT_EQ(pace.crowd_prompts(256), 256);
+  pace.note_newcomer(milliseconds(100));
+  const auto step = [&](std::int32_t most) {
+    const std::int32_t decodes = std::min(most, pace.crowd_decodes());
+    pace.note_crowd(decodes, milliseconds(4 * decodes));
+    return decodes;
+  };
+  for (int i = 0; i < 20; ++i) step(64);
+  for (int i = 0; i < 50; ++i) {
+    const std::int32_t decodes = step(64);
+    EXPECT_GE(decodes, 20);
+    EXPECT_LE(decodes, 27);
+  }
+  for (int i = 0; i < 20; ++i) pace.note_crowd(pace.crowd_decodes(), milliseconds(500));
+  EXPECT_EQ(pace.crowd_decodes(), StepPace::kLeastOfCrowd);
+  pace.forget_crowd();
+  EXPECT_GT(pace.crowd_decodes(), 1'000'000);
+
+  pace.note(0, 100, milliseconds(200));
+  EXPECT_EQ(pace.crowd_prompts(256), 50);
+  EXPECT_EQ(pace.crowd_prompts(20), 20);
+  pace.note(0, 1, milliseconds(10'000));
+  EXPECT_EQ(pace.crowd_prompts(256), StepPace::kLeastCrowdPrompt);
 }
 
 TEST(StepPace, AClockThatStandsStillTeachesNothing) {

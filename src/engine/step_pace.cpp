@@ -35,6 +35,34 @@ void StepPace::note(std::int32_t decodes, std::int32_t prompt_tokens, Clock::Dur
   }
 }
 
+void StepPace::note_newcomer(Clock::Duration elapsed) {
+  if (elapsed > Clock::Duration::zero())
+    blend(newcomer_s_, std::chrono::duration<double>(elapsed).count());
+}
+
+// Fewer at once when a step took too long, more by and by. One that took very long may have been
+// the machine's fault.
+void StepPace::note_crowd(std::int32_t decodes, Clock::Duration elapsed) {
+  const double seconds = std::chrono::duration<double>(elapsed).count();
+  if (newcomer_s_ == 0 || seconds <= 0 || decodes == 0) return;
+  if (seconds > newcomer_s_) {
+    const double share = std::max(newcomer_s_ / seconds, 0.75);
+    crowd_decodes_ = std::max<double>(kLeastOfCrowd, share * decodes);
+  } else if (decodes + 1 >= crowd_decodes_) {
+    crowd_decodes_ *= 1 + kNew / 2;
+  }
+}
+
+std::int32_t StepPace::crowd_decodes() const {
+  return static_cast<std::int32_t>(crowd_decodes_);
+}
+
+std::int32_t StepPace::crowd_prompts(std::int32_t most) const {
+  if (newcomer_s_ == 0 || prompt_token_s_ == 0) return most;
+  const double tokens = std::min(newcomer_s_ / prompt_token_s_, 1e9);
+  return std::clamp(static_cast<std::int32_t>(tokens), std::min(kLeastCrowdPrompt, most), most);
+}
+
 std::int32_t StepPace::prompt_tokens_beside_decodes(std::int32_t most) const {
   const double token_s = beside_token_s_ > 0 ? beside_token_s_ : prompt_token_s_;
   if (decode_step_s_ == 0 || token_s == 0) return most;
