@@ -7,9 +7,10 @@ import re
 import sys
 import time
 
-from . import HELDOUT, SKILLS, TRAIN, examples, plain_text
-from .chooser import is_held
-from .phrasing import small
+from . import (HELDOUT, SKILLS, TRAIN, everyday_tools, examples, extraction, known_tools, more_tools, phrasing, plain_text,
+               requests, skills_text, skills_tools, test_split, wordings)
+from .chooser import is_held, template_partition
+from .phrasing import normalised, small
 from .tool_maker import KNOWN_NAMES
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -166,6 +167,38 @@ def run(split, count, seed=11):
     return prompts, values, stats, wrong
 
 
+def wordings_of(value):
+    """The templates and tools' names in a constant, without case and punctuation. One word is a kind of value or a key; a
+    template without words of its own says nothing."""
+    if isinstance(value, str):
+        text = re.sub(r"\{\w*\}", "{}", normalised(value))
+        return {text} if re.search("[ _]", text) and re.sub("[{} ]", "", text) else set()
+    if isinstance(value, dict):
+        value = list(value.values()) if "function" not in value else [value["function"]["name"]]
+    return set().union(*map(wordings_of, value)) if isinstance(value, (list, tuple)) else set()
+
+
+def constants(module):
+    return [value for name, value in vars(module).items() if name.isupper()]
+
+
+def shared_wordings():
+    """Wordings for training alone that another split has, too."""
+    own = set().union(*(wordings_of(value) for module in (wordings, everyday_tools) for value in constants(module)))
+    others = set().union(*(wordings_of(value) for value in constants(test_split)))
+    for module in (requests, phrasing, extraction, skills_text, skills_tools):
+        for value in constants(module):
+            if isinstance(value, list) and len(value) > 2 and all(isinstance(entry, str) for entry in value):
+                others |= wordings_of(template_partition(value)[1])
+    for schema, questions, _ in known_tools.KNOWN + more_tools.MORE:
+        others |= wordings_of(template_partition(questions)[1])
+    for entry in template_partition(known_tools.KNOWN)[1] + template_partition(more_tools.MORE)[1]:
+        others |= wordings_of(entry[0])
+    for sentences, _ in extraction.RECORDS:
+        others |= wordings_of(template_partition(sentences)[1])
+    return own & others
+
+
 def print_stats(stats):
     total = sum(entry[0] for entry in stats.values())
     print("| skill | share % | characters | of which answer | thinking % |\n|---|---|---|---|---|")
@@ -191,6 +224,7 @@ def main():
     problems = [f"{error}: {json.dumps(example, ensure_ascii=False)}" for error, example in wrong + wrong_held]
     problems += [f"prompt in both splits: {key!r}" for key in both]
     problems += [f"value in both splits: {value!r}" for value in sorted(values & held_values)]
+    problems += [f"wording in both splits: {text!r}" for text in sorted(shared_wordings())]
     problems += [] if again[0] == again[1] else ["the same seed gives other examples"]
     problems += [] if is_held("Oslo") and not is_held("Paris") else ["the partition has changed"]
     for line in problems[:20]:

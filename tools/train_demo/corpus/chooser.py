@@ -79,13 +79,14 @@ class Chooser:
     def distinct(self, items, count):
         return self.rng.sample(self.words_of(items), count)
 
-    def phrase(self, templates):
-        """A template of this split; in training often in other words."""
+    def phrase(self, templates, more=()):
+        """A template of this split, in training one of `more` as well and often in other words."""
         key = id(templates)
         if key not in self._templates:
             parts = template_partition(templates)
             held = {phrasing.normalised(text) for text in parts[1] if isinstance(text, str)}
-            self._templates[key] = (parts[self.held], held, templates)
+            own = parts[1] if self.held else [*parts[0], *more]
+            self._templates[key] = (own, held, templates)
         own, held, _ = self._templates[key]
         template = self.any(own)
         if self.held or not isinstance(template, str) or self.chance(0.5):

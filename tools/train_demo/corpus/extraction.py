@@ -2,7 +2,7 @@
 
 import json
 
-from . import tool_maker, words
+from . import tool_maker, wordings, words
 from .draft import Draft, article, ask, capitalised
 from .phrasing import SLOT, polite
 from .skills_text import random_word
@@ -121,14 +121,15 @@ def random_record(c):
     if c.chance(0.4) and not c.held:
         layout, mark = c.any(LAYOUTS), c.any(["\n", ", ", "; ", " | "])
         return mark.join(layout.format(k=key, K=capitalised(key), v=value) for key, value in values.items()), values
-    parts = [c.phrase(KEY_SENTENCES).format(k=key, v=value) for key, value in values.items()]
+    parts = [c.phrase(KEY_SENTENCES, wordings.KEY_SENTENCES).format(k=key, v=value) for key, value in values.items()]
     text = ", ".join(parts) + "."
     return text if text.startswith(tuple(map(str, values.values()))) else capitalised(text), values
 
 
 def clause_record(c):
     """(sentence, values) of one person, thing or event with some clauses about it."""
-    own, openings, clauses = c.any([PERSON, PERSON, THING, EVENT])
+    (own, openings, clauses), more = c.any([(PERSON, wordings.PERSON_OPENINGS), (PERSON, wordings.PERSON_OPENINGS),
+                                            (THING, wordings.THING_OPENINGS), (EVENT, wordings.EVENT_OPENINGS)])
     values, said = {own: field_value(c, own)}, []
     for clause in c.distinct(clauses, min(c.number(1, 3), len(c.words_of(clauses)))):
         keys = SLOT.findall(clause)
@@ -136,7 +137,7 @@ def clause_record(c):
             values.update((key, field_value(c, key)) for key in keys)
             said.append(clause)
     mark, last = c.any(GLUE)
-    text = c.phrase(openings) + " " + (said[0] if len(said) == 1 else mark.join(said[:-1]) + last + said[-1]) + "."
+    text = c.phrase(openings, more) + " " + (said[0] if len(said) == 1 else mark.join(said[:-1]) + last + said[-1]) + "."
     return article(text.format(**values)), values
 
 
@@ -147,14 +148,15 @@ def extract_json(c):
     elif kind < 0.65:
         sentence, values = clause_record(c)
     else:
-        sentences, keys = c.any(RECORDS)
+        sentences, keys = c.any(RECORDS if c.held or c.chance(0.4) else wordings.RECORDS)
         values = {key: field_value(c, key) for key in keys}
-        sentence = article(c.phrase(sentences).format(**values))
+        wording = c.phrase(sentences) if c.held or (sentences, keys) in RECORDS else c.any(sentences)
+        sentence = article(wording.format(**values))
     keys = list(values)
     wanted = c.sample(keys, c.number(1, len(keys)) if c.chance(0.6) else len(keys))
     if c.chance(0.3):
         wanted.sort(key=keys.index)
     answer = json.dumps({key: values[key] for key in wanted}, separators=(",", ":"), ensure_ascii=False)
-    question = c.phrase(EXTRACT).format(s=sentence, k=keys_in_a_row(c, wanted))
+    question = c.phrase(EXTRACT, wordings.EXTRACT).format(s=sentence, k=keys_in_a_row(c, wanted))
     return Draft(ask(polite(c, question) if question.endswith((".", "?")) and c.chance(0.4) else question), answer,
                  f"The user wants JSON with {', '.join(wanted)}.")

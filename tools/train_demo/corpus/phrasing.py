@@ -5,6 +5,8 @@ Lists are ordered as everywhere: the last ones of each are held out (chooser.py)
 
 import re
 
+from . import wordings
+
 OPENERS = [
     "", "", "", "", "", "", "Please ", "please ", "Can you ", "Could you ", "Can you please ", "Could you please ",
     "Would you ", "Would you please ", "Will you ", "I want to ", "I want you to ", "I need to ", "I need you to ",
@@ -87,10 +89,10 @@ def polite(c, text):
         return text
     if kind < 0.6:
         mark = text[-1] if text[-1] in ".?!" else ""
-        text = text.rstrip(".?! ") + c.phrase(CLOSERS)
+        text = text.rstrip(".?! ") + c.phrase(CLOSERS, wordings.CLOSERS)
         text += c.any(["", mark, mark or "."])
     elif kind < 0.75:
-        preface = c.phrase(PREFACES)
+        preface = c.phrase(PREFACES, wordings.PREFACES)
         text = preface + (text if preface[-2] in ".!?" else small(text))
     kind = c.rng.random()
     if kind < 0.2:

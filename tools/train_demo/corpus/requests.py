@@ -1,7 +1,7 @@
 """Requests that determine one call of a random tool, put together from parts: an opening, an object, the arguments in
 many forms, small talk. With some dozens of each part hardly any two requests are alike."""
 
-from . import words
+from . import wordings, words
 from .draft import article, capitalised
 from .phrasing import ASKING, OPENERS, listed, polite
 
@@ -66,7 +66,7 @@ def said(c, tool, name, value):
     kind = tool.kinds[name]
     key = name.replace("_", " ") if c.chance(0.6) else name
     if isinstance(value, bool):
-        return c.phrase(YES if value else NO).format(k=key)
+        return c.phrase(*((YES, wordings.YES) if value else (NO, wordings.NO))).format(k=key)
     values = value if isinstance(value, list) else [value]
     shown = listed(c, [str(quoted(c, v) if isinstance(v, str) else v) for v in values])
     alone = [family(other) for other in tool.kinds.values()].count(family(kind)) == 1
@@ -76,7 +76,7 @@ def said(c, tool, name, value):
         return c.any(["{v} {k}", "for {v} {k}", "{v} {k}"]).format(v=shown, k=key)
     if isinstance(kind, list) and c.chance(0.3):
         return c.any(["in {v} {k}", "{v} {k}", "with {v} {k}"]).format(v=shown, k=key)
-    return c.phrase(PAIRS).format(k=key, v=shown)
+    return c.phrase(PAIRS, wordings.PAIRS).format(k=key, v=shown)
 
 
 def action(c, tool):
@@ -88,9 +88,9 @@ def action(c, tool):
 def opening(c, tool):
     """The beginning of a request, and whether it is a question."""
     if tool.style == "made_up" and c.chance(0.55) or c.chance(0.12):
-        text = c.phrase(NAMED).format(tool=tool.name)
+        text = c.phrase(NAMED, wordings.NAMED).format(tool=tool.name)
         return text, text.lower().startswith(ASKING)
-    opener = c.phrase(OPENERS)
+    opener = c.phrase(OPENERS, wordings.OPENERS)
     text = opener + action(c, tool)
     return capitalised(text), text.lower().startswith(ASKING)
 
@@ -108,5 +108,5 @@ def request(c, tool, arguments):
     if parts:
         row = parts[0] if len(parts) == 1 else c.any([", ", ", ", " and ", "; ", ", and ", "\n"]).join(parts[:-1]) + c.any(
             [" and ", " and ", ", ", ", and ", " with "]) + parts[-1]
-        text += c.phrase(JOINS).format(p=row)
+        text += c.phrase(JOINS, wordings.JOINS).format(p=row)
     return polite(c, text + ("?" if question and c.chance(0.8) else c.any([".", ".", ""])))

@@ -1,6 +1,6 @@
 """Skills on numbers and text: sums, copying, sorting, counting, JSON from a sentence, questions on a passage."""
 
-from . import words
+from . import wordings, words
 from .draft import Draft, article, ask, decorate
 
 PLUS = ["{a}+{b}", "What's {a}+{b}?", "{a}+{b}=", "What do you get when you add {a} and {b}?", "{a} plus {b}", "{a} and {b} together?",
@@ -74,7 +74,7 @@ def arithmetic(c, thinks=False):
             if a >= 10 and c.owns(f"{a}{'+' if plus else '-'}{b}"):
                 break
         reasoning, result = plus_steps(a, b) if plus else minus_steps(a, b)
-        question = c.phrase(PLUS if plus else MINUS)
+        question = c.phrase(*((PLUS, wordings.PLUS) if plus else (MINUS, wordings.MINUS)))
     return Draft(ask(decorate(c, question.format(a=a, b=b))), f"The answer is {result}.", reasoning, thinks=thinks)
 
 

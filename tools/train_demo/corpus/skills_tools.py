@@ -2,7 +2,7 @@
 
 import json
 
-from . import known_tools, more_tools, requests, tool_maker, words
+from . import known_tools, more_tools, requests, tool_maker, wordings, words
 from .draft import Draft, ask, call_message, capitalised, decorate
 from .phrasing import listed, polite, small
 from .skills_chat import a_fact, greeting, tessera, unknown
@@ -98,8 +98,7 @@ def several(c, make, count):
 def parallel_known(c):
     """One well-known tool for several values of one of its parameters: "in Rome and Oslo"."""
     while True:
-        schema, questions, kinds = c.phrase(known_tools.KNOWN if c.chance(0.6) else more_tools.MORE)
-        question = c.phrase(questions)
+        schema, question, kinds = tool_maker.known_question(c, 0.6)
         slots = [slot for slot in kinds if "{" + slot + "}" in question]
         varying = c.any(slots)
         if kinds[varying] in ("city", "person", "code", "word", "noun", "country", "path") and (
@@ -129,7 +128,7 @@ def shared_calls(c, tool, arguments, names):
 def both(c, text, request):
     """Two requests in one message."""
     first = text.rstrip(".?! ")
-    return c.phrase(BOTH).format(a=first, s=small(first), x=small(request), y=capitalised(request))
+    return c.phrase(BOTH, wordings.BOTH).format(a=first, s=small(first), x=small(request), y=capitalised(request))
 
 
 def parallel_shared(c):

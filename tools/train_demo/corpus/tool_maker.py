@@ -1,11 +1,11 @@
 """Makes random tools and values for their parameters; well-known tools with their questions."""
 
-from . import known_tools, more_tools, words
+from . import everyday_tools, known_tools, more_tools, words
 from .draft import article
 from .phrasing import polite
 
 STYLES = ["snake", "snake", "snake", "snake", "camel", "kebab", "made_up", "made_up"]
-KNOWN_NAMES = {entry[0]["function"]["name"] for entry in known_tools.KNOWN + more_tools.MORE}
+KNOWN_NAMES = {entry[0]["function"]["name"] for entry in known_tools.KNOWN + more_tools.MORE + everyday_tools.EVERYDAY}
 DESCRIPTIONS = ["{Verb} a {noun}.", "{Verb} the {noun}.", "Use this to {verb} a {noun}.", "Can {verb} a {noun}.",
                 "{Verb} a {noun} for the user.", "{Verb} one {noun}.", "A tool to {verb} a {noun}.",
                 "Call this to {verb} a {noun}."]
@@ -106,10 +106,18 @@ def arguments_for(c, tool):
             if name in tool.required or c.chance(0.5)}
 
 
+def known_question(c, share=0.45):
+    """(schema, question, kinds of its slots); `share` of them of the first list of tools, in training some of everyday_tools.py."""
+    if not c.held and c.chance(0.5):
+        schema, questions, kinds = c.any(everyday_tools.EVERYDAY)
+        return schema, c.any(questions), kinds
+    schema, questions, kinds = c.phrase(known_tools.KNOWN if c.chance(share) else more_tools.MORE)
+    return schema, c.phrase(questions), kinds
+
+
 def known(c):
     """(schema, request, arguments) of a well-known tool."""
-    schema, questions, kinds = c.phrase(known_tools.KNOWN if c.chance(0.45) else more_tools.MORE)
-    question = c.phrase(questions)
+    schema, question, kinds = known_question(c)
     values = {slot: value_of(c, kind) for slot, kind in kinds.items() if "{" + slot + "}" in question}
     if "location" in values and c.chance(0.1):
         values["location"] += ", " + c.word(words.COUNTRIES)
