@@ -114,7 +114,7 @@ struct ArrayAlt {
   bool unique = false;
   // The same for items of all kinds, whose values are compared as wholes (item_step.cpp). What such
   // items are made of is of nodes of their own: numbers have bounds, strings' lengths are in their
-  // languages, free keys are endless, no array in them is unique.
+  // languages, free keys are endless.
   bool differ = false;
   std::uint32_t cost = kNone;
 };

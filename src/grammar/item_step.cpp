@@ -234,11 +234,25 @@ bool Stepper::number_can_differ(const Thread& thread) const {
 void Stepper::end_container(Thread thread) {
   const Frame at = frame(thread.top);
   thread.top = at.parent;
-  if (at.item == 0 || (at.kind == FrameKind::kArray && g_.arrays[at.alt].differ))
-    return end_value(thread);
+  if (at.kind == FrameKind::kArray && g_.arrays[at.alt].differ) return end_differing(thread, at);
+  if (at.item == 0) return end_value(thread);
   const auto kind = static_cast<std::uint64_t>(at.kind);
   const std::uint32_t chain = push_character(at.item, kItemEnd);
   end_item_value(thread, chain, mix(kind, at.sum));
+}
+
+// In an item that has to differ itself, such an array is one more symbol: the ways up to there were
+// counted as if all earlier items had the same one.
+void Stepper::end_differing(Thread thread, const Frame& array) {
+  const std::uint32_t item = frame(thread.top).item;
+  if (item == 0) return end_value(thread);
+  std::uint64_t digest = 0;
+  for (std::uint32_t used = array.used; used != 0; used = frame(used).parent)
+    digest = mix(digest, std::uint64_t{frame(used).next} << 32 | frame(used).count);
+  std::uint32_t chain = push_character(item, kArrayItem);
+  chain = push_character(chain, static_cast<std::uint32_t>(digest >> 32));
+  chain = push_character(chain, static_cast<std::uint32_t>(digest));
+  end_item_value(thread, push_character(chain, kItemEnd), mix(digest, kArrayItem));
 }
 
 void Stepper::end_item_value(Thread thread, std::uint32_t chain, std::uint64_t digest) {

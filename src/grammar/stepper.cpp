@@ -205,6 +205,7 @@ void Stepper::begin_alt(Thread thread, AltId id, std::uint8_t byte) {
       if (m_.in_item(thread)) {
         inner.item = push_character(frame(thread.top).item, array ? kArrayItem : kObjectItem);
         if (!item_lives(frame(thread.top), link(inner.item), alt.values)) return;
+        if (array && g_.arrays[alt.index].differ) inner.item = 0;  // each of its items begins anew
       }
       thread.top = push(inner);
       thread.alt = 0;

@@ -157,6 +157,7 @@ class Stepper {
   void leave_item_text(Thread thread);
   void end_item_number(Thread thread);
   void end_container(Thread thread);
+  void end_differing(Thread thread, const Frame& array);
   // Behind a value of an item: it is noted, and the item as a whole where that was all.
   void end_item_value(Thread thread, std::uint32_t chain, std::uint64_t digest);
 

@@ -30,10 +30,12 @@ bool list_integers(const NumberAlt& number, std::vector<std::string>& texts) {
   return true;
 }
 
-// Equal values have equal texts: words, and integers as they are usually written.
+// Equal values have equal texts: words, and numbers as they are usually written.
 bool is_plain(std::string_view text) {
   if (text == "null" || text == "true" || text == "false") return true;
-  return text != "-0" && text.find_first_of(".eE") == std::string_view::npos;
+  if (text.find_first_of("eE") != std::string_view::npos) return false;
+  if (text.find('.') == std::string_view::npos) return text != "-0";
+  return text.back() != '0' && text.size() <= kItemDigits;
 }
 
 void list_literals(const Grammar& grammar, std::uint32_t at, std::string& prefix,
@@ -112,7 +114,7 @@ NodeBuilder::Step NodeBuilder::make_unique(std::size_t index, const json::Value&
     count = language.completions(language.start());
   }
   if (!std::all_of(texts.begin(), texts.end(), is_plain)) {
-    return cannot_differ("for listed numbers with a fraction or an exponent", keyword);
+    return cannot_differ("for listed numbers with a zero behind the point or an exponent", keyword);
   }
   std::sort(texts.begin(), texts.end());
   texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
@@ -180,7 +182,8 @@ NodeBuilder::Step NodeBuilder::add_item_alt(NodeId id, const Alt& from,
       std::vector<std::string> texts;
       list_literals(grammar_, from.index, prefix, texts);
       if (!std::all_of(texts.begin(), texts.end(), is_plain)) {
-        return cannot_differ("for listed numbers with a fraction or an exponent", keyword);
+        return cannot_differ("for listed numbers with a zero behind the point or an exponent",
+                             keyword);
       }
       add_alt(id, from.kind, from.index);
       return {};
@@ -201,10 +204,13 @@ NodeBuilder::Step NodeBuilder::add_item_alt(NodeId id, const Alt& from,
     case Alt::Kind::kString:
       return add_unique_strings(id, {grammar_.strings[from.index]});
     case Alt::Kind::kArray: {
-      if (unique_arrays_.contains(from.index) && !grammar_.arrays[from.index].unique) {
-        return cannot_differ("for items with such items in them", keyword);
-      }
       ArrayAlt array = grammar_.arrays[from.index];
+      if (array.differ) {  // its items' nodes were made before
+        add_alt(id, from.kind, from.index);
+        return {};
+      }
+      array.differ = unique_arrays_.contains(from.index) && !array.unique;
+      if (array.differ && !array.counts.empty()) return cannot_differ("beside contains", keyword);
       if (!budget.take(array.prefix.size() * 8 + sizeof(ArrayAlt))) return too_complex();
       take_item_nodes(array);
       add_alt(id, from.kind, grammar_.arrays.size());

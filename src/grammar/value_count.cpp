@@ -104,7 +104,8 @@ std::uint32_t ways_to_end(const Grammar& grammar, const ObjectAlt& object, std::
 }
 
 std::uint32_t ways_to_end(const Grammar& grammar, const ArrayAlt& array, std::uint32_t index) {
-  if (!array.counts.empty()) return 1;
+  // Of items that differ as wholes the array around them knows no more than that there are some.
+  if (!array.counts.empty() || array.differ) return 1;
   std::uint32_t ways = index >= array.min ? 1 : 0;
   std::uint32_t row = 1;
   const std::uint32_t last = std::min(array.max, std::max(index, array.min) + kMostItems);
