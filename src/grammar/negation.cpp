@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "grammar/shaper.h"
@@ -63,14 +64,11 @@ Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
   }
   for (const std::string_view keyword : {"unevaluatedProperties", "unevaluatedItems"}) {
     if (const json::Value* rest = object->find(keyword)) {
-      return unsupported("the negation of " + std::string(keyword) + " cannot be enforced", *rest);
+      leave_out(keyword, *rest);
     }
   }
-  if (const json::Value* unique = object->find("uniqueItems")) {
-    if (*unique->if_bool()) {
-      return unsupported("the negation of uniqueItems cannot be enforced", *unique);
-    }
-  }
+  if (const json::Value* unique = object->find("uniqueItems"); unique && *unique->if_bool())
+    leave_out("uniqueItems", *unique);
   TRY(negate_simple(schema, out));
   TRY(negate_values(schema, out));
   TRY(negate_strings(schema, out));
@@ -106,6 +104,14 @@ Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
     for (Rest& rest : shape.object.rests) rest.evaluates = false;
   }
   return out;
+}
+
+void Shaper::leave_out(std::string_view keyword, const json::Value& at) {
+  weak_ = true;
+  if (left_out_) return;
+  left_out_ = GrammarError{GrammarErrorCode::kUnsupportedSchema,
+                           "the negation of " + std::string(keyword) + " cannot be enforced",
+                           document_.path_of(at)};
 }
 
 Shaper::Step Shaper::negate_simple(const json::Value& schema, Shapes& out) {
@@ -211,6 +217,7 @@ Shaper::Step Shaper::negate_strings(const json::Value& schema, Shapes& out) {
   TRY_ASSIGN(const auto max, read_count(document_, schema, "maxLength"));
   add_outside(kStringBit, &Shape::string, min, max, out);
   // `format` may be no more than an annotation to whoever checks: its denial promises nothing.
+  if (schema.find("format") != nullptr) weak_ = true;
   if (const json::Value* text = schema.find("pattern")) {
     TRY_ASSIGN(const LanguagePtr language, pattern(*text->if_string(), *text));
     Shape other = of_type(kStringBit);
@@ -350,10 +357,12 @@ Shaper::Step Shaper::negate_keys(const json::Value& schema, Shapes& out) {
     if (all == nullptr || !*all) add(others, Term{additional, false});
   }
   if (const json::Value* rule = schema.find("propertyNames")) {
-    TRY_ASSIGN(const LanguagePtr names, names_language({Term{rule, true}}));
-    LanguagePtr outside = Language::complement(*names, budget_);
+    Result<LanguagePtr, GrammarError> names = LanguagePtr();
+    const bool weak = is_weak([&] { names = names_language({Term{rule, true}}); });
+    if (!names) return Unexpected{names.error()};
+    LanguagePtr outside = Language::complement(**names, budget_);
     if (outside == nullptr) return too_complex();
-    add(std::move(outside), Term{&anything(), true});
+    if (!weak) add(std::move(outside), Term{&anything(), true});
   }
   return {};
 }

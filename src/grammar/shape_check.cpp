@@ -138,16 +138,21 @@ Result<LanguagePtr, GrammarError> Shaper::names_language(const std::vector<Term>
 
 Shaper::Answer Shaper::settled_shapes(const std::vector<Term>& terms) {
   const auto known = known_sets_.find(terms);
-  if (known != known_sets_.end()) return known->second;
+  if (known != known_sets_.end()) {
+    weak_ = weak_ || weak_shapes_.contains(known->second.get());
+    return known->second;
+  }
   const bool met_before = std::exchange(met_open_, false);
   ++settling_;
-  auto fresh = shapes(terms);
+  Result<Shapes, GrammarError> fresh = Shapes();
+  const bool weak = is_weak([&] { fresh = shapes(terms); });
   --settling_;
   const bool settled = !met_open_;
   met_open_ = met_before;
   if (!fresh) return Unexpected{std::move(fresh).error()};
   if (!settled) return std::shared_ptr<const Shapes>();
   auto made = keep(*std::move(fresh));
+  if (weak) weak_shapes_.insert(made.get());
   known_sets_.emplace(terms, made);
   return made;
 }

@@ -71,7 +71,10 @@ Result<std::optional<std::uint32_t>, GrammarError> read_count(const SchemaDocume
 Shaper::Answer Shaper::shapes(Term term) {
   TRY_ASSIGN(term.schema, follow(term.schema));
   const auto found = known_.find(term);
-  if (found != known_.end()) return found->second;
+  if (found != known_.end()) {
+    weak_ = weak_ || weak_shapes_.contains(found->second.get());
+    return found->second;
+  }
   if (depth_ > kMaxExpansionDepth || !budget_.spend(20)) return too_complex();
   if (!open_.insert(term).second) {
     if (!term.positive && settling_ == 0) {
@@ -81,11 +84,14 @@ Shaper::Answer Shaper::shapes(Term term) {
     return std::make_shared<const Shapes>();
   }
   ++depth_;
-  auto expanded = term.positive ? expand(*term.schema) : negate(*term.schema);
+  Result<Shapes, GrammarError> expanded = Shapes();
+  const bool weak =
+      is_weak([&] { expanded = term.positive ? expand(*term.schema) : negate(*term.schema); });
   --depth_;
   open_.erase(term);
   if (!expanded) return Unexpected{std::move(expanded).error()};
   auto shapes = keep(*std::move(expanded));
+  if (weak) weak_shapes_.insert(shapes.get());
   if (open_.empty()) met_open_ = false;
   if (!met_open_) known_.emplace(term, shapes);
   return shapes;
@@ -399,7 +405,10 @@ Shaper::Step Shaper::apply_lists(const json::Value& schema, Shapes& out) {
   }
   if (const json::Value* no = schema.find("not")) {
     TRY_ASSIGN(const auto shapes, this->shapes(Term{no, false}));
+    const bool some = !out.empty();
     TRY(cross(out, *shapes));
+    if (some && out.empty() && left_out_ && weak_shapes_.contains(shapes.get()))
+      return Unexpected{*left_out_};
   }
   return {};
 }
@@ -409,8 +418,10 @@ Result<bool, GrammarError> Shaper::disjoint(const Shapes& a, const Shapes& b) {
     for (const Shape& y : b) {
       const Shape both = merge(x, y, budget_);
       if (budget_.exhausted()) return too_complex();
-      TRY_ASSIGN(const bool empty, is_empty(both, 3));
-      if (!empty) return false;
+      Result<bool, GrammarError> empty = false;
+      const bool weak = is_weak([&] { empty = is_empty(both, 3); });
+      if (!empty || !*empty) return empty;
+      if (weak) return false;
     }
   }
   return true;
@@ -419,17 +430,22 @@ Result<bool, GrammarError> Shaper::disjoint(const Shapes& a, const Shapes& b) {
 Shaper::Step Shaper::apply_one_of(const json::Array& branches, const json::Value& at, Shapes& out) {
   // What stands beside oneOf helps to tell the branches apart.
   std::vector<Shapes> sets;
+  std::vector<bool> weak;
   for (const json::Value& branch : branches) {
-    TRY_ASSIGN(const auto shapes, this->shapes(Term{&branch, true}));
     Shapes set = out;
-    TRY(cross(set, *shapes));
+    Step step;
+    weak.push_back(is_weak([&] {
+      const auto shapes = this->shapes(Term{&branch, true});
+      step = shapes ? cross(set, **shapes) : Step(Unexpected{shapes.error()});
+    }));
+    TRY(std::move(step));
     sets.push_back(std::move(set));
   }
   std::vector<std::vector<bool>> overlap(sets.size(), std::vector<bool>(sets.size(), false));
   for (std::size_t i = 0; i < sets.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       TRY_ASSIGN(const bool apart, disjoint(sets[i], sets[j]));
-      overlap[i][j] = overlap[j][i] = !apart;
+      overlap[i][j] = overlap[j][i] = !apart || weak[i] || weak[j];
     }
   }
   Shapes any;

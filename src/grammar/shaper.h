@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "grammar/schema.h"
@@ -82,6 +83,7 @@ class Shaper {
   Step read_object(const json::Value& schema, Shape& shape);
   Step apply_lists(const json::Value& schema, Shapes& out);
   Step apply_one_of(const json::Array& branches, const json::Value& at, Shapes& out);
+  void leave_out(std::string_view keyword, const json::Value& at);
   Shapes split_by_presence(const json::Value& condition, const Shapes& when);
   Step apply_condition(const json::Value& schema, Shapes& out);
   Step apply_dependencies(const json::Value& schema, Shapes& out);
@@ -115,6 +117,13 @@ class Shaper {
   Unexpected<GrammarError> invalid(std::string message, const json::Value& at) const {
     return document_.error(GrammarErrorCode::kInvalidSchema, std::move(message), at);
   }
+  // Calls `make`; whether weak_ was set in it.
+  template <class Make>
+  bool is_weak(const Make& make) {
+    const bool before = std::exchange(weak_, false);
+    make();
+    return std::exchange(weak_, weak_ || before);
+  }
   static Unexpected<GrammarError> too_complex() {
     return fail(GrammarErrorCode::kSchemaTooComplex, "the schema is too complex");
   }
@@ -126,6 +135,12 @@ class Shaper {
   bool met_open_ = false;  // such a loop was met: the answer is not to be kept
   int depth_ = 0;
   bool pruning_ = false;
+  // Shapes may be fewer than the schema has: a denial may leave out what cannot be enforced. What
+  // is left fits, but that there is none proves nothing. Set where that happened since it was last
+  // cleared; the sets that are kept and are such; the first of what was left out.
+  bool weak_ = false;
+  std::set<const Shapes*> weak_shapes_;
+  std::optional<GrammarError> left_out_;
   int settling_ = 0;  // in settled_shapes()
   Patterns own_patterns_;
   Patterns& patterns_;
