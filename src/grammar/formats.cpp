@@ -1,8 +1,12 @@
 #include "grammar/formats.h"
 
-#include <unordered_map>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
 
-#include "grammar/language.h"
+#include "base/check.h"
+#include "grammar/regex.h"
 
 namespace tessera::grammar {
 namespace {
@@ -108,10 +112,10 @@ std::string regex() {
   return row + "(?:\\|" + row + ")*";
 }
 
-}  // namespace
+using Patterns = std::map<std::string_view, std::string>;
 
-std::optional<std::string> format_pattern(std::string_view name) {
-  static const std::unordered_map<std::string_view, std::string> patterns{
+const Patterns& patterns() {
+  static const Patterns made{
       {"date", date()},
       {"time", time()},
       {"date-time", date() + "[Tt]" + time()},
@@ -134,9 +138,29 @@ std::optional<std::string> format_pattern(std::string_view name) {
       {"iso-date-time", date() + "[Tt]" + time(true)},
       {"byte", "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"},
   };
-  const auto found = patterns.find(name);
-  if (found == patterns.end()) return std::nullopt;
-  return "^(?:" + found->second + ")$";
+  return made;
+}
+
+}  // namespace
+
+LanguagePtr format_language(std::string_view name) {
+  static std::mutex lock;
+  static std::map<std::string_view, LanguagePtr> made;
+  const auto known = patterns().find(name);
+  if (known == patterns().end()) return nullptr;
+  const std::lock_guard held(lock);
+  LanguagePtr& language = made[known->first];
+  if (language == nullptr) {
+    Budget budget{CompileLimits{}};
+    auto compiled = compile_regex("^(?:" + known->second + ")$", budget);
+    CHECK(compiled);
+    language = *std::move(compiled);
+  }
+  return language;
+}
+
+void prepare_formats() {
+  for (const auto& [name, pattern] : patterns()) format_language(name)->alike();
 }
 
 std::uint32_t format_length(std::string_view name) {

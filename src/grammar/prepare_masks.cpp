@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "grammar/compile.h"
+#include "grammar/formats.h"
 #include "grammar/matcher.h"
 
 namespace tessera::grammar {
@@ -94,6 +95,7 @@ void warm_up(const VocabularyPtr& vocabulary) {
   CHECK(raw.accept_bytes("x"));
   raw.fill_mask(words);
   vocabulary->tokens_with('>');
+  prepare_formats();
 }
 
 }  // namespace tessera::grammar

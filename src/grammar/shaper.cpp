@@ -305,8 +305,7 @@ Shaper::Step Shaper::read_string(const json::Value& schema, Shape& shape) {
   }
   if (const json::Value* name = schema.find("format")) {
     if (name->if_string() == nullptr) return invalid("format must be a string", *name);
-    if (const auto text = format_pattern(*name->if_string())) {
-      TRY_ASSIGN(LanguagePtr language, pattern(*text, *name));
+    if (LanguagePtr language = format_language(*name->if_string())) {
       if (shape.string.language != nullptr) {
         language = Language::intersection(*shape.string.language, *language, budget_);
         if (language == nullptr) return too_complex();
