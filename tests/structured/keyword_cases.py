@@ -429,6 +429,12 @@ COMBINED = {
         ({"oneOf": [{"properties": {"bar": True, "baz": True}, "required": ["bar"]}, {"properties": {"foo": True}, "required": ["foo"]}]},
          [{"bar": 8}, {"foo": "foo"}], [{"bar": 8, "foo": "foo"}, {"baz": "quux"}]),
         ({"oneOf": [{"oneOf": [{"type": "null"}]}]}, [None], [123]),
+        ({"oneOf": [{"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True, "items": {"type": "string"}}}, "required": ["a"]},
+                    {"type": "object", "properties": {"b": {"type": "array", "uniqueItems": True, "items": {"type": "string"}}}, "required": ["b"]}]},
+         [{"a": ["x"]}, {"b": ["x", "y"]}, {"a": ["x"], "b": 1}], [{"a": ["x"], "b": ["y"]}, {"a": ["x", "x"]}, {}]),
+        # The denial of uniqueItems cannot be enforced: that its branch has no value is not known, then.
+        ({"oneOf": [{"type": "array", "not": {"type": "array", "items": {"const": 1}, "uniqueItems": True}}, {"type": "array", "minItems": 2}]},
+         [[2]], [[1, 1], [2, 3], [1], [1, 2], []]),
     ],
     "not": [
         ({"not": {"type": "integer"}}, ["foo", 1.1], [1]),
@@ -454,6 +460,8 @@ COMBINED = {
         ({"allOf": [{"if": {"exclusiveMaximum": 0}}, {"then": {"minimum": -10}}, {"else": {"multipleOf": 2}}]}, [-100, 3], []),
         ({"if": True, "then": {"const": "then"}, "else": {"const": "else"}}, ["then"], ["else"]),
         ({"if": False, "then": {"const": "then"}, "else": {"const": "else"}}, ["else"], ["then"]),
+        ({"type": "object", "if": {"properties": {"a": {"type": "array", "uniqueItems": True}}, "required": ["a"]}, "then": {"required": ["b"]}},
+         [{"a": 1}, {"a": [1, 2], "b": 1}, {}], [{"a": [1, 2]}, {"a": []}]),
         ({"if": {"maxLength": 4}, "then": {"const": "yes"}, "else": {"const": "other"}}, ["yes", "other"], ["no", "invalid"]),
         ({"type": "object", "properties": {"country": {"enum": ["US", "NL", "DE"]}, "zip": {"type": "string"}}, "required": ["country", "zip"],
           "if": {"properties": {"country": {"const": "US"}}}, "then": {"properties": {"zip": {"pattern": "^\\d{5}$"}}}, "else": {"properties": {"zip": {"pattern": "^[A-Z]+$"}}}},
@@ -524,6 +532,7 @@ REFUSED = {
     "a target that is not there": ({"$ref": "#/$defs/x"}, "names nothing"),
     "$dynamicRef": ({"$id": "https://example.test/typical", "$ref": "list", "$defs": {"foo": {"$dynamicAnchor": "items", "type": "string"}, "list": {
         "$id": "list", "type": "array", "items": {"$dynamicRef": "#items"}, "$defs": {"items": {"$dynamicAnchor": "items"}}}}}, "$dynamicRef with several targets"),
+    "not uniqueItems of arrays": ({"type": "array", "not": {"type": "array", "uniqueItems": True}}, "negation of uniqueItems"),
     "not uniqueItems": ({"type": "array", "not": {"uniqueItems": True}}, "negation of uniqueItems"),
     "uniqueItems of too few": ({"type": "array", "uniqueItems": True, "minItems": 4, "items": {"type": "array", "prefixItems": [{"type": "boolean"}], "maxItems": 1}}, "so many items"),
     "a malformed type": ({"type": "strnig"}, "type"),
