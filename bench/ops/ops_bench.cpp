@@ -75,11 +75,11 @@ class Ops {
       for (const int threads : flags_.threads) product(c, threads);
     }
     if (!flags_.attention) return true;
-    for (const auto type : {weights::TensorType::kF32, weights::TensorType::kF16,
-                            weights::TensorType::kBF16, weights::TensorType::kQ8_0})
+    for (const cpu::KvType type : cpu::kKvTypes)
       for (const cpu::Isa isa : cpu::supported_isas())
-        if (is_wanted_set(isa) && wanted(flags_.types, std::string(weights::info(type).name)))
-          attention(type, isa);
+        for (const std::size_t tokens : {1, 16})
+          if (is_wanted_set(isa) && wanted(flags_.types, std::string(cpu::kv_type_name(type))))
+            attention(type, isa, tokens);
     return true;
   }
 
@@ -159,34 +159,52 @@ class Ops {
          by_memory ? bandwidth : most);
   }
 
-  // The true shape: eight query heads of 256 that share keys and values, which are far away. One
-  // thread.
-  void attention(weights::TensorType type, cpu::Isa isa) {
+  // The true shape: eight query heads of 256 that share keys and values, which are far away; of one
+  // token, or of a prompt's neighbours, who meet them together. One thread.
+  void attention(cpu::KvType type, cpu::Isa isa, std::size_t tokens) {
     constexpr std::size_t kGroup = 8, kHeadDim = 256;
-    const std::size_t block_bytes = cpu::kKeysPerBlock * weights::row_bytes(type, kHeadDim);
-    const std::size_t spans = kWeightBytes / block_bytes / (2 * cpu::kBlocksPerSpan);
-    const std::vector<std::byte>& data = weights_of(type);
-    const cpu::Floats q(kGroup * kHeadDim, 0.25F);
-    cpu::Floats partial(kGroup * cpu::attention_partial_floats(kHeadDim));
+    const cpu::KvKernels& kv = cpu::kernels(isa).of(type);
+    const std::size_t area = cpu::kv_area_bytes(type, kHeadDim);
+    const std::size_t areas =
+        kWeightBytes / area / tokens / (2 * cpu::kBlocksPerSpan) * (2 * cpu::kBlocksPerSpan);
+    std::vector<std::byte> data(areas * area);
     std::vector<const std::byte*> at;
-    for (std::size_t i = 0; i < spans * 2 * cpu::kBlocksPerSpan; ++i)
-      at.push_back(data.data() + i * block_bytes);
-    const cpu::AttendFunction attend = cpu::kernels(isa).attend_span(type);
+    for (std::size_t i = 0; i < areas; ++i) {
+      at.push_back(data.data() + i * area);
+      const bool keys = i % (2 * cpu::kBlocksPerSpan) < cpu::kBlocksPerSpan;
+      for (std::size_t slot = 0; slot < cpu::kKeysPerBlock; ++slot) {
+        cpu::Floats row(kHeadDim, 0.25F);
+        (keys ? kv.store_key : kv.store_value)(row.data(), kHeadDim, slot, data.data() + i * area);
+      }
+    }
+    cpu::Floats q(tokens * kGroup * kHeadDim, 0.25F);
+    for (std::size_t i = 0; i < q.size() && kv.prepare_query != nullptr; i += kHeadDim)
+      kv.prepare_query(q.data() + i, kHeadDim);
+    const std::size_t floats = kGroup * cpu::attention_partial_floats(kHeadDim);
+    cpu::Floats partial(tokens * floats);
+    std::vector<const float*> queries;
+    std::vector<float*> partials;
+    for (std::size_t t = 0; t < tokens; ++t) {
+      queries.push_back(q.data() + t * kGroup * kHeadDim);
+      partials.push_back(partial.data() + t * floats);
+    }
+    const std::vector<std::size_t> seen(tokens, cpu::kKeysPerSpan);
     const double bandwidth = probes_.try_emplace(1, 1).first->second.measure();
     const std::vector<double> seconds = time_runs(flags_.repeats, [&] {
-      for (std::size_t i = 0; i < at.size(); i += 2 * cpu::kBlocksPerSpan) {
-        attend({q.data(), kGroup, kHeadDim, 0.0625F, &at[i], &at[i + cpu::kBlocksPerSpan],
-                cpu::kKeysPerSpan, partial.data()});
+      for (std::size_t i = 0; i < areas; i += 2 * cpu::kBlocksPerSpan) {
+        kv.attend_span({tokens, queries.data(), kGroup, kHeadDim, 0.0625F, &at[i],
+                        &at[i + cpu::kBlocksPerSpan], seen.data(), partials.data()});
       }
     });
-    const auto bytes = static_cast<double>(at.size() * block_bytes);
+    const auto bytes = static_cast<double>(areas * area);
     const double operations =
-        4.0 * static_cast<double>(spans * cpu::kKeysPerSpan * kGroup * kHeadDim);
-    const double most = peak(isa, false, 1);
+        2.0 * static_cast<double>(areas * cpu::kKeysPerBlock * tokens * kGroup * kHeadDim);
+    const double most = peak(isa, type == cpu::KvType::kInt8, 1);
     const bool by_memory = most == 0 || bytes / bandwidth > operations / most;
     app::Row row{.what = "attention", .settings = {}, .samples = {}, .unit = ""};
-    row.settings.set("type", std::string(weights::info(type).name));
+    row.settings.set("kv", std::string(cpu::kv_type_name(type)));
     row.settings.set("isa", std::string(cpu::isa_name(isa)));
+    row.settings.set("tokens", static_cast<std::int64_t>(tokens));
     row.settings.set("threads", 1);
     tell(std::move(row), seconds, by_memory ? bytes : operations, by_memory,
          by_memory ? bandwidth : most);

@@ -262,6 +262,7 @@ Result<void> bench_one(const BenchOptions& options, const Checkpoint& checkpoint
                           ? options.model.threads
                           : static_cast<int>(std::thread::hardware_concurrency());
   TRY_ASSIGN(const cpu::Isa isa, find_isa(options.model.isa));
+  TRY_ASSIGN(const cpu::KvType kv_type, find_kv_type(options.model));
   TRY_ASSIGN(const cpu::Isa chosen, cpu::choose_isa(isa));
   const bool int8 = options.model.activations == "int8";
   const double peak = measure_peak(int8 ? PeakKind::kInt8 : PeakKind::kFloat32, chosen, threads);
@@ -271,7 +272,7 @@ Result<void> bench_one(const BenchOptions& options, const Checkpoint& checkpoint
   common.set("backend", backend->name());
   common.set("threads", threads);
   common.set("activations", options.model.activations);
-  common.set("kv", options.model.kv_type);
+  common.set("kv", std::string(cpu::kv_type_name(kv_type)));
   if (!options.json) {
     const StepShape one{.sequences = 1, .tokens = 1, .depth = 0};
     fmt::print(

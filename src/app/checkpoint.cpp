@@ -118,16 +118,19 @@ Result<std::size_t> choose_memory(const ModelOptions& options, const Checkpoint&
   return weights + (machine.available - weights) / 2;
 }
 
-Result<weights::TensorType> find_kv_type(const std::string& name) {
-  if (name == "f16") return weights::TensorType::kF16;
-  if (name == "bf16") return weights::TensorType::kBF16;
-  if (name == "f32") return weights::TensorType::kF32;
-  if (name == "q8") return weights::TensorType::kQ8_0;
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("unknown type of keys and values '{}': f16, bf16, f32 or q8", name));
-}
-
 }  // namespace
+
+Result<cpu::KvType> find_kv_type(const ModelOptions& options) {
+  if (options.kv_type == "auto") {
+    return options.activations == "float32" ? cpu::KvType::kF16 : cpu::KvType::kInt8;
+  }
+  for (const cpu::KvType type : cpu::kKvTypes) {
+    if (options.kv_type == cpu::kv_type_name(type)) return type;
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("unknown type of keys and values '{}': auto, q8, f16, bf16 or f32",
+                          options.kv_type));
+}
 
 Result<std::shared_ptr<const weights::GgufFile>> open_weights(const std::string& path,
                                                               weights::UnknownTypes unknown_types) {
@@ -213,7 +216,7 @@ Result<std::unique_ptr<model::Backend>> make_backend(const ModelOptions& options
   TRY_ASSIGN(cpu_options.isa, find_isa(options.isa));
   cpu_options.max_context = context;
   cpu_options.max_sequences = max_sequences;
-  TRY_ASSIGN(cpu_options.kv_type, find_kv_type(options.kv_type));
+  TRY_ASSIGN(cpu_options.kv_type, find_kv_type(options));
   if (options.activations == "float32") cpu_options.activations = cpu::Activations::kFloat32;
   if (max_sequences == 0) {
     TRY_ASSIGN(cpu_options.memory_bytes, choose_memory(options, checkpoint));

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "chat/service.h"
 #include "cpu/isa.h"
+#include "cpu/kv_type.h"
 #include "model/backend.h"
 #include "model/tensor_table.h"
 #include "text/tokenizer.h"
@@ -26,6 +27,7 @@ Result<Checkpoint> load_checkpoint(const std::string& path);
 Result<std::shared_ptr<const text::Tokenizer>> load_tokenizer(const weights::GgufFile& file);
 
 Result<cpu::Isa> find_isa(const std::string& name);
+Result<cpu::KvType> find_kv_type(const ModelOptions& options);
 
 // What one request may use: the option, or what the model was made for (at most 32,768). The fake
 // backend takes any option.

@@ -21,7 +21,7 @@ struct ModelOptions {
   int threads = 0;              // 0: all cores
   std::int32_t context =
       0;  // tokens of one request; 0: what the model was made for, at most 32,768
-  std::string kv_type = "f16";       // of keys and values: f16, bf16, f32, q8
+  std::string kv_type = "auto";      // of keys and values: auto, q8, f16, bf16, f32
   std::string activations = "int8";  // where they meet quantised weights: int8, float32
   std::uint64_t memory = 0;          // bytes; 0: the weights and half of what the machine has left
 };

@@ -40,10 +40,12 @@ void add_context_flag(CLI::App& command, ModelOptions& model) {
 
 void add_kv_flag(CLI::App& command, ModelOptions& model) {
   command
-      .add_option("--kv-type", model.kv_type,
-                  "how keys and values are kept: f16, bf16, f32, q8 (8 bits) (cpu backend)")
+      .add_option(
+          "--kv-type", model.kv_type,
+          "how keys and values are kept: q8 (8 bits), f16, bf16, f32; auto: q8, or f16 with "
+          "float32 activations (cpu backend)")
       ->envname("TESSERA_KV_TYPE")
-      ->check(CLI::IsMember({"f16", "bf16", "f32", "q8"}))
+      ->check(CLI::IsMember({"auto", "q8", "f16", "bf16", "f32"}))
       ->capture_default_str();
 }
 

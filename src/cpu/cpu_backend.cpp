@@ -424,21 +424,6 @@ Result<void> check_shapes(const model::TensorTable& table) {
   return {};
 }
 
-Result<void> check_kv_type(weights::TensorType type, const model::ModelConfig& config) {
-  const weights::TensorTypeInfo& info = weights::info(type);
-  if (kernels(Isa::kScalar).store(type) == nullptr) {
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("the CPU backend does not store keys and values as {}", info.name));
-  }
-  if (static_cast<std::size_t>(config.head_dim) % info.block_elements != 0) {
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("keys and values as {} need an attention head size that is a multiple "
-                            "of {}; this model's is {}",
-                            info.name, info.block_elements, config.head_dim));
-  }
-  return {};
-}
-
 Result<CpuOptions> complete(CpuOptions options, const model::ModelConfig& config) {
   constexpr int kMaxThreads = 1024;
   if (options.threads == 0)
@@ -464,7 +449,6 @@ Result<CpuOptions> complete(CpuOptions options, const model::ModelConfig& config
 Result<std::unique_ptr<model::Backend>> make_backend(model::TensorTable table,
                                                      const CpuOptions& options) {
   TRY(check_shapes(table));
-  TRY(check_kv_type(options.kv_type, table.config));
   TRY_ASSIGN(const CpuOptions completed, complete(options, table.config));
   TRY_ASSIGN(const Isa isa, choose_isa(options.isa));
   return CpuBackend::make(std::move(table), completed, kernels(isa));

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "cpu/isa.h"
+#include "cpu/kv_type.h"
 #include "model/backend.h"
 #include "model/tensor_table.h"
 
@@ -29,7 +30,7 @@ struct CpuOptions {
   std::int32_t max_context = 0;    // tokens of one sequence; 0: what the checkpoint was made for
   std::int32_t max_sequences = 4;  // 0, with memory_bytes: as many as the memory has room for
   std::int32_t max_batch_tokens = 512;
-  weights::TensorType kv_type = weights::TensorType::kF16;  // or F32, BF16, Q8_0
+  KvType kv_type = KvType::kInt8;
   // For all that the backend uses, the mapped weights in full (memory_plan.h); 0: weights, scratch
   // and max_sequences of max_context, whatever that is. Address space is taken at once, memory as
   // it is written.

@@ -40,7 +40,7 @@ std::vector<ScratchRows> scratch_rows(const model::ModelConfig& config, std::siz
       {&Scratch::cosines, max_tokens, size(config.rope_dims / 2)},
       {&Scratch::sines, max_tokens, size(config.rope_dims / 2)},
       {&Scratch::partials, std::max<std::size_t>(spans, 16) * size(config.kv_heads), partial},
-      {&Scratch::member_partials, (kTokensTogether + 1) * size(threads), partial},
+      {&Scratch::member_partials, 2 * kTokensTogether * size(threads), partial},
       {&Scratch::router, max_tokens, size(config.experts)},
       {&Scratch::shared_gate, max_tokens, 1},
       {&Scratch::expert_gate, pairs, size(config.expert_ffn)},

@@ -38,8 +38,8 @@ struct Step {
   std::vector<std::size_t> wanted;  // rows whose logits are wanted
 };
 
-// Tokens of a prompt that attend to a span of keys one right after the other.
-constexpr std::size_t kTokensTogether = 8;
+// Tokens of a prompt that attend to a span of keys together.
+constexpr std::size_t kTokensTogether = 16;
 
 // Experts of one token.
 constexpr std::size_t kMaxChosen = 64;
@@ -72,7 +72,7 @@ struct Scratch {
   Rows sines;
   // Attention over the spans of a few tokens side by side; a row is one (token, kv head, span).
   Rows partials;                       // [group, attention_partial_floats]
-  Rows member_partials;                // a thread: kTokensTogether totals and a partial
+  Rows member_partials;                // a thread: kTokensTogether totals, then partials
   std::vector<std::size_t> span_ends;  // per token: spans of it and of those before
 
   // What products with quantised weights read instead of the rows of like name.

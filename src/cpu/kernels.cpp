@@ -30,14 +30,17 @@ DequantiseFunction Kernels::dequantise(weights::TensorType type) const {
   return row == nullptr ? nullptr : row->dequantise;
 }
 
-StoreFunction Kernels::store(weights::TensorType type) const {
-  const TypeKernels* row = find(*this, type);
-  return row == nullptr ? nullptr : row->store;
-}
-
-AttendFunction Kernels::attend_span(weights::TensorType type) const {
-  const TypeKernels* row = find(*this, type);
-  return row == nullptr ? nullptr : row->attend_span;
+std::size_t kv_area_bytes(KvType type, std::size_t head_dim) {
+  switch (type) {
+    case KvType::kF32:
+      return kKeysPerBlock * head_dim * sizeof(float);
+    case KvType::kF16:
+    case KvType::kBF16:
+      return kKeysPerBlock * head_dim * sizeof(std::uint16_t);
+    case KvType::kInt8:
+      return kKeysPerBlock * (head_dim + sizeof(float));
+  }
+  CHECK(false);
 }
 
 const Kernels& kernels(Isa isa) {

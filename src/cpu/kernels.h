@@ -16,8 +16,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include "cpu/isa.h"
+#include "cpu/kv_type.h"
 #include "weights/tensor_type.h"
 
 namespace tessera::cpu {
@@ -92,16 +94,22 @@ constexpr std::size_t attention_partial_floats(std::size_t head_dim) {
   return kLanes + head_dim;
 }
 
+// Of one head's keys or values in a block.
+std::size_t kv_area_bytes(KvType type, std::size_t head_dim);
+
+// Some tokens of a sequence and the query heads of one key/value head, over a span.
 struct AttentionSpan {
-  const float* q = nullptr;  // [group, head_dim], normalised and rotated
-  std::size_t group = 0;     // query heads that share the key/value head
+  std::size_t tokens = 0;
+  const float* const* q = nullptr;  // [tokens] of [group, head_dim]: prepared (KvKernels)
+  std::size_t group = 0;            // query heads that share the key/value head
   std::size_t head_dim = 0;
   float scale = 0;
-  // The span's blocks of [kKeysPerBlock, head_dim], rows as a StoreFunction writes them.
+  // The areas of the span's blocks.
   const std::byte* const* k_blocks = nullptr;
   const std::byte* const* v_blocks = nullptr;
-  std::size_t keys = 0;      // 1 .. kKeysPerSpan: the keys of the span that this query may see
-  float* partial = nullptr;  // out: [group, attention_partial_floats]
+  // [tokens]: the keys of the span that the token may see, 1 .. kKeysPerSpan
+  const std::size_t* keys = nullptr;
+  float* const* partial = nullptr;  // out: [tokens] of [group, attention_partial_floats]
 };
 
 // The gated delta rule of one value head over consecutive tokens of a sequence (model card, 2.3
@@ -139,10 +147,21 @@ using MatmulFunction = void (*)(const Matmul&);
 using Int8MatmulFunction = void (*)(const Int8Matmul&);
 using DequantiseFunction = void (*)(const std::byte* row, std::size_t n, float* out);
 
-// Keys and values: a row of `n` floats as weights::quantise_row writes it, but that numbers which
-// are finite stay so, and those that are not do not become so.
-using StoreFunction = void (*)(const float* x, std::size_t n, std::byte* out);
 using AttendFunction = void (*)(const AttentionSpan&);
+// Puts a row of `n` floats into a slot of an area; `x` may be overwritten. Numbers which are finite
+// stay so, and what is not finite is not hidden.
+using StoreFunction = void (*)(float* x, std::size_t n, std::size_t slot, std::byte* area);
+
+// Of one KvType.
+struct KvKernels {
+  StoreFunction store_key;
+  StoreFunction store_value;
+  AttendFunction attend_span;
+  // A normalised and rotated query becomes what attend_span reads, in place, and a sum of values
+  // what it is in the values' own coordinates. Null: nothing to do.
+  void (*prepare_query)(float* q, std::size_t n);
+  void (*finish_values)(float* values, std::size_t n);
+};
 
 struct Kernels {
   Isa isa = Isa::kAuto;
@@ -152,9 +171,7 @@ struct Kernels {
   // Null for types of floats, too.
   Int8MatmulFunction int8_matmul(weights::TensorType type) const;
   DequantiseFunction dequantise(weights::TensorType type) const;
-  // By the type that keys and values are stored in: F32, F16, BF16, Q8_0; null for others.
-  StoreFunction store(weights::TensorType type) const;
-  AttendFunction attend_span(weights::TensorType type) const;
+  const KvKernels& of(KvType type) const { return kv[static_cast<std::size_t>(type)]; }
 
   // Elements begin .. end (multiples of 32) of a row of `columns` become int8: scale = the block's
   // largest magnitude / 127, q = x / scale to the nearest integer. A number that is not finite
@@ -201,10 +218,9 @@ struct Kernels {
     MatmulFunction matmul;
     DequantiseFunction dequantise;
     Int8MatmulFunction int8_matmul;
-    StoreFunction store;
-    AttendFunction attend_span;
   };
   TypeKernels types[16];
+  KvKernels kv[std::size(kKvTypes)];
 };
 
 // The table of a set that supported_isas() lists. Static storage.

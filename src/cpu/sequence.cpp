@@ -4,10 +4,10 @@
 
 namespace tessera::cpu {
 
-StateLayout::StateLayout(const model::ModelConfig& config, weights::TensorType type)
+StateLayout::StateLayout(const model::ModelConfig& config, KvType type)
     : kv_type(type),
       kv_heads(static_cast<std::size_t>(config.kv_heads)),
-      row_bytes(weights::row_bytes(type, static_cast<std::size_t>(config.head_dim))),
+      area_bytes(kv_area_bytes(type, static_cast<std::size_t>(config.head_dim))),
       window_floats(static_cast<std::size_t>(config.conv_kernel - 1) *
                     static_cast<std::size_t>(config.conv_channels())),
       head_floats(static_cast<std::size_t>(config.gdn_head_dim) *

@@ -16,24 +16,24 @@ namespace tessera::cpu {
 
 // Where things lie in a KV block, in bytes, and in a recurrent state, in floats.
 struct StateLayout {
-  StateLayout(const model::ModelConfig& config, weights::TensorType type);
+  StateLayout(const model::ModelConfig& config, KvType type);
 
-  weights::TensorType kv_type;
+  KvType kv_type;
 
   std::size_t attention_layers = 0;
   std::size_t gdn_layers = 0;
   std::size_t kv_heads = 0;
-  std::size_t row_bytes = 0;      // of one key or value: head_dim numbers of kv_type
+  std::size_t area_bytes = 0;     // of one head's keys, or values, in a block
   std::size_t window_floats = 0;  // of one layer: [conv_kernel - 1, conv_channels]
   std::size_t head_floats = 0;    // of one v head: [gdn_head_dim k, gdn_head_dim v]
   std::size_t v_heads = 0;
 
-  // A block: [attention layers, kv_heads, K | V, kKeysPerBlock, row_bytes].
+  // A block: [attention layers, kv_heads, K | V, area_bytes].
   std::size_t keys_at(std::size_t layer, std::size_t kv_head) const {
-    return (layer * kv_heads + kv_head) * 2 * kKeysPerBlock * row_bytes;
+    return (layer * kv_heads + kv_head) * 2 * area_bytes;
   }
   std::size_t values_at(std::size_t layer, std::size_t kv_head) const {
-    return keys_at(layer, kv_head) + kKeysPerBlock * row_bytes;
+    return keys_at(layer, kv_head) + area_bytes;
   }
   std::size_t block_bytes() const { return keys_at(attention_layers, 0); }
 

@@ -75,7 +75,7 @@ CpuOptions with(int threads, Isa isa = Isa::kAuto) {
   options.threads = threads;
   options.isa = isa;
   options.max_batch_tokens = 2048;
-  options.kv_type = TensorType::kF32;
+  options.kv_type = cpu::KvType::kF32;
   return options;
 }
 

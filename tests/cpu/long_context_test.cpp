@@ -115,7 +115,8 @@ TEST(LongContext, MemoryOf256KIsWhatTheArithmeticSays) {
   const auto backend = make(model, 2);
   const model::BackendLimits limits = backend->limits();
   EXPECT_EQ(limits.max_context, k256K);
-  EXPECT_EQ(limits.kv_bytes_per_token, 2 * 16 * 2U);  // key and value of 16 halves
+  // Key and value of 16 bytes and a scale.
+  EXPECT_EQ(limits.kv_bytes_per_token, 2 * (16 + 4U));
   EXPECT_EQ(limits.sequence_memory_bytes,
             2 * (k256K * limits.kv_bytes_per_token + limits.state_bytes_per_sequence));
   EXPECT_FALSE(backend->create_sequence(k256K + 1));

@@ -20,11 +20,12 @@ struct BackendKind {
   std::string name;
   // kUnsupported where this backend cannot run a model of that shape.
   std::function<Result<std::unique_ptr<model::Backend>>(const model::TensorTable&)> make;
-  bool int8 = false;  // activations are rounded where they meet quantised weights
+  bool int8 = false;     // activations are rounded where they meet quantised weights
+  bool int8_kv = false;  // attention rounds, whatever the weights are
 };
 
 // The CPU backend; parts of it that are not named are as users get them.
-inline BackendKind cpu_kind(const std::string& name, cpu::Isa isa, weights::TensorType kv_type,
+inline BackendKind cpu_kind(const std::string& name, cpu::Isa isa, cpu::KvType kv_type,
                             cpu::Activations activations) {
   return {name,
           [isa, kv_type, activations](const model::TensorTable& table) {
@@ -35,7 +36,7 @@ inline BackendKind cpu_kind(const std::string& name, cpu::Isa isa, weights::Tens
             options.activations = activations;
             return cpu::make_backend(table, options);
           },
-          activations == cpu::Activations::kInt8};
+          activations == cpu::Activations::kInt8, kv_type == cpu::KvType::kInt8};
 }
 
 // The reference, and the CPU backend with each instruction set that this machine has, with int8 and
@@ -49,7 +50,7 @@ inline std::vector<BackendKind> backend_kinds() {
   };
   for (const cpu::Isa isa : cpu::supported_isas()) {
     const std::string name = "cpu_" + std::string(cpu::isa_name(isa));
-    const auto kv = weights::TensorType::kF32;
+    const auto kv = cpu::KvType::kF32;
     kinds.push_back(cpu_kind(name, isa, kv, cpu::Activations::kInt8));
     kinds.push_back(cpu_kind(name + "_float32", isa, kv, cpu::Activations::kFloat32));
   }
@@ -59,19 +60,22 @@ inline std::vector<BackendKind> backend_kinds() {
 // The CPU backend with each smaller type of keys and values.
 inline std::vector<BackendKind> kv_kinds() {
   std::vector<BackendKind> kinds;
-  for (const weights::TensorType type :
-       {weights::TensorType::kF16, weights::TensorType::kBF16, weights::TensorType::kQ8_0}) {
-    kinds.push_back(cpu_kind("kv_" + std::string(weights::info(type).name), cpu::Isa::kAuto, type,
+  for (const cpu::KvType type : {cpu::KvType::kF16, cpu::KvType::kBF16, cpu::KvType::kInt8}) {
+    kinds.push_back(cpu_kind("kv_" + std::string(cpu::kv_type_name(type)), cpu::Isa::kAuto, type,
                              cpu::Activations::kFloat32));
   }
   return kinds;
 }
 
+inline BackendKind as_served() {
+  const cpu::CpuOptions options;
+  return cpu_kind("cpu_as_served", options.isa, options.kv_type, options.activations);
+}
+
 inline std::vector<BackendKind> all_kinds() {
   std::vector<BackendKind> kinds = backend_kinds();
   for (BackendKind& kind : kv_kinds()) kinds.push_back(std::move(kind));
-  kinds.push_back(cpu_kind("cpu_as_served", cpu::Isa::kAuto, cpu::CpuOptions().kv_type,
-                           cpu::CpuOptions().activations));
+  kinds.push_back(as_served());
   return kinds;
 }
 

@@ -132,8 +132,8 @@ TEST_P(Golden, DemoModelAgainstItsTrainer) {
   const Distance d = measure(files);
   // The fixture is float32 on exactly dequantised weights, as the backends compute that round no
   // activations.
-  if (GetParam().int8) {  // seen: 0.00019 and 0.969
-    EXPECT_LE(d.median_kl, 0.0003);
+  if (GetParam().int8) {  // seen: 0.00021 and 0.969; as served 0.00028 and 0.984
+    EXPECT_LE(d.median_kl, 0.0004);
     EXPECT_GE(d.argmax_agreement, 0.95);
     return;
   }
@@ -157,6 +157,11 @@ TEST_P(Golden, SharedModelsAgainstAFloat64Oracle) {
                            folder + name + ".logits.f32"};
     ASSERT_TRUE(present(files)) << reason_;
     const Distance d = measure(files);
+    if (GetParam().int8_kv && median_kl == 0) {  // seen: 2.3e-7
+      EXPECT_LE(d.median_kl, 5e-7) << name;
+      EXPECT_EQ(d.argmax_agreement, 1.0) << name;
+      continue;
+    }
     if (GetParam().int8 && median_kl > 0) {
       EXPECT_LE(d.median_kl, median_kl) << name;
       EXPECT_GE(d.argmax_agreement, 0.93) << name;
@@ -170,17 +175,17 @@ TEST_P(Golden, SharedModelsAgainstAFloat64Oracle) {
 
 class GoldenKv : public Golden {};
 
-// What rounding keys and values costs; docs/performance.md has the figures. The bounds are twice
-// what was seen: half precision keeps three bits more than bfloat16, and the demo model has keys
-// that one scale for 32 numbers does not suit.
+// What rounding keys and values costs, and with 8 bits queries and weights, too;
+// docs/performance.md has the figures. The bounds are twice what was seen: half precision keeps
+// three bits more than bfloat16.
 TEST_P(GoldenKv, SmallerKeysAndValuesCostWhatTheTableSays) {
   struct Bound {
     std::string kind;
     double demo_rms, demo_median_kl, shared_rms;
   };
-  const Bound bounds[] = {{"kv_F16", 6.5e-4, 1.4e-8, 4e-5},
-                          {"kv_BF16", 5.7e-3, 9e-7, 3.1e-4},
-                          {"kv_Q8_0", 8e-2, 3.4e-6, 1.1e-3}};
+  const Bound bounds[] = {{"kv_f16", 6.5e-4, 1.4e-8, 4e-5},
+                          {"kv_bf16", 5.7e-3, 9e-7, 3.1e-4},
+                          {"kv_q8", 2.2e-2, 1e-5, 1.7e-3}};
   const auto* const bound = std::find_if(std::begin(bounds), std::end(bounds),
                                          [](const Bound& b) { return b.kind == GetParam().name; });
   ASSERT_NE(bound, std::end(bounds));
@@ -204,6 +209,9 @@ INSTANTIATE_TEST_SUITE_P(Types, GoldenKv, ::testing::ValuesIn(kv_kinds()),
                          [](const auto& test) { return test.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Backends, Golden, ::testing::ValuesIn(backend_kinds()),
+                         [](const auto& test) { return test.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(Served, Golden, ::testing::Values(as_served()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace tessera::test_models {
 namespace {
 
 std::unique_ptr<model::Backend> make_cpu(const RandomModel& model, cpu::Isa isa, int threads,
-                                         weights::TensorType kv_type = weights::TensorType::kF32,
+                                         cpu::KvType kv_type = cpu::KvType::kF32,
                                          cpu::Activations activations = cpu::Activations::kInt8) {
   cpu::CpuOptions options;
   options.isa = isa;
@@ -38,7 +38,7 @@ TEST_P(Parity, CpuAgreesWithTheReference) {
     shape.seed = seed;
     const RandomModel model = make_random_model(shape);
     const auto cpu =
-        make_cpu(model, cpu::Isa::kAuto, 0, weights::TensorType::kF32, cpu::Activations::kFloat32);
+        make_cpu(model, cpu::Isa::kAuto, 0, cpu::KvType::kF32, cpu::Activations::kFloat32);
     const auto reference = model::make_reference_backend(model.table);
     const auto tokens = random_tokens(48, model.table.config.vocabulary, seed + 100);
     const std::vector<float> wanted = logits_of(*reference, tokens);
@@ -59,38 +59,21 @@ TEST_P(Parity, CpuAgreesWithTheReference) {
 }
 
 TEST_P(Parity, EveryInstructionSetAndThreadCountGivesTheSameBits) {
-  using weights::TensorType;
   const RandomModel model = make_random_model(GetParam().shape);
   const auto tokens = random_tokens(40, model.table.config.vocabulary, 7);
-  for (const TensorType kv :
-       {TensorType::kF32, TensorType::kF16, TensorType::kBF16, TensorType::kQ8_0}) {
-    if (kv == TensorType::kQ8_0 && model.table.config.head_dim % 32 != 0) continue;
+  for (const cpu::KvType kv : cpu::kKvTypes) {
     std::vector<float> first;
     for (const cpu::Isa isa : cpu::supported_isas()) {
       for (const int threads : {1, 2, 5}) {
-        if (kv != TensorType::kF32 && threads != 2) continue;
+        if (kv != cpu::KvType::kF32 && threads != 2) continue;
         const auto cpu = make_cpu(model, isa, threads, kv);
         const std::vector<float> logits = logits_of(*cpu, tokens, 40);
         if (first.empty()) first = logits;
         EXPECT_EQ(logits, first) << cpu::isa_name(isa) << ", " << threads << " threads, "
-                                 << weights::info(kv).name;
+                                 << cpu::kv_type_name(kv);
       }
     }
   }
-}
-
-TEST(CpuBackend, RefusesTypesOfKeysAndValuesThatItLacks) {
-  RandomModelShape shape;
-  const auto refusal = [&](weights::TensorType type) {
-    cpu::CpuOptions options;
-    options.kv_type = type;
-    const auto made = cpu::make_backend(make_random_model(shape).table, options);
-    return made ? std::string() : made.error().message;
-  };
-  EXPECT_EQ(refusal(weights::TensorType::kQ8_0), "");
-  EXPECT_NE(refusal(weights::TensorType::kQ4_0).find("as Q4_0"), std::string::npos);
-  shape.head_dim = 48;
-  EXPECT_NE(refusal(weights::TensorType::kQ8_0).find("is 48"), std::string::npos);
 }
 
 // Odd sizes are refused with their number, never computed wrongly.

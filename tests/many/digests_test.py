@@ -144,7 +144,7 @@ def main():
         path = models.write_random(pathlib.Path(folder) / "random.gguf", models.DEMO, options.seed)
         check_model(options.binary, "demo", [], bodies, random.Random(options.seed))
         check_model(options.binary, "random", ["-m", path], bodies, random.Random(options.seed))
-        check_model(options.binary, "random, q8 keys and values", ["-m", path, "--kv-type", "q8"], bodies[:len(bodies) // 2], random.Random(options.seed))
+        check_model(options.binary, "random, f16 keys and values", ["-m", path, "--kv-type", "f16"], bodies[:len(bodies) // 2], random.Random(options.seed))
 
 
 if __name__ == "__main__":
