@@ -63,6 +63,21 @@ LanguagePtr CallBuilder::raw_language(const std::vector<std::string_view>& types
   return language;
 }
 
+// One language for equal strings, as tools have many: what is known of it is found out once.
+LanguagePtr CallBuilder::raw_language(const std::vector<std::string_view>& types,
+                                      const StringAlt& string) {
+  LanguagePtr& known = raw_strings_[{types, string.language, string.min}];
+  if (known != nullptr) return known;
+  LanguagePtr language = raw_language(types);
+  if (language != nullptr && string.min > 0) {
+    const LanguagePtr length = Language::of_length(string.min, kUnbounded, budget_);
+    language = length == nullptr ? nullptr : Language::intersection(*language, *length, budget_);
+  }
+  if (language != nullptr && !string.language->is_any())
+    language = Language::intersection(*language, *string.language, budget_);
+  return known = std::move(language);
+}
+
 std::optional<std::uint32_t> CallBuilder::keep_literals(
     std::uint32_t root, const std::function<bool(const std::string&)>& keep) {
   std::string text;
@@ -132,14 +147,7 @@ Result<CallAlt::Parameter, GrammarError> CallBuilder::parameter(
     const Alt alt = grammar_.alts[alt_id];
     if (alt.kind == Alt::Kind::kString) {
       StringAlt string = grammar_.strings[alt.index];
-      LanguagePtr language = raw_language(read);
-      if (language != nullptr && string.min > 0) {
-        const LanguagePtr length = Language::of_length(string.min, kUnbounded, budget_);
-        language =
-            length == nullptr ? nullptr : Language::intersection(*language, *length, budget_);
-      }
-      if (language != nullptr)
-        language = Language::intersection(*language, *string.language, budget_);
+      LanguagePtr language = raw_language(read, string);
       if (language == nullptr) return too_complex();
       if (language->empty() || language->shortest(language->start()) > string.max) continue;
       string.language = std::move(language);

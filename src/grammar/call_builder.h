@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/json.h"
@@ -61,10 +62,14 @@ class CallBuilder {
   // Texts that stand for themselves: no line of theirs begins like a tag, and they are not read as
   // one of these types.
   LanguagePtr raw_language(const std::vector<std::string_view>& types);
+  // And that are of the string's kind.
+  LanguagePtr raw_language(const std::vector<std::string_view>& types, const StringAlt& string);
 
   Grammar& grammar_;
   Budget& budget_;
-  std::map<std::vector<std::string_view>, LanguagePtr> raw_languages_;
+  using Types = std::vector<std::string_view>;
+  std::map<Types, LanguagePtr> raw_languages_;
+  std::map<std::tuple<Types, LanguagePtr, std::uint32_t>, LanguagePtr> raw_strings_;
 };
 
 }  // namespace tessera::grammar

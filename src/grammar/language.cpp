@@ -1,6 +1,7 @@
 #include "grammar/language.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -200,19 +201,15 @@ std::vector<Language::Step> Language::steps(State state) const {
 
 const Language::Alike& Language::alike() const {
   constexpr std::size_t kMaxCells = 1 << 15;
-  static std::mutex mutex;
-  const std::scoped_lock lock(mutex);
-  if (alike_ != nullptr) return *alike_;
-  auto out = std::make_shared<Alike>();
-  if (table_.size() <= kMaxCells) {
+  std::call_once(alike_found_, [this] {
+    if (table_.size() > kMaxCells) return;
     bool living_exact = false;
     bool accepting_exact = false;
-    std::tie(out->living, living_exact) = number_alike(false);
-    std::tie(out->accepting, accepting_exact) = number_alike(true);
-    out->exact = living_exact && accepting_exact;
-  }
-  alike_ = std::move(out);
-  return *alike_;
+    std::tie(alike_.living, living_exact) = number_alike(false);
+    std::tie(alike_.accepting, accepting_exact) = number_alike(true);
+    alike_.exact = living_exact && accepting_exact;
+  });
+  return alike_;
 }
 
 std::pair<std::vector<std::uint64_t>, bool> Language::number_alike(bool accepting) const {
@@ -221,8 +218,20 @@ std::pair<std::vector<std::uint64_t>, bool> Language::number_alike(bool acceptin
   std::vector<std::uint64_t> now(states, 0);
   std::vector<std::uint64_t> next(states, 0);
   for (State s = 1; s < states; ++s) now[s] = own(s);
+  // The numbers that there are, by their last bits: places behind that are tried, too.
+  std::vector<std::uint64_t> known(std::bit_ceil(2 * states + 2));
+  const auto count_kinds = [&] {
+    std::fill(known.begin(), known.end(), 0);
+    std::size_t count = 0;
+    for (State s = 1; s < states; ++s) {
+      std::size_t at = now[s] & (known.size() - 1);
+      while (known[at] != 0 && known[at] != now[s]) at = (at + 1) & (known.size() - 1);
+      count += known[at] == 0 ? 1 : 0;
+      known[at] = now[s];
+    }
+    return count;
+  };
   std::size_t kinds = 0;
-  std::vector<std::uint64_t> sorted;
   for (std::uint32_t depth = 0; depth < kAlikeDepth; ++depth) {
     for (State s = 1; s < states; ++s) {
       std::uint64_t hash = own(s);
@@ -233,15 +242,12 @@ std::pair<std::vector<std::uint64_t>, bool> Language::number_alike(bool acceptin
       }
       hash ^= hash >> 32;
       hash *= 0xD6E8FEB86659FD93u;
-      next[s] = hash ^ hash >> 32;
+      next[s] = std::max<std::uint64_t>(hash ^ hash >> 32, 1);
     }
     now.swap(next);
     // States that are told apart stay so. Where no more are, none will be.
-    sorted = now;
-    std::sort(sorted.begin(), sorted.end());
-    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-    if (sorted.size() == kinds) return {now, true};
-    kinds = sorted.size();
+    const std::size_t before = std::exchange(kinds, count_kinds());
+    if (kinds == before) return {now, true};
   }
   return {now, false};
 }
@@ -401,7 +407,7 @@ LanguagePtr Language::of_length(std::uint32_t min, std::uint32_t max, Budget& bu
 }
 
 LanguagePtr Language::intersection(const Language& a, const Language& b, Budget& budget) {
-  if (a.is_any() || b.is_any()) return std::make_shared<Language>(a.is_any() ? b : a);
+  if (a.is_any() || b.is_any()) return (a.is_any() ? b : a).shared_from_this();
   Raw raw;
   std::map<std::pair<std::uint16_t, std::uint16_t>, std::uint16_t> class_of;
   std::vector<std::pair<std::uint16_t, std::uint16_t>> pairs;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,7 +28,7 @@ inline constexpr std::uint32_t kUnbounded = std::numeric_limits<std::uint32_t>::
 class Language;
 using LanguagePtr = std::shared_ptr<const Language>;
 
-class Language {
+class Language : public std::enable_shared_from_this<Language> {
  public:
   using State = std::uint32_t;
   static constexpr State kDead = 0;
@@ -138,7 +139,8 @@ class Language {
   std::vector<std::uint32_t> completions_;
   std::vector<bool> total_;
   std::uint32_t longest_way_ = 0;
-  mutable std::shared_ptr<const Alike> alike_;
+  mutable std::once_flag alike_found_;
+  mutable Alike alike_;
 };
 
 }  // namespace tessera::grammar

@@ -247,6 +247,8 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
   std::array<TextReader::At, kLongestToken + 1> levels;
   std::array<char, kLongestToken + 1> path;  // the bytes read, by depth
   levels[base] = reader.start();
+  levels_[base] = {thread};
+  std::size_t known = base;  // up to this depth levels_ is what the automaton makes of the path
   std::int64_t looked_at = 0;
   // A rule's text may end behind any of its characters.
   const bool rule = thread.phase == Phase::kRuleText;
@@ -259,14 +261,16 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
   for (std::uint32_t i = begin; i < end && fuel_ >= 0;) {
     ++looked_at;
     const TrieNode& node = nodes[i];
+    known = std::min(known, std::size_t{node.depth});
     const TextReader::At& at = levels[node.depth];
     if (!rule && node.byte == exit && at.part == TextReader::Part::kWhole) {
-      // It may end: the automaton reads the token again, and goes on.
+      // It may end: the automaton reads what is new of the token, and goes on.
       if (exit == '\n' || reader.may_end(at)) {
-        const std::size_t mark = machine_.mark();
-        levels_[node.depth] = read({thread}, {path.data() + base, node.depth - base});
+        for (; known < node.depth; ++known) {
+          const auto byte = static_cast<std::uint8_t>(path[known]);
+          machine_.step(levels_[known], byte, levels_[known + 1]);
+        }
         walk<kTails>(trie, i, node.end, words);
-        machine_.release(mark);
       }
       i = node.end;
       continue;
@@ -288,7 +292,7 @@ void Matcher::walk_text(const TokenTrie& trie, std::uint32_t begin, std::uint32_
     }
   }
   machine_.release(mark_behind);
-  fuel_ -= looked_at / kPlacesPerFuel;
+  fuel_ -= looked_at / kPlacesPerFuel + machine_.take_work();
 }
 
 template void Matcher::walk_text<true>(const TokenTrie&, std::uint32_t, std::uint32_t,

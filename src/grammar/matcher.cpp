@@ -160,10 +160,21 @@ bool Matcher::fill_mask(std::span<std::uint32_t> words) {
   }
   if (fuel_ < 0) return false;
   fill_controls(words);
-  if (fuel - fuel_ < kWorthKeeping) return true;
+  // Where it is the second time in a row, as in a text without a bound, it often is once more.
+  const bool again = std::exchange(last_state_, key) == key;
+  if ((fuel - fuel_ < kWorthKeeping && !again) || !comes_back()) return true;
   if (masks_.size() >= kMaxMasks) masks_.clear();
   masks_.emplace(key, std::vector<std::uint32_t>(words.begin(), words.end()));
   return true;
+}
+
+// Where characters count, or are kept, each one leads to a place that was not there before.
+bool Matcher::comes_back() const {
+  return std::none_of(threads_.begin(), threads_.end(), [&](const Thread& thread) {
+    if (thread.phase == Phase::kFreeKey) return true;
+    const bool text = thread.phase == Phase::kString || thread.phase == Phase::kRaw;
+    return text && machine_.grammar().strings[thread.alt].max != kUnbounded;
+  });
 }
 
 void Matcher::fill_free(std::span<std::uint32_t> words) const {

@@ -67,6 +67,8 @@ class Matcher {
   bool advance(std::uint32_t symbol, Machine::Threads& threads);
   void commit(Machine::Threads threads);
   std::uint64_t state_hash() const;
+  // The answer can come to where it is once more.
+  bool comes_back() const;
   // Sets the bits of what the threads in levels_[depth] can read of `trie`, from node `begin` to
   // `end`, which are at that depth and below: tokens, or tails (their numbers).
   // Stops where the fuel ends.
@@ -119,6 +121,7 @@ class Matcher {
   std::vector<std::size_t> marks_;
   std::vector<std::uint32_t> tails_;  // bits: that can be read behind a text
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> masks_;  // by state
+  std::uint64_t last_state_ = 0;                                         // that a mask was made for
 };
 
 // Makes the masks that every grammar needs, so that no request has to wait for them: once per

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "base/utf8.h"
 #include "grammar/text_mask_maker.h"
 
 namespace tessera::grammar {
@@ -92,9 +93,16 @@ void TextMaskMaker::read_long(std::span<const TokenId> tokens) {
 // Those whose bits are set; if they are more than `most`, the first ones.
 std::vector<TokenId> TextMaskMaker::listed(std::span<const std::uint32_t> bits, std::size_t most) {
   std::vector<TokenId> tokens;
-  for (std::size_t i = 0; i < bits.size() && tokens.size() <= most; ++i) {
-    for (std::uint32_t word = bits[i]; word != 0; word &= word - 1) {
-      tokens.push_back(static_cast<TokenId>(i * 32 + std::countr_zero(word)));
+  constexpr std::size_t kBlock = 16;  // passed by at once where none of them is set
+  for (std::size_t begin = 0; begin < bits.size() && tokens.size() <= most; begin += kBlock) {
+    const std::span<const std::uint32_t> block =
+        bits.subspan(begin, std::min(kBlock, bits.size() - begin));
+    std::uint32_t any = 0;
+    for (const std::uint32_t word : block) any |= word;
+    for (std::size_t i = 0; i < block.size() && any != 0; ++i) {
+      for (std::uint32_t word = block[i]; word != 0; word &= word - 1) {
+        tokens.push_back(static_cast<TokenId>((begin + i) * 32 + std::countr_zero(word)));
+      }
     }
   }
   return tokens;
@@ -219,14 +227,16 @@ void TextMaskMaker::set_entry(const Separators::Entry& entry) {
   set_bit(entry.head ? out_->ends : out_->words, static_cast<TokenId>(entry.number));
 }
 
-// Without anything special in it.
+// Whole characters, without anything special in it.
 bool TextMaskMaker::reads_plain(TokenId token) const {
   TextReader::At at = reader_.start();
-  const std::string_view bytes = vocabulary_.bytes(token);
-  return std::all_of(bytes.begin(), bytes.end(), [&](char c) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    return (byte >= 0x80 || reader_.is_plain(byte)) && reader_.step(at, byte);
-  });
+  const std::string_view text = vocabulary_.bytes(token);
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<std::uint8_t>(text[i]);
+    if (byte < 0x80 && !reader_.is_plain(byte)) return false;
+    if (!reader_.read(at, next_code_point(text, i))) return false;
+  }
+  return true;
 }
 
 // From the mask of a state that is alike: what is too long for that is read.
@@ -254,7 +264,7 @@ bool TextMaskMaker::is_special(TokenId token) const {
   return (special[static_cast<std::size_t>(token) / 32] >> (token % 32) & 1) != 0;
 }
 
-bool TextMaskMaker::reads(const Separators::Entry& entry) const {
+bool TextMaskMaker::reads(const Separators::Entry& entry) {
   const Separators& separators = vocabulary_.separators(place_.raw);
   State state = place_.state;
   if (entry.length > place_.left) return false;
@@ -333,14 +343,29 @@ void TextMaskMaker::shorten_special(const TextMask& free, std::uint32_t sure) {
   }
 }
 
-bool TextMaskMaker::may_become(State state, std::uint32_t read,
-                               const Separators::Part& part) const {
+bool TextMaskMaker::may_become(State state, std::uint32_t read, const Separators::Part& part) {
   if (read >= place_.left) return false;
   const auto may = [&](const Separators::Range& range) {
     return range.first <= range.second &&
            language_.can_step_within(state, range.first, range.second, place_.left - read - 1);
   };
+  if (part.first.first >= 128 && place_.left == kUnbounded) {
+    if (beyond_.state != state) beyond_ = beyond_ascii(state);
+    if (beyond_.all || !beyond_.some) return beyond_.all;
+  }
   return may(part.first) || may(part.second);
+}
+
+TextMaskMaker::Beyond TextMaskMaker::beyond_ascii(State state) const {
+  const auto& begins = language_.begins();
+  const auto behind = std::upper_bound(begins.begin(), begins.end(), 128u);
+  Beyond out{state, true, false};
+  for (auto i = static_cast<std::size_t>(behind - begins.begin()) - 1; i < begins.size(); ++i) {
+    const bool leads = language_.next_of_class(state, language_.classes()[i]) != Language::kDead;
+    out.all = out.all && leads;
+    out.some = out.some || leads;
+  }
+  return out;
 }
 
 std::uint64_t TextPlace::hash() const {

@@ -56,6 +56,13 @@ class TextMaskMaker {
     Classes classes;
   };
 
+  // What the characters from 128 on lead to from a state.
+  struct Beyond {
+    State state = Language::kDead;
+    bool all = false;   // each of them on
+    bool some = false;  // one of them
+  };
+
   TextMaskPtr finished();
   void fill_dense();
   void fill_row(const Row& row, const Classes& ever, std::vector<std::uint32_t>& others);
@@ -87,8 +94,9 @@ class TextMaskMaker {
   std::size_t behind_dead(const Separators& separators, std::size_t entry) const;
   bool reads_plain(TokenId token) const;
   bool is_special(TokenId token) const;
-  bool reads(const Separators::Entry& entry) const;
-  bool may_become(State state, std::uint32_t read, const Separators::Part& part) const;
+  bool reads(const Separators::Entry& entry);
+  bool may_become(State state, std::uint32_t read, const Separators::Part& part);
+  Beyond beyond_ascii(State state) const;
   void set_entry(const Separators::Entry& entry);
 
   const Vocabulary& vocabulary_;
@@ -97,6 +105,7 @@ class TextMaskMaker {
   TextReader reader_;
   std::int64_t& fuel_;
   const std::vector<std::uint64_t>* alike_ = nullptr;
+  Beyond beyond_;             // of the state that was asked for last
   bool approximate_ = false;  // states were taken for one that are not
   std::shared_ptr<TextMask> out_;
 };

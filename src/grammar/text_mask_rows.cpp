@@ -15,6 +15,23 @@ constexpr std::size_t kMaxRows = 4;
 // States that are looked at for what can come at all.
 constexpr std::size_t kMaxReached = 256;
 
+// The loops over the vocabulary's words, in a form that compilers make wide instructions of.
+using In = const std::uint32_t* __restrict;
+
+void add_known(std::uint32_t* __restrict out, In row, In near, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) out[i] |= row[i] & near[i];
+}
+
+void add_open(std::uint32_t* __restrict others, In open, In far, In stay, In row,
+              std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) others[i] |= open[i] & far[i] & ~(stay[i] | row[i]);
+}
+
+void add_far(std::uint32_t* __restrict others, In open, In far, In row, In near,
+             std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) others[i] |= open[i] & far[i] & ~(row[i] & near[i]);
+}
+
 }  // namespace
 
 CharacterClass TextMaskMaker::characters(const Classes& classes) const {
@@ -187,20 +204,26 @@ void TextMaskMaker::fill_row(const Row& row, const Classes& ever,
   TokenSets::BitmapPtr open, stay;
   if (exits) open = sets.select(row.first, characters(ever));
   if (exits && row.ends) stay = strays ? sets.select(row.first, characters(staying)) : in_row;
-  const auto fill = [&](std::size_t i, std::uint32_t near, std::uint32_t far) {
-    const std::uint32_t known = (*in_row)[i] & near;
-    out_->words[i] |= known;
-    if (!exits) return;
-    others[i] |= (*open)[i] & far & ~(row.ends ? (*stay)[i] | (*in_row)[i] : known);
-  };
   const TokenSets::Bitmap& near = sets.at_most(row.reach);
   const TokenSets::Bitmap& far = sets.at_most(most);
-  for (std::size_t i = 0; i < others.size(); ++i) fill(i, near[i], far[i]);
+  const std::uint32_t* const rest = exits && row.ends ? stay->data() : in_row->data();
+  std::uint32_t* const out = out_->words.data();
+  const auto add = [&](std::size_t i, std::uint32_t near_bits, std::uint32_t far_bits) {
+    const std::uint32_t known = (*in_row)[i] & near_bits;
+    out[i] |= known;
+    if (exits) others[i] |= (*open)[i] & far_bits & ~(row.ends ? rest[i] | (*in_row)[i] : known);
+  };
+  add_known(out, in_row->data(), near.data(), others.size());
+  if (exits && row.ends) {
+    add_open(others.data(), open->data(), far.data(), rest, in_row->data(), others.size());
+  } else if (exits) {
+    add_far(others.data(), open->data(), far.data(), in_row->data(), near.data(), others.size());
+  }
   if (std::min(row.reach, most) >= kLongest || most <= TokenSets::kLengths) return;
   for (const auto& [length, token] : sets.long_tokens()) {
     const std::uint32_t bit = 1u << (token % 32);
-    fill(static_cast<std::size_t>(token) / 32, length <= row.reach ? bit : 0,
-         length <= most ? bit : 0);
+    add(static_cast<std::size_t>(token) / 32, length <= row.reach ? bit : 0,
+        length <= most ? bit : 0);
   }
 }
 
