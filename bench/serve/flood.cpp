@@ -61,7 +61,9 @@ class Scenario {
       clients.emplace_back(
           [this, i](const std::stop_token& stop) { keep_asking(stop, static_cast<unsigned>(i)); });
     std::this_thread::sleep_for(std::chrono::seconds(1));
-    return measure(beside_ms_, std::chrono::seconds(options_.seconds));
+    const bool measured = measure(beside_ms_, std::chrono::seconds(options_.seconds));
+    for (std::jthread& client : clients) client.request_stop();
+    return measured;
   }
 
   // One of the flood's: long and short ones by turns.

@@ -35,7 +35,8 @@ void read_answer(int fd, Talk& talk, const std::stop_token& stop) {
   std::vector<char> buffer(std::size_t{1} << 16);
   for (;;) {
     const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);
-    if (n < 0 && errno == EAGAIN && !stop.stop_requested()) continue;
+    if (stop.stop_requested()) return;
+    if (n < 0 && errno == EAGAIN) continue;
     if (n <= 0) return;
     const auto now = Talk::Clock::now();
     const HttpReader::Seen seen = reader.feed({buffer.data(), static_cast<std::size_t>(n)});

@@ -34,12 +34,19 @@ Holdings FairQueue::needs(const LiveRequest& request) const {
   return {1, choices, choices * (request.first_reserve + state_tokens_)};
 }
 
-void FairQueue::push(std::unique_ptr<LiveRequest>&& request) {
+double FairQueue::counter_to_begin_with() const {
   double least = std::numeric_limits<double>::infinity();
   for (const auto& [id, book] : books_)
-    if (is_active(book)) least = std::min(least, book.counter);
+    if (!book.waiting.empty()) least = std::min(least, book.counter);
+  if (std::isfinite(least)) return least;
+  const auto last = last_left_ ? books_.find(*last_left_) : books_.end();
+  return last == books_.end() ? 0 : last->second.counter;
+}
+
+void FairQueue::push(std::unique_ptr<LiveRequest>&& request) {
+  const double least = counter_to_begin_with();
   AccountBook& book = books_[request->request.account];
-  if (!is_active(book) && std::isfinite(least)) book.counter = std::max(book.counter, least);
+  if (book.waiting.empty()) book.counter = std::max(book.counter, least);
   request->book = &book;
   const std::int64_t expected = request->expected = expected_tokens(*request);
   book.waiting.push_back(std::move(request));
@@ -52,12 +59,10 @@ LiveRequest* FairQueue::head() const {
     return b == nullptr || std::pair(a.book->rank(), a.id) < std::pair(b->book->rank(), b->id);
   };
   double active = 0;
-  double least = std::numeric_limits<double>::infinity();  // rank of all that are active
   LiveRequest* most_owed = nullptr;
   for (const auto& [id, book] : books_) {
     if (!is_active(book)) continue;
     ++active;
-    least = std::min(least, book.rank());
     if (!book.waiting.empty() && is_before(*book.waiting.front(), most_owed))
       most_owed = book.waiting.front().get();
   }
@@ -67,10 +72,9 @@ LiveRequest* FairQueue::head() const {
   for (const auto& [id, book] : books_) {
     if (book.waiting.empty()) continue;
     LiveRequest& first = *book.waiting.front();
-    const bool is_owed_most = &first == most_owed && book.rank() <= least;
     const bool held_back =
         book.holds.requests > 0 && (all_full || is_over(held_, active, first) ||
-                                    (!is_owed_most && is_over(book.holds, 1, first)));
+                                    (&first != most_owed && is_over(book.holds, 1, first)));
     if (!held_back && is_before(first, head)) head = &first;
   }
   return head;
@@ -92,6 +96,7 @@ std::unique_ptr<LiveRequest> FairQueue::admit(LiveRequest& head) {
   std::unique_ptr<LiveRequest> request = std::move(book.waiting.front());
   book.waiting.pop_front();
   --waiting_;
+  left(head.request.account, book);
   backlog_tokens_ -= std::exchange(head.expected, expected_tokens(head));
   backlog_tokens_ += head.expected;
   book.admitted += static_cast<double>(head.expected) / head.request.weight;
@@ -108,11 +113,17 @@ std::unique_ptr<LiveRequest> FairQueue::remove(RequestId id) {
     std::unique_ptr<LiveRequest> request = std::move(*found);
     book.waiting.erase(found);
     --waiting_;
+    left(account, book);
     backlog_tokens_ -= request->expected;
     forget_the_idle();
     return request;
   }
   return nullptr;
+}
+
+// One of the account's, which waited.
+void FairQueue::left(AccountId account, const AccountBook& book) {
+  if (book.waiting.empty()) last_left_ = account;
 }
 
 void FairQueue::charge(LiveRequest& request, std::int64_t tokens) {

@@ -6,22 +6,25 @@
 // answer; tokens from the prefix cache cost nothing. Half of what is admitted and not computed yet
 // counts beside it when accounts are compared: so that a burst of one is not let in before it has
 // cost anything, and one with long requests, of which much is always under way, is not behind one
-// with short ones for ever. An account that comes back is lifted to the least counter of those that
-// are active: it brings no credit along. Within an account, in order of arrival.
+// with short ones for ever. An account that begins to wait is lifted to the least counter of those
+// that wait, or where nobody does to that of the last one that did: it brings no credit along,
+// neither from a time when it was away nor from one when it had all it wanted. Within an account,
+// in order of arrival.
 //
 // No account takes everything while others may come: beyond its first request it is let in only
 // while what it holds is at most share / (1 - share) times what stays free, of places, sequences
 // and memory. So one account alone can hold `share` of each, two a smaller part each, and
-// there is always room for one more. The account that is owed most may hold more than its part, as
-// long as all together leave what they would if each had its own: else two that wait all the time
-// would be served by their parts, whatever their weights. While what it wants has to wait for
-// that, nobody else gets a second request either. The engine thread.
+// there is always room for one more. Of those that wait, the account that is owed most may hold
+// more than its part, as long as all together leave what they would if each had its own: else two
+// that wait all the time would be served by their parts, whatever their weights. While what it
+// wants has to wait for that, nobody else gets a second request either. The engine thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -96,13 +99,16 @@ class FairQueue {
   Holdings needs(const LiveRequest& request) const;
   // Whether, with the request, `held` would be more than `parts` times what an account may hold.
   bool is_over(const Holdings& held, double parts, const LiveRequest& request) const;
+  double counter_to_begin_with() const;
+  void left(AccountId account, const AccountBook& book);
   void forget_the_idle();
 
   const Holdings capacity_;
   const double share_;
   const std::int64_t state_tokens_;
   std::unordered_map<AccountId, AccountBook> books_;
-  Holdings held_;  // by all
+  Holdings held_;                       // by all
+  std::optional<AccountId> last_left_;  // the account that was last to have nothing waiting
   std::int32_t waiting_ = 0;
   std::atomic<std::int64_t>& backlog_tokens_;
 };

@@ -49,6 +49,41 @@ class FairQueueTest : public testing::Test {
 
 constexpr Holdings kPlenty{1000, 1000, 1'000'000};
 
+// Account 2 had one request for long and wanted no more, while account 1 had much: no credit.
+TEST_F(FairQueueTest, WhoWantedNoMoreWhileItRanBringsNoCreditAlong) {
+  for (const bool somebody_waits : {true, false}) {
+    FairQueue queue(kPlenty, 1, 0, backlog_);
+    push(queue, 2);
+    admit(queue);
+    for (int i = 0; i < 3; ++i) push(queue, 1);
+    if (somebody_waits) push(queue, 1);
+    for (int i = 0; i < 3; ++i) admit(queue);
+    for (const auto& request : running_)
+      queue.charge(*request, request->request.account == AccountId{1} ? 1000 : 20);
+    for (int i = 0; i < 4; ++i) push(queue, 2);
+    for (int i = 0; i < 4; ++i) push(queue, 1);
+    std::vector<std::uint64_t> turns;
+    for (int i = 0; i < 4; ++i) turns.push_back(admit(queue));
+    EXPECT_EQ(std::count(turns.begin(), turns.end(), 1U), 2) << somebody_waits;
+    while (running_.size() > 0) end(queue, 0);
+    while (admit(queue) != 0) end(queue, 0);
+  }
+}
+
+// Account 3 has all it wants, and least of all: what 1 may hold is not for its sake its part alone.
+TEST_F(FairQueueTest, WhoIsOwedMostOfThoseThatWaitMayHoldMoreThanItsPart) {
+  FairQueue queue({16, 16, 1'000'000}, 0.75, 0, backlog_);
+  push(queue, 3, 1, 1);
+  admit(queue);
+  for (int i = 0; i < 20; ++i) push(queue, 1, 1, 1, 8);
+  for (int i = 0; i < 20; ++i) push(queue, 2, 100, 100, 1);
+  int of_first = 0;
+  while (const std::uint64_t account = admit(queue)) of_first += account == 1 ? 1 : 0;
+  EXPECT_GT(of_first, 8);
+  while (running_.size() > 0) end(queue, 0);
+  while (const LiveRequest* request = queue.any()) queue.remove(request->id);
+}
+
 TEST_F(FairQueueTest, AccountsTakeTurnsHoweverManyRequestsTheyHave) {
   FairQueue queue(kPlenty, 1, 0, backlog_);
   for (int i = 0; i < 5; ++i) push(queue, 1);

@@ -14,23 +14,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <new>
 #include <optional>
 #include <stdexcept>
-#include <string_view>
 
 #include "access/limiter.h"
 #include "engine/test_constraint.h"
 #include "engine/test_random.h"
 #include "engine/test_simulation.h"
+#include "seeds.h"
 
 namespace tessera::engine {
 namespace {
 
-std::uint64_t first_seed = 0;
-std::uint64_t seeds = 400;
+Seeds seeds;
 
 using Text = std::vector<TokenId>;
 
@@ -305,77 +302,7 @@ class Schedule {
 };
 
 TEST(EngineSim, RandomSchedules) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + seeds; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    Schedule(seed).run();
-    if (HasFailure()) {
-      std::printf("seed %llu failed: engine_sim --seed %llu runs it again\n",
-                  static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed));
-      return;
-    }
-  }
-}
-
-// ----- accounts that always have something waiting -----
-
-// What was computed for each, by weight, differs by at most twice the largest request, after every
-// step, however large each one's requests are.
-TEST(EngineSim, AccountsThatAlwaysWaitAreServedAlike) {
-  constexpr std::int32_t kLargest = 300;
-  for (std::uint64_t seed = first_seed; seed < first_seed + seeds / 10 + 1; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    TestRandom random(seed);
-    // Every token says whose it is.
-    FakeOptions backend = with_script([](const FakeContext& context, std::span<float> logits) {
-      write_one_hot(context.history[0], logits);
-    });
-    const auto accounts = static_cast<std::size_t>(random.integer(2, 3));
-    // Where there are hardly more places than accounts, the places decide.
-    backend.limits.max_sequences = static_cast<std::int32_t>(accounts) * random.integer(3, 6);
-    backend.limits.max_batch_tokens = random.integer(1, 128);
-    backend.limits.kv_block_tokens = 16;
-    backend.max_reserved_tokens = random.integer(1200, 6000);
-    double weights[3];
-    double served[3] = {};
-    for (double& weight : weights) weight = random.integer(1, 3);
-    std::int32_t longest[3];  // prompts and answers of each
-    for (std::int32_t& each : longest) each = random.chance(3) ? 10 : kLargest / 2;
-    backend.on_forward = [&](std::int64_t, const model::Batch& batch) {
-      for (const model::BatchItem& item : batch.items) {
-        const auto account = static_cast<std::size_t>(item.tokens[0] - 1);
-        served[account] += static_cast<double>(item.tokens.size()) / weights[account];
-      }
-    };
-    EngineOptions options;
-    options.account_share = random.chance(2) ? 0.75 : 1;
-    options.reserve_tokens = random.chance(2) ? 1024 : 20;
-    options.prefix_cache_bytes = 0;  // what is computed shall be what was asked for
-    Simulation sim(std::move(backend), options);
-    std::vector<std::vector<std::size_t>> live(accounts);
-    for (int step = 0; step < 1500; ++step) {
-      for (std::size_t account = 0; account < accounts; ++account) {
-        while (live[account].size() < 20) {
-          EngineRequest request =
-              make_test_request(Text(static_cast<std::size_t>(random.integer(1, kLargest / 2)),
-                                     static_cast<TokenId>(account + 1)),
-                                random.integer(1, kLargest / 2));
-          request.account = AccountId{account + 1};
-          request.weight = weights[account];
-          live[account].push_back(sim.submit(request));
-        }
-      }
-      sim.step();
-      for (std::size_t account = 0; account < accounts; ++account) {
-        std::erase_if(live[account], [&](std::size_t index) {
-          sim.read(index);
-          return sim[index].is_over();
-        });
-      }
-      const auto [least, most] = std::minmax_element(served, served + accounts);
-      ASSERT_LE(*most - *least, 2 * kLargest) << "step " << step;
-    }
-    EXPECT_GT(*std::min_element(served, served + accounts), 100);
-  }
+  for_each_seed(seeds, "engine_sim", [](std::uint64_t seed) { Schedule(seed).run(); });
 }
 
 }  // namespace
@@ -383,12 +310,6 @@ TEST(EngineSim, AccountsThatAlwaysWaitAreServedAlike) {
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string_view flag = argv[i];
-    const std::uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
-    if (flag == "--seeds") tessera::engine::seeds = value;
-    if (flag == "--first" || flag == "--seed") tessera::engine::first_seed = value;
-    if (flag == "--seed") tessera::engine::seeds = 1;
-  }
+  tessera::engine::seeds = tessera::engine::seeds_of(argc, argv, {.first = 0, .count = 400});
   return RUN_ALL_TESTS();
 }
