@@ -228,6 +228,16 @@ NodeBuilder::Step NodeBuilder::add_array(NodeId id, const ArrayRule& rule) {
   std::vector<const Contains*> counted;
   for (const Contains& contains : rule.contains) {
     if (contains.min > contains.max) return {};
+    if (rule.unique != nullptr) {  // they cannot be counted, but that is seldom needed
+      const Counting counting = counting_of(rule, contains, prefix);
+      if (counting == Counting::kNone && contains.min > 0) return {};
+      if (counting == Counting::kAll) {
+        if (contains.min > 0) array.min = std::max(array.min, contains.min + contains.from);
+        if (contains.max != kUnbounded)
+          array.max = std::min(array.max, contains.max + contains.from);
+      }
+      if (counting != Counting::kSome) continue;
+    }
     const bool bounded = contains.max < rule.max;
     if (contains.min == 0 && !bounded) continue;
     array.min = std::max(array.min, contains.min == 0 ? 0 : contains.min + contains.from);
@@ -280,6 +290,20 @@ NodeBuilder::Step NodeBuilder::add_array(NodeId id, const ArrayRule& rule) {
   add_alt(id, Alt::Kind::kArray, grammar_.arrays.size());
   grammar_.arrays.push_back(std::move(array));
   return {};
+}
+
+NodeBuilder::Counting NodeBuilder::counting_of(const ArrayRule& rule, const Contains& contains,
+                                               std::size_t prefix) {
+  bool all = true;
+  bool none = true;
+  for (std::size_t i = contains.from; i <= prefix && (all || none); ++i) {
+    for (const bool counts : {true, false}) {
+      std::vector<Term> terms = shaper_.item_terms(rule, i);
+      terms.push_back({contains.item.schema, contains.item.positive == counts});
+      if (!shaper_.has_none(terms)) (counts ? none : all) = false;
+    }
+  }
+  return none ? Counting::kNone : all ? Counting::kAll : Counting::kSome;
 }
 
 // A member that has to be there comes under one of the keys that the schema names, or under a free

@@ -37,6 +37,9 @@ class NodeBuilder {
   bool is_listed(const ArrayAlt& array) const;
   // Else they are compared as wholes: all that they are made of is copied, in a form that item_step
   // can compare.
+  // Of an array's items: which ones `contains` counts.
+  enum class Counting : std::uint8_t { kNone, kSome, kAll };
+  Counting counting_of(const ArrayRule& rule, const Contains& contains, std::size_t prefix);
   Step make_differ(std::size_t array, const json::Value& keyword);
   NodeId item_node(NodeId from);
   void take_item_nodes(ArrayAlt& array);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "base/utf8.h"
 #include "grammar/schema.h"
@@ -72,6 +75,65 @@ void merge_scalars(Shape& out, const Shape& a, const Shape& b, Budget& budget) {
     out.string.language = Language::intersection(*a.string.language, *b.string.language, budget);
   }
   if (is_empty(out.string)) out.types &= static_cast<std::uint8_t>(~kStringBit);
+}
+
+// The only names that members can have, where a schema says that there are no others.
+std::optional<std::vector<std::string>> all_names(const ObjectRule& rule) {
+  std::optional<std::vector<std::string>> names;
+  for (const Part& part : rule.parts) {
+    const json::Value* additional = part.schema->find("additionalProperties");
+    const bool* others = additional == nullptr ? nullptr : additional->if_bool();
+    if (others == nullptr || *others || part.schema->find("patternProperties") != nullptr) continue;
+    const json::Value* properties = part.schema->find("properties");
+    if (!names) {
+      names.emplace();
+      if (properties == nullptr) return names;
+      for (const auto& [name, schema] : *properties->if_object()) names->push_back(name);
+    }
+    std::erase_if(*names, [&](const std::string& name) {
+      return properties == nullptr || properties->find(name) == nullptr;
+    });
+  }
+  if (!names) return names;
+  std::erase_if(*names, [&](const std::string& name) {
+    return std::find(rule.forbidden.begin(), rule.forbidden.end(), name) != rule.forbidden.end();
+  });
+  return names;
+}
+
+// Where the names that there can be are known, most of what asks for some member asks for a certain
+// one, for any at all, or for one that is asked for already.
+void settle_some(Shape& shape, Budget& budget) {
+  ObjectRule& rule = shape.object;
+  const auto names = all_names(rule);
+  if (!names) return;
+  const auto impossible = [&] { shape.types &= static_cast<std::uint8_t>(~kObjectBit); };
+  for (const std::string& name : rule.required) {
+    budget.spend(names->size());
+    if (std::find(names->begin(), names->end(), name) == names->end()) return impossible();
+  }
+  std::vector<std::vector<std::string>> asked;
+  std::vector<Some> rest;
+  for (const Some& some : std::exchange(rule.some, {})) {
+    std::vector<std::string> among;
+    for (const std::string& name : *names) {
+      budget.spend(name.size() / 4 + 1);
+      if (some.keys->matches(name)) among.push_back(name);
+    }
+    const bool* all = some.member.schema->if_bool();
+    const bool any = all != nullptr && *all == some.member.positive;
+    if (among.empty()) return impossible();
+    if (any && among.size() == names->size()) {
+      rule.min = std::max(rule.min, 1u);
+    } else if (among.size() == 1) {
+      append_new(rule.required, among);
+      if (!any) append_new(rule.members, {{among[0], some.member}});
+    } else if (!any || std::find(asked.begin(), asked.end(), among) == asked.end()) {
+      rest.push_back(some);
+      if (any) asked.push_back(std::move(among));
+    }
+  }
+  rule.some = std::move(rest);
 }
 
 }  // namespace
@@ -152,6 +214,7 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   append_new(out.object.forbidden, b.object.forbidden);
   out.object.min = std::max(a.object.min, b.object.min);
   out.object.max = std::min(a.object.max, b.object.max);
+  if (!out.object.some.empty()) settle_some(out, budget);
   const bool contradiction =
       std::any_of(out.object.required.begin(), out.object.required.end(), [&](const auto& name) {
         const auto& no = out.object.forbidden;

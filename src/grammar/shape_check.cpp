@@ -157,6 +157,19 @@ Shaper::Answer Shaper::settled_shapes(const std::vector<Term>& terms) {
   return made;
 }
 
+bool Shaper::has_none(const std::vector<Term>& terms) {
+  bool none = true;
+  const bool weak = is_weak([&] {
+    const auto all = settled_shapes(terms);
+    none = all && *all != nullptr;
+    for (std::size_t i = 0; none && i < (*all)->size(); ++i) {
+      const auto empty = is_empty((**all)[i], 2);
+      none = empty && *empty;
+    }
+  });
+  return none && !weak;
+}
+
 Result<bool, GrammarError> Shaper::admits(const std::vector<Term>& terms,
                                           const json::Value& value) {
   TRY_ASSIGN(const auto all, settled_shapes(terms));

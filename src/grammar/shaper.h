@@ -45,6 +45,8 @@ class Shaper {
   Result<Shapes, GrammarError> shapes(const std::vector<Term>& terms);
 
   Result<bool, GrammarError> admits(const std::vector<Term>& terms, const json::Value& value);
+  // No value fits all of the terms, as far as can be seen at once.
+  bool has_none(const std::vector<Term>& terms);
   Result<bool, GrammarError> admits(const Shape& shape, const json::Value& value);
   // Whether no value fits, as far as that is seen `depth` levels down.
   Result<bool, GrammarError> is_empty(const Shape& shape, int depth);
