@@ -34,12 +34,15 @@ std::uint32_t string_cost(const StringAlt& string) {
 std::uint32_t array_cost(const Grammar& grammar, const ArrayAlt& array) {
   const auto tuple = static_cast<std::uint32_t>(array.prefix.size());
   std::uint32_t cost = 2;
-  for (std::uint32_t i = 0; i < std::min(tuple, array.min); ++i) {
-    cost = add(cost, add(1, cost_of(grammar, array.prefix[i])));
-  }
-  if (array.min > tuple) {
-    cost = add(cost, times(array.min - tuple, add(1, cost_of(grammar, array.rest))));
-  }
+  // Counted or not.
+  const auto item_cost = [&](std::uint32_t index) {
+    std::uint32_t least = kMost;
+    for (std::uint32_t kind = 0; kind <= array.counted.size(); ++kind)
+      least = std::min(least, cost_of(grammar, array.item_node(index, kind)));
+    return add(1, least);
+  };
+  for (std::uint32_t i = 0; i < std::min(tuple, array.min); ++i) cost = add(cost, item_cost(i));
+  if (array.min > tuple) cost = add(cost, times(array.min - tuple, item_cost(tuple)));
   std::uint32_t counted = 0;
   for (const ArrayAlt::Counted& kind : array.counted) {
     std::uint32_t least = cost_of(grammar, kind.rest);
