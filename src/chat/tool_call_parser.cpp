@@ -296,6 +296,7 @@ void ToolCallParser::append_compact(std::string_view text, std::string& out) {
 }
 
 void ToolCallParser::push(CallPiece::Kind kind, std::string text) {
+  if (kind == CallPiece::Kind::kArguments && text.empty()) return;  // it was out already
   pieces_.push_back({kind, std::move(text), tool_->is_custom()});
 }
 

@@ -46,13 +46,17 @@ Read read(std::string_view text, std::size_t (*length)(std::mt19937&), bool held
     at += size;
     for (const CallPiece& piece : parser.take_pieces()) {
       if (piece.kind != CallPiece::Kind::kArguments) continue;
+      EXPECT_NE(piece.text, "");
       out.arguments += piece.text;
       ++out.pieces;
     }
     if (at <= whole) out.before_end = out.arguments.size();
   }
   EXPECT_EQ(parser.on_close_tag("</tool_call>"), ToolCallParser::Status::kClosed);
-  for (const CallPiece& piece : parser.take_pieces()) out.arguments += piece.text;
+  for (const CallPiece& piece : parser.take_pieces()) {
+    EXPECT_EQ(piece.text.empty(), piece.kind != CallPiece::Kind::kArguments);
+    out.arguments += piece.text;
+  }
   return out;
 }
 
@@ -76,6 +80,15 @@ TEST(ToolCallParser, StructuresGoOutAsTheyAreWritten) {
   EXPECT_GE(stream.before_end, expected.size() / 2);
   EXPECT_EQ(read(text, one, false).before_end, 0u) << "what may be wrong waits for its end";
   EXPECT_EQ(*json::parse(expected)->find("items")->if_array()->at(0).if_string(), "a \" b");
+}
+
+// Nothing may be left of a value where it ends.
+TEST(ToolCallParser, NoPieceIsEmpty) {
+  for (const std::size_t size : {20, 31, 32, 33, 34, 100}) {
+    const std::string value = "[\"" + std::string(size, 'a') + "\"]";
+    for (const auto length : {one, some, all})
+      EXPECT_EQ(read(call("items", value), length).arguments, "{\"items\":" + value + "}");
+  }
 }
 
 TEST(ToolCallParser, ShortOnesAndOtherTypesComeWhole) {
