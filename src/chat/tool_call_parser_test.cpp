@@ -84,7 +84,7 @@ TEST(ToolCallParser, StructuresGoOutAsTheyAreWritten) {
 
 // Nothing may be left of a value where it ends.
 TEST(ToolCallParser, NoPieceIsEmpty) {
-  for (const std::size_t size : {20, 31, 32, 33, 34, 100}) {
+  for (std::size_t size = 20; size < 70; ++size) {
     const std::string value = "[\"" + std::string(size, 'a') + "\"]";
     for (const auto length : {one, some, all})
       EXPECT_EQ(read(call("items", value), length).arguments, "{\"items\":" + value + "}");
