@@ -124,8 +124,8 @@ class Matcher {
   std::uint64_t last_state_ = 0;                                         // that a mask was made for
 };
 
-// Makes the masks that every grammar needs, so that no request has to wait for them: once per
-// vocabulary.
+// Makes the masks and languages that grammars share, so that no request has to wait for them: once
+// per vocabulary.
 void warm_up(const VocabularyPtr& vocabulary);
 // Makes masks of the grammar's patterns, so that no step of the engine has to: of the first states
 // of each, as long as some milliseconds' fuel lasts. Meant for the thread that compiled it.

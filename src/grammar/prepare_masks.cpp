@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "grammar/char_property.h"
 #include "grammar/compile.h"
 #include "grammar/formats.h"
 #include "grammar/matcher.h"
@@ -176,6 +177,7 @@ void warm_up(const VocabularyPtr& vocabulary) {
   preparer.run();
   vocabulary->tokens_with('>');
   prepare_formats();
+  property_set("Any");  // with it all others are made
 }
 
 }  // namespace tessera::grammar
