@@ -43,13 +43,16 @@ std::uint32_t array_cost(const Grammar& grammar, const ArrayAlt& array) {
   };
   for (std::uint32_t i = 0; i < std::min(tuple, array.min); ++i) cost = add(cost, item_cost(i));
   if (array.min > tuple) cost = add(cost, times(array.min - tuple, item_cost(tuple)));
-  std::uint32_t counted = 0;
-  for (const ArrayAlt::Counted& kind : array.counted) {
-    std::uint32_t least = cost_of(grammar, kind.rest);
-    for (const NodeId id : kind.prefix) least = std::min(least, cost_of(grammar, id));
-    counted = std::max(counted, least);
+  for (std::size_t c = 0; c < array.counts.size(); ++c) {
+    std::uint32_t least = kMost;  // of the items that count for it, perhaps for others, too
+    for (std::size_t kind = 1; kind <= array.counted.size(); ++kind) {
+      if ((kind >> c & 1) == 0) continue;
+      const ArrayAlt::Counted& items = array.counted[kind - 1];
+      least = std::min(least, cost_of(grammar, items.rest));
+      for (const NodeId id : items.prefix) least = std::min(least, cost_of(grammar, id));
+    }
+    cost = add(cost, times(array.counts[c].min, least));
   }
-  for (const ArrayAlt::Count& count : array.counts) cost = add(cost, times(count.min, counted));
   return cost;
 }
 

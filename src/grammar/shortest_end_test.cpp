@@ -94,6 +94,8 @@ TEST(ShortestEnd, OfValues) {
       {R"({"type":"string","pattern":"^\"é$"})", R"("\"é")"},
       {R"({"type":"array","minItems":3,"items":{"type":["boolean","null"]}})", "[null,null,null]"},
       {R"({"type":"array","items":{"type":"null"},"contains":{"const":null}})", "[null]"},
+      {R"({"type":"array","contains":{"const":[]},"allOf":[{"contains":{"type":"null"}}]})",
+       "[[],null]"},
       {R"({"type":"array","contains":true,"minContains":1,"maxContains":1,"items":{"type":"boolean"}})",
        "[true]"},
       {R"({"type":"array","contains":{"const":7},"minItems":2,"items":{"type":"integer"}})",
