@@ -107,6 +107,7 @@ void settle_some(Shape& shape, Budget& budget) {
   ObjectRule& rule = shape.object;
   const auto names = all_names(rule);
   if (!names) return;
+  budget.spend(names->size() * (rule.parts.size() + 1));
   const auto impossible = [&] { shape.types &= static_cast<std::uint8_t>(~kObjectBit); };
   for (const std::string& name : rule.required) {
     budget.spend(names->size());
