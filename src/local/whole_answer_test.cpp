@@ -171,6 +171,24 @@ TEST_F(WholeAnswerTest, ACallBeginsOnlyWhereItCanEnd) {
   }
 }
 
+// Where the answer may be JSON as well, the token that begins a call has no bytes, and yet makes
+// the way to the end longer by a whole call.
+TEST_F(WholeAnswerTest, ACallBesideJsonBeginsOnlyWhereItCanEnd) {
+  says(kShortestCall);
+  chat::ChatRequest made = call_request(Mode::kAuto);
+  made.response_format.kind = chat::ResponseFormat::Kind::kJsonSchema;
+  made.response_format.schema = *json::parse(kSchema);
+  for (std::int32_t tokens = count(kShortest); tokens < count(kShortestCall) + 3; ++tokens) {
+    made.max_tokens = tokens;
+    const Answer answer = ask(made);
+    const bool call = tokens >= count(kShortestCall);
+    EXPECT_EQ(answer.finishes, std::vector{call ? FinishReason::kToolCalls : FinishReason::kStop})
+        << tokens;
+    EXPECT_EQ(answer.calls.size(), call ? 1u : 0u) << tokens;
+    if (!call) expect_fits(answer.content);
+  }
+}
+
 TEST_F(WholeAnswerTest, TheContextIsALimitToo) {
   says(R"({"n":1,"kind":"xy"})");
   chat::ChatRequest made = json_request();
