@@ -171,17 +171,19 @@ TEST_F(WholeAnswerTest, ACallBeginsOnlyWhereItCanEnd) {
   }
 }
 
-// Where the answer may be JSON as well, the token that begins a call has no bytes, and yet makes
-// the way to the end longer by a whole call.
+// The token that begins a call has no bytes, and yet makes the way to the end longer by a whole
+// call where JSON would have done. Behind the thinking it is not the first that is looked at.
 TEST_F(WholeAnswerTest, ACallBesideJsonBeginsOnlyWhereItCanEnd) {
-  says(kShortestCall);
-  chat::ChatRequest made = call_request(Mode::kAuto);
+  const std::string close = "</think>\n\n";
+  says(close + std::string(kShortestCall));
+  chat::ChatRequest made = call_request(Mode::kAuto, true);
   made.response_format.kind = chat::ResponseFormat::Kind::kJsonSchema;
   made.response_format.schema = *json::parse(kSchema);
-  for (std::int32_t tokens = count(kShortest); tokens < count(kShortestCall) + 3; ++tokens) {
+  const std::int32_t room = count(close) + count(kShortestCall);
+  for (std::int32_t tokens = count(close) + count(kShortest); tokens < room + 3; ++tokens) {
     made.max_tokens = tokens;
     const Answer answer = ask(made);
-    const bool call = tokens >= count(kShortestCall);
+    const bool call = tokens >= room;
     EXPECT_EQ(answer.finishes, std::vector{call ? FinishReason::kToolCalls : FinishReason::kStop})
         << tokens;
     EXPECT_EQ(answer.calls.size(), call ? 1u : 0u) << tokens;
