@@ -216,6 +216,7 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   out.object.min = std::max(a.object.min, b.object.min);
   out.object.max = std::min(a.object.max, b.object.max);
   if (!out.object.some.empty()) settle_some(out, budget);
+  budget.spend(out.object.required.size() * out.object.forbidden.size() / 4);
   const bool contradiction =
       std::any_of(out.object.required.begin(), out.object.required.end(), [&](const auto& name) {
         const auto& no = out.object.forbidden;

@@ -281,6 +281,7 @@ Result<bool, GrammarError> Shaper::is_empty(const Shape& shape, int depth) {
   if ((shape.types & kObjectBit) != 0) {
     bool dead = false;
     for (const std::string& name : shape.object.required) {
+      if (!budget_.spend(16 + 8 * shape.object.parts.size())) return too_complex();
       TRY_ASSIGN(std::vector<Term> terms, member_terms(shape.object, name));
       TRY_ASSIGN(dead, none(std::move(terms)));
       if (dead) break;
