@@ -1,6 +1,7 @@
 // What constraints cost a step of the engine: choices whose masks take so long, beside a model that
-// takes so long, with masks found behind the model (0 threads) and beside it. Both ways in turn,
-// medians of the rounds.
+// takes so long, with masks found behind the model (0 threads) and beside it. In front of them what
+// a step takes without any, and with masks that take no time: what is more than that was waited for
+// masks. All ways in turn, medians of the rounds.
 //
 //   build/bench/bench/constraint_bench [--choices 16] [--mask-us 100] [--model-us 3000]
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,7 +49,18 @@ struct Load {
   std::int64_t model_us = 3000;
 };
 
-double steps_per_second(const Load& load, std::int32_t threads) {
+// How masks are found; `threads` < 0: there are none.
+struct Way {
+  std::string_view name;
+  std::int32_t threads = 0;
+  bool busy = true;
+};
+
+constexpr Way kWays[] = {{"free", -1, false},     {"masks in no time", 2, false},
+                         {"behind the model", 0}, {"beside it, 1 thread", 1},
+                         {"2 threads", 2},        {"4 threads", 4}};
+
+double milliseconds_per_step(const Load& load, const Way& way) {
   engine::FakeOptions fake;
   fake.script = engine::script_never_ends(5);
   fake.limits.vocabulary = kVocabulary;
@@ -55,7 +68,7 @@ double steps_per_second(const Load& load, std::int32_t threads) {
   fake.step_delay = std::chrono::microseconds(load.model_us);
   engine::FakeBackend backend(std::move(fake));
   engine::EngineOptions options;
-  options.constraint_threads = threads;
+  options.constraint_threads = std::max(way.threads, 0);
   options.event_channel_capacity = 1 << 20;
   options = engine::resolve_options(options, backend.limits());
   engine::EngineCounters counters;
@@ -65,16 +78,20 @@ double steps_per_second(const Load& load, std::int32_t threads) {
   request.prompt = {1};
   request.max_tokens = kTokens;
   request.choices = load.choices;
-  request.make_constraint = [&](std::int32_t) {
-    return std::make_unique<BusyConstraint>(std::chrono::microseconds(load.mask_us));
-  };
+  const std::chrono::microseconds work(way.busy ? load.mask_us : 0);
+  if (way.threads >= 0) {
+    request.make_constraint = [work](std::int32_t) {
+      return std::make_unique<BusyConstraint>(work);
+    };
+  }
   const auto events =
       std::make_shared<engine::EventChannel>(std::size_t{1} << 20, std::function<void()>());
   core.add(std::make_unique<engine::LiveRequest>(*ledger.accept(), std::move(request), events));
   const Steady::time_point start = Steady::now();
   std::int64_t steps = 0;
   while (core.step()) ++steps;
-  return static_cast<double>(steps) / std::chrono::duration<double>(Steady::now() - start).count();
+  const std::chrono::duration<double, std::milli> taken = Steady::now() - start;
+  return taken.count() / static_cast<double>(steps);
 }
 
 }  // namespace
@@ -88,15 +105,20 @@ int main(int argc, char** argv) {
   app.add_option("--model-us", load.model_us);
   app.add_option("--rounds", rounds);
   CLI11_PARSE(app, argc, argv);
-  constexpr std::int32_t kThreads[] = {0, 1, 2, 4};
-  std::vector<std::vector<double>> rates(std::size(kThreads));
+  std::vector<std::vector<double>> times(std::size(kWays));
   for (int round = 0; round < rounds; ++round) {
-    for (std::size_t i = 0; i < std::size(kThreads); ++i)
-      rates[i].push_back(steps_per_second(load, kThreads[i]));
+    for (std::size_t i = 0; i < std::size(kWays); ++i)
+      times[i].push_back(milliseconds_per_step(load, kWays[i]));
   }
-  for (std::size_t i = 0; i < std::size(kThreads); ++i) {
-    std::sort(rates[i].begin(), rates[i].end());
-    fmt::print("{} threads: {:.1f} steps/s\n", kThreads[i], rates[i][rates[i].size() / 2]);
+  std::vector<double> medians;
+  for (std::vector<double>& list : times) {
+    std::sort(list.begin(), list.end());
+    medians.push_back(list[list.size() / 2]);
+  }
+  for (std::size_t i = 0; i < std::size(kWays); ++i) {
+    fmt::print("{:<20} {:>7.2f} ms a step", kWays[i].name, medians[i]);
+    if (kWays[i].busy) fmt::print(", {:>5.2f} of it for masks", medians[i] - medians[1]);
+    fmt::print("\n");
   }
   return 0;
 }
