@@ -40,11 +40,16 @@ void EventChannel::deliver(EngineEvent event) {
     std::lock_guard lock(mutex_);
     if (over_) return;
     was_empty = events_.empty() || unheard_;
+    const bool quiet = std::holds_alternative<PrefillDone>(event);
     if (is_terminal(event)) {
       over_ = true;
       terminal_ = std::move(event);
     } else {
       events_.push_back(std::move(event));
+    }
+    if (quiet) {
+      unheard_ = true;
+      return;
     }
     if (over_) {
       on_ready = std::move(on_ready_);

@@ -21,9 +21,10 @@ namespace tessera::engine {
 class EventChannel {
  public:
   // `on_ready` is called on the engine thread, with no lock held, when the channel goes from empty
-  // to not empty; the last time for the terminal event at the latest. It owns (or shares) what it
-  // touches: it can still be running when the reader has gone. `doorbell` is rung by the reader
-  // that makes the room the engine waits for; it may be null.
+  // to not empty; the last time for the terminal event at the latest. PrefillDone alone is not
+  // worth a call: what follows in the same step makes it. It owns (or shares) what it touches: it
+  // can still be running when the reader has gone. `doorbell` is rung by the reader that makes the
+  // room the engine waits for; it may be null.
   EventChannel(std::size_t capacity, std::function<void()> on_ready,
                std::shared_ptr<Doorbell> doorbell = nullptr);
 
@@ -59,7 +60,7 @@ class EventChannel {
   bool over_ = false;                                      // the terminal event was pushed
   std::deque<EngineEvent> events_;
   std::optional<EngineEvent> terminal_;  // behind them; there is always room for it
-  bool unheard_ = false;                 // on_ready failed: the next event calls it again
+  bool unheard_ = false;                 // no call, or a failed one: the next event makes it
   std::size_t wanted_room_ = 0;          // what the engine waits for; 0: nothing
 };
 

@@ -35,6 +35,23 @@ TEST(EventChannel, CallsOnReadyOnTheEdgeAlone) {
   EXPECT_EQ(calls, 2);
 }
 
+TEST(EventChannel, APromptsEndIsHeardOfWithTheFirstToken) {
+  int calls = 0;
+  EventChannel channel(4, [&] { ++calls; });
+  channel.push(PrefillDone{7});
+  EXPECT_EQ(calls, 0);
+  channel.push(TokenEvent{0, 1});
+  EXPECT_EQ(calls, 1);
+  channel.push(TokenEvent{0, 2});
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(std::get<PrefillDone>(*channel.pop()).cached_tokens, 7);
+
+  EventChannel failing(4, [&] { ++calls; });
+  failing.push(PrefillDone{7});
+  failing.push(RequestFailed{{ErrorCode::kCancelled, ""}});
+  EXPECT_EQ(calls, 2);
+}
+
 TEST(EventChannel, HoldsNoLockInOnReady) {
   EventChannel* self = nullptr;
   int popped = 0;
