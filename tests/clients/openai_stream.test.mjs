@@ -154,6 +154,37 @@ for (const generation of [6, 7]) {
     }
   });
 
+  test(about("a call's arguments arrive as deltas that make the whole"), async (t) => {
+    const fake = await servers.extra(t, { says: [`${toolCall("get_weather", { city: "Palma de Mallorca", days: 3 })}\n${toolCall("get_weather", { city: "Rome" })}`] });
+    const deltas = ["", ""];
+    const snapshots = [];
+    const stream = client(fake).chat.completions.stream(ask("Palma and Rome?", { tools: [weather], temperature: 0 }));
+    stream.on("tool_calls.function.arguments.delta", ({ name, index, arguments: sofar, arguments_delta: delta }) => {
+      assert.equal(name, "get_weather");
+      deltas[index] += delta;
+      if (index === 0) snapshots.push(sofar);
+    });
+    const calls = (await stream.finalChatCompletion()).choices[0].message.tool_calls;
+    assert.deepEqual(deltas, calls.map((call) => call.function.arguments));
+    assert.deepEqual(calls.map((call) => JSON.parse(call.function.arguments)), [{ city: "Palma de Mallorca", days: 3 }, { city: "Rome" }]);
+    assert.ok(snapshots.length > 2, "one piece");
+    for (const snapshot of snapshots) assert.ok(deltas[0].startsWith(snapshot));
+    assert.notEqual(calls[0].id, calls[1].id);
+    assert.equal((await stream.finalFunctionToolCall()).name, "get_weather");
+  });
+
+  test(about("log probabilities arrive as events; a stream goes through a ReadableStream"), async () => {
+    const body = ask("Hi", { logprobs: true, top_logprobs: 2, max_tokens: 8 });
+    let seen = 0;
+    const stream = client(servers.demo).chat.completions.stream(body).on("logprobs.content.delta", ({ content }) => (seen += content.length));
+    const [choice] = (await stream.finalChatCompletion()).choices;
+    assert.equal(seen, choice.logprobs.content.length);
+    assert.ok(seen > 0);
+    const sent = client(servers.demo).chat.completions.stream(body).toReadableStream();
+    const { ChatCompletionStream } = await import(pathToFileURL((generation === 7 ? agents : here).resolve("openai/lib/ChatCompletionStream")));
+    assert.equal(await ChatCompletionStream.fromReadableStream(sent).finalContent(), choice.message.content);
+  });
+
   test(about("rule 3: strict tools are parsed while they stream"), async (t) => {
     const fake = await servers.extra(t, { says: [toolCall("get_weather", { city: "Paris", days: 3 })] });
     const tool = zodFunction({ name: "get_weather", parameters: z.object({ city: z.string(), days: z.number() }) });
