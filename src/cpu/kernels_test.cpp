@@ -276,7 +276,7 @@ TEST(Kernels, ConvolutionContinuesWhereItStopped) {
 
 TEST(Kernels, DeltaRuleFollowsItsDefinition) {
   constexpr std::size_t kTokens = 6;
-  for (std::size_t n : {16, 48, 128}) {
+  for (std::size_t n : {16, 48, 128, 240}) {
     const Floats qkv = random_floats(kTokens * 3 * n, 1, 0.2F),
                  start = random_floats(n * n, 2, 0.1F);
     const Floats beta = {0.1F, 0.9F, 0.5F, 0.3F, 0.7F, 0.2F},

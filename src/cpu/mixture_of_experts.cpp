@@ -121,7 +121,7 @@ void mixture_of_experts(Context& c, const model::MoeTensors& tensors) {
   const std::size_t used = static_cast<std::size_t>(c.config.experts_used);
   const std::size_t hidden = static_cast<std::size_t>(c.config.hidden);
   route(c, tensors);
-  c.compute.for_each(tokens, 16, [&](std::size_t begin, std::size_t end, int) {
+  c.compute.for_each(tokens, 4, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t t = begin; t < end; ++t) {
       choose_experts(k, {s.router[t], s.router.columns()}, {&s.chosen[t * used], used});
     }
