@@ -142,6 +142,86 @@ inline std::string member_schemas(int count, int first) {
   return out;
 }
 
+// An answer of a web service as one finds it published: sixty members, many of them addresses.
+inline std::string repository_schema() {
+  constexpr std::string_view kPlain[] = {
+      R"({"type":"string","format":"uri"})",       R"({"type":"boolean"})",
+      R"({"type":"integer","minimum":0})",         R"({"type":["string","null"]})",
+      R"({"type":"string","format":"date-time"})", R"({"type":"string"})"};
+  const auto members = [&](std::string_view name, int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) {
+      out += fmt::format(R"({}"{}_{}":{})", i == 0 ? "" : ",", name, i,
+                         kPlain[static_cast<std::size_t>(i) % std::size(kPlain)]);
+    }
+    return out;
+  };
+  return R"({"type":"object","$defs":{"owner":{"type":["object","null"],"properties":{"login":{"type":
+      "string","pattern":"^[A-Za-z0-9-]{1,39}$"},)" +
+         members("profile", 18) +
+         R"(},"required":["login"]}},"properties":{"id":{"type":"integer"},)" +
+         members("link", 54) +
+         R"(,"owner":{"$ref":"#/$defs/owner"},"organization":{"$ref":"#/$defs/owner"},"topics":{"type":
+      "array","items":{"type":"string","pattern":"^[a-z0-9][a-z0-9-]{0,49}$"},"uniqueItems":true},
+      "visibility":{"enum":["public","private","internal"]},"license":{"type":["object","null"],
+      "properties":{"key":{"type":"string"},"spdx_id":{"type":["string","null"]}},"required":["key"]}},
+      "required":["id","link_0","owner","topics","visibility"]})";
+}
+
+inline constexpr std::string_view kDeployment =
+    R"({"type":"object","$defs":{"name":{"type":"string","pattern":"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    "maxLength":63},"amount":{"anyOf":[{"type":"string","pattern":"^[0-9]+(\\.[0-9]+)?(m|Ki|Mi|Gi)?$"},
+    {"type":"number","minimum":0}]},"labels":{"type":"object","propertyNames":{"pattern":
+    "^([a-z0-9.-]{1,253}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"},"additionalProperties":{"type":"string",
+    "maxLength":63}},"probe":{"type":"object","properties":{"httpGet":{"type":"object","properties":
+    {"path":{"type":"string","pattern":"^/"},"port":{"type":["integer","string"]}},"required":["port"]},
+    "exec":{"type":"object","properties":{"command":{"type":"array","items":{"type":"string"}}}},
+    "periodSeconds":{"type":"integer","minimum":1}},"oneOf":[{"required":["httpGet"]},{"required":
+    ["exec"]}]},"container":{"type":"object","properties":{"name":{"$ref":"#/$defs/name"},"image":
+    {"type":"string","pattern":"^[a-z0-9./_-]+(:[A-Za-z0-9._-]{1,128})?(@sha256:[0-9a-f]{64})?$"},"args":
+    {"type":"array","items":{"type":"string"}},"env":{"type":"array","items":{"type":"object",
+    "properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$"},"value":{"type":
+    "string"}},"required":["name"]}},"ports":{"type":"array","items":{"type":"object","properties":
+    {"containerPort":{"type":"integer","minimum":1,"maximum":65535},"protocol":{"enum":["TCP","UDP",
+    "SCTP"]}},"required":["containerPort"]}},"resources":{"type":"object","properties":{"limits":
+    {"type":"object","additionalProperties":{"$ref":"#/$defs/amount"}},"requests":{"type":"object",
+    "additionalProperties":{"$ref":"#/$defs/amount"}}}},"livenessProbe":{"$ref":"#/$defs/probe"},
+    "readinessProbe":{"$ref":"#/$defs/probe"}},"required":["name","image"],"additionalProperties":
+    false}},"properties":{"apiVersion":{"const":"apps/v1"},"kind":{"const":"Deployment"},"metadata":
+    {"type":"object","properties":{"name":{"$ref":"#/$defs/name"},"labels":{"$ref":"#/$defs/labels"},
+    "annotations":{"$ref":"#/$defs/labels"}},"required":["name"]},"spec":{"type":"object","properties":
+    {"replicas":{"type":"integer","minimum":0,"maximum":1000},"strategy":{"if":{"properties":{"type":
+    {"const":"Recreate"}}},"then":{"properties":{"rollingUpdate":false}},"type":"object","properties":
+    {"type":{"enum":["Recreate","RollingUpdate"]},"rollingUpdate":{"type":"object"}},"required":
+    ["type"]},"containers":{"type":"array","minItems":1,"items":{"$ref":"#/$defs/container"}}},
+    "required":["containers"],"dependentRequired":{"strategy":["replicas"]}}},"required":["apiVersion",
+    "kind","metadata","spec"],"additionalProperties":false})";
+
+// What an agent's framework offers its model: files, commands, search, tickets, messages.
+inline std::string agent_tools() {
+  constexpr std::string_view kVerbs[] = {"read",   "write",  "search", "list", "create",
+                                         "update", "delete", "move",   "run",  "send"};
+  constexpr std::string_view kThings[] = {"file", "command", "ticket", "message"};
+  std::string out;
+  for (const std::string_view thing : kThings) {
+    for (const std::string_view verb : kVerbs) {
+      out += fmt::format(
+          R"({}{{"name":"{}_{}","parameters":{{"type":"object","properties":{{"path":{{"type":"string"}},
+          "{}_id":{{"type":"string","pattern":"^[A-Z]{{2,5}}-[0-9]{{1,6}}$"}},"content":{{"type":"string"}},
+          "title":{{"type":"string","minLength":1,"maxLength":120}},"limit":{{"type":"integer","minimum":1,
+          "maximum":100}},"state":{{"enum":["open","closed","all"]}},"labels":{{"type":"array","items":
+          {{"type":"string","maxLength":50}},"uniqueItems":true}},"assignee":{{"type":["string","null"],
+          "format":"email"}},"since":{{"type":"string","format":"date-time"}},"recursive":{{"type":
+          "boolean","default":false}},"edits":{{"type":"array","items":{{"type":"object","properties":
+          {{"old_text":{{"type":"string"}},"new_text":{{"type":"string"}},"line":{{"type":"integer"}}}},
+          "required":["old_text","new_text"],"additionalProperties":false}}}},"link":{{"type":"string",
+          "format":"uri"}}}},"required":["path"]}}}})",
+          out.empty() ? "" : ",", verb, thing, thing);
+    }
+  }
+  return "[" + out + "]";
+}
+
 inline std::vector<NamedSchema> composed_schemas() {
   std::string nested = R"({"type":"string"})";
   for (int depth = 3; depth-- > 0;) {
@@ -168,7 +248,10 @@ inline std::vector<NamedSchema> composed_schemas() {
        R"({"type":"object","propertyNames":{"pattern":"^[a-z][a-z0-9-]{0,62}$"},"minProperties":2,
            "additionalProperties":{"type":"object","additionalProperties":{"type":"string",
            "maxLength":256},"minProperties":1}})"},
-      {"tools, twenty", "[" + tools + "]"}};
+      {"tools, twenty", "[" + tools + "]"},
+      {"tools, agent's forty", agent_tools()},
+      {"deployment", std::string(kDeployment)},
+      {"repository", repository_schema()}};
 }
 
 // Those that are too large to be written down.
