@@ -24,6 +24,7 @@ SCHEMA = {"type": "object", "properties": {"name": {"type": "string", "maxLength
     "type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3}}, "required": ["name", "count", "tags"], "additionalProperties": False}
 TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "The weather of a city", "parameters": {
     "type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"]}}}]
+CODE = [{"type": "custom", "custom": {"name": "code", "format": {"type": "grammar", "grammar": {"syntax": "regex", "definition": "[A-Z]{2}-[0-9]{3,6}"}}}}]
 
 
 def words(choose, count):
@@ -57,7 +58,15 @@ def make_request(choose, systems, histories):
     if form < 0.15:
         body.update(response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": SCHEMA, "strict": True}}, max_tokens=200)
     elif form < 0.25:
-        body.update(tools=TOOLS, tool_choice=choose.choice(["auto", "required"]), max_tokens=150)
+        body.update(tools=TOOLS, tool_choice=choose.choice(["auto", "required"]), parallel_tool_calls=choose.random() < 0.7, max_tokens=150)
+    elif form < 0.3:
+        body.update(response_format={"type": "json_object"}, max_tokens=60)
+    elif form < 0.35:
+        body.update(tools=CODE, tool_choice="required", max_tokens=60)
+    elif form < 0.4:  # an answer that is continued: the prompt ends within it
+        body["messages"].append({"role": "assistant", "content": "Once there was a " + words(choose, choose.randint(1, 20))})
+        body.update(continue_final_message=True, add_generation_prompt=False)
+        body.pop("thinking_budget", None)
     if "thinking_budget" in body:
         body["chat_template_kwargs"] = {"enable_thinking": True}
     return body
@@ -115,22 +124,41 @@ CROWDS = [
 ]
 
 
-def check_model(binary, name, flags, bodies, choose):
-    alone = []
+def go_on(bodies, alone):
+    """Each request's next turn, with the answer that was heard in it: it begins where the answer's computation left off."""
+    follow = []
+    for body, (_, texts, reasons, *_) in zip(bodies, alone):
+        reasoning, content, calls = texts[0]
+        if calls or not content or "n" in body or body.get("continue_final_message"):
+            continue
+        said = {"role": "assistant", "content": content, **({"reasoning_content": reasoning} if reasoning else {})}
+        follow.append({**body, "messages": body["messages"] + [said, {"role": "user", "content": "And then? " + reasons[0]}]})
+    return follow
+
+
+def hear_alone(binary, flags, bodies):
     with Server(binary, *flags, "--threads", 2, "--prefix-cache", 0, "--max-running", 1) as server:
-        alone = [ask(server, body, KEYS[0], False) for body in bodies]
-        kinds = len({answer[0] for answer in alone})
-        expect(kinds > len(bodies) * 2 // 3, f"only {kinds} kinds of answers to {len(bodies)} requests")
-    for more, clients, rounds in CROWDS:
+        return [ask(server, body, KEYS[0], False) for body in bodies]
+
+
+def check_model(binary, name, flags, bodies, choose, crowds=CROWDS):
+    alone = hear_alone(binary, flags, bodies)
+    kinds = len({answer[0] for answer in alone})
+    expect(kinds > len(bodies) * 2 // 3, f"only {kinds} kinds of answers to {len(bodies)} requests")
+    next_turns = go_on(bodies, alone)
+    next_alone = hear_alone(binary, flags, next_turns)
+    for more, clients, rounds in crowds:
         if "avx2" in more and "avx2" not in pathlib.Path("/proc/cpuinfo").read_text():
             continue
         with Server(binary, *flags, *more) as server:
             for _ in range(rounds):
                 crowd(server, bodies, alone, clients, choose)
+            crowd(server, next_turns, next_alone, clients, choose)
             server.wait_idle()
             hits = server.metrics()["tessera_prefix_cache_hits_total"]
             expect(rounds == 1 or hits > 0, "nothing was found in the cache")
-            print(f"{name} {' '.join(map(str, more))}: {rounds * len(bodies)} answers as they were alone, {hits:.0f} began in the cache", flush=True)
+            print(f"{name} {' '.join(map(str, more))}: {rounds * len(bodies) + len(next_turns)} answers as they were alone, {hits:.0f} began in the cache",
+                  flush=True)
 
 
 def main():
@@ -144,7 +172,8 @@ def main():
         path = models.write_random(pathlib.Path(folder) / "random.gguf", models.DEMO, options.seed)
         check_model(options.binary, "demo", [], bodies, random.Random(options.seed))
         check_model(options.binary, "random", ["-m", path], bodies, random.Random(options.seed))
-        check_model(options.binary, "random, f16 keys and values", ["-m", path, "--kv-type", "f16"], bodies[:len(bodies) // 2], random.Random(options.seed))
+        for more in (["--kv-type", "f16"], ["--kv-type", "bf16"], ["--kv-type", "f32"]):
+            check_model(options.binary, f"random {' '.join(more)}", ["-m", path, *more], bodies[:len(bodies) // 4], random.Random(options.seed), CROWDS[:2])
 
 
 if __name__ == "__main__":

@@ -201,7 +201,8 @@ def read_answer(raw, seconds):
 
 
 def calls_text(calls):
-    return "".join((call["function"].get("name") or "") + (call["function"].get("arguments") or "") for call in calls or [])
+    said = [call.get("function") or call.get("custom") or {} for call in calls or []]
+    return "".join((call.get("name") or "") + (call.get("arguments") or call.get("input") or "") for call in said)
 
 
 def text_of(message):
