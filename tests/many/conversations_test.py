@@ -73,6 +73,15 @@ class Conversations(unittest.TestCase):
             computed = talk.say(self.words(15))
             self.assertLessEqual(computed, talk.added + FRAME)
 
+    def test_fifty_turns_with_an_edit_and_two_branches_on_the_way(self):
+        talk = Talk(self, self.system, max_tokens=8)
+        talk.say(self.words(10))
+        for turn in range(49):
+            computed = talk.say(self.words(6))
+            self.assertLessEqual(computed, talk.added + FRAME, turn)
+            if turn in (15, 30):  # somebody looks at another way on; this one goes on as if nothing had been
+                talk.branch(len(talk.messages) - 8).say("Branch " + self.words(6))
+
     def test_another_user_finds_the_same_system_prompt(self):
         Talk(self, self.system).say("Alpha " + self.words(20))
         talk = Talk(self, self.system)
@@ -141,6 +150,19 @@ class Conversations(unittest.TestCase):
                 for call in said.get("tool_calls", []):
                     talk.messages.append({"role": "tool", "tool_call_id": call["id"], "content": json.dumps({"is": self.words(5)})})
 
+    def test_parallel_calls_and_their_results(self):
+        for mode in ({}, THINKING):
+            talk = Talk(self, self.system, message("user", "Compare the weather. " + self.words(10)), tools=TOOLS, **{"max_tokens": 60, **mode})
+            talk.ask()
+            for turn in range(5):
+                cities = [self.words(1) for _ in range(3)]
+                calls = [{"id": f"call_{turn}_{i}", "type": "function", "function": {"name": "get_weather", "arguments": json.dumps({"city": city})}}
+                         for i, city in enumerate(cities)]
+                thoughts = {"reasoning_content": self.words(8)} if mode else {}
+                results = [{"role": "tool", "tool_call_id": call["id"], "content": json.dumps({"is": self.words(3)})} for call in calls]
+                computed, _ = talk.ask(message("assistant", None, tool_calls=calls, **thoughts), *results)
+                self.assertLessEqual(computed, talk.added + FRAME)
+
     def test_an_answer_that_is_continued(self):
         talk = Talk(self, self.system, message("user", "Tell me. " + self.words(10)), continue_final_message=True, add_generation_prompt=False)
         talk.ask(message("assistant", "Once " + self.words(30)))
@@ -153,6 +175,22 @@ class Conversations(unittest.TestCase):
         Talk(self, self.system).say(text)
         talk = Talk(self, self.system, key=KEYS[1])
         self.assertEqual(talk.say(text), talk.prompt)
+
+
+class LittleMemory(unittest.TestCase):
+    """Another account's new prompts push out each other, not the places where a conversation goes on."""
+
+    def test_a_conversation_goes_on_beside_one_that_fills_the_cache(self):
+        choose = random.Random(7)
+        with Server(BINARY, "--threads", 2, "--memory", "32MiB") as self.warm, Server(BINARY, "--threads", 2, "--prefix-cache", 0) as self.cold:
+            text = lambda count: " ".join(choose.choice(WORDS) for _ in range(count))  # noqa: E731
+            talk = Talk(self, message("system", text(60)), max_tokens=8)
+            talk.say(text(10))
+            for _ in range(6):
+                for _ in range(10):
+                    self.assertEqual(self.warm.ask({"messages": [message("user", text(300))], "max_tokens": 1}, KEYS[1]).status, 200)
+                self.assertLessEqual(talk.say(text(10)), talk.added + FRAME)
+            self.assertGreater(self.warm.metrics()["tessera_prefix_cache_evictions_total"], 10)
 
 
 class SharedPrompts(unittest.TestCase):
