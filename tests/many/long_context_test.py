@@ -22,8 +22,8 @@ from serving import KEYS, MODEL, Server, expect
 
 ANSWER = 12
 SCALE = 131_072  # tokens that an account of tier scale may be given
-# Key and value of one layer's one head, in halves.
-KV_BYTES = 2 * models.SMALL["attention.key_length"] * 2
+# Key and value of one layer's one head, a byte for each number and a float32 scale.
+KV_BYTES = 2 * (models.SMALL["attention.key_length"] + 4)
 # Beside blocks and states: the body, its text and its tokens, several times each while they are worked on.
 REQUEST_KIB = 64 * 1024
 
@@ -93,8 +93,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = models.write_random(pathlib.Path(folder) / "small.gguf", models.SMALL)
         check_start(options.binary, path, context)
-        # A sixteenth for weights, scratch and states.
-        memory = ["--memory", f"{context * KV_BYTES * 17 // 16 + (2 << 20)}b"]
+        memory = ["--memory", f"{context * KV_BYTES + (3 << 20)}b"]  # weights, scratch and states, too
         with Server(options.binary, "-m", path, "--ctx", context, "--threads", 2, *memory) as server:
             messages = check_conversation(server, context)
             messages[0]["content"] += "1" * ANSWER
