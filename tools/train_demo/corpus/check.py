@@ -7,14 +7,14 @@ import re
 import sys
 import time
 
-from . import (HELDOUT, SKILLS, TRAIN, everyday_tools, examples, extraction, known_tools, more_tools, phrasing, plain_text,
+from . import (HELDOUT, SKILLS, TRAIN, examples, extraction, known_tools, more_tools, natural_tools, phrasing, plain_text,
                requests, skills_text, skills_tools, test_split, wordings)
 from .chooser import is_held, template_partition
 from .phrasing import normalised, small
-from .tool_maker import KNOWN_NAMES
+from .tool_maker import TRAIN_NAMES
 
 ROLES = ("system", "user", "assistant", "tool")
-TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
+TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}
 
 
 class Wrong(Exception):
@@ -65,7 +65,11 @@ def check_value(name, schema, value, said):
     need(schema["type"] == "boolean" or not isinstance(value, bool), f"{name} is a boolean")
     if "enum" in schema:
         need(value in schema["enum"], f"{name} is not in the enum")
-    if not isinstance(value, bool):
+    if isinstance(value, list):
+        need(value, f"{name} is empty")
+        for item in value:
+            check_value(name, schema["items"], item, said)
+    elif not isinstance(value, bool):
         need(is_said(value, said), f"{name} = {value!r} is not in the question")
 
 
@@ -140,9 +144,10 @@ def copied_values(example):
     for call in example["messages"][-1].get("tool_calls", []):
         function = call["function"]
         tool = next(t["function"] for t in example["tools"] if t["function"]["name"] == function["name"])
-        if function["name"] not in KNOWN_NAMES:
+        if function["name"] not in TRAIN_NAMES:
             values.add(function["name"])
         for key, value in function["arguments"].items():
+            values |= {item for item in value if isinstance(item, str)} if isinstance(value, list) else set()
             if isinstance(value, str) and "enum" not in tool["parameters"]["properties"][key]:
                 values.add(value)
     return values
@@ -184,7 +189,7 @@ def constants(module):
 
 def shared_wordings():
     """Wordings for training alone that another split has, too."""
-    own = set().union(*(wordings_of(value) for module in (wordings, everyday_tools) for value in constants(module)))
+    own = set().union(*(wordings_of(value) for module in (wordings, natural_tools) for value in constants(module)))
     others = set().union(*(wordings_of(value) for value in constants(test_split)))
     for module in (requests, phrasing, extraction, skills_text, skills_tools):
         for value in constants(module):

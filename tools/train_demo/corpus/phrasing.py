@@ -102,6 +102,16 @@ def polite(c, text):
     return small(text) if c.chance(0.25) else text
 
 
+def lightly(c, text, may_be_small):
+    """A request as it is, after a greeting, without its mark or in another case; nothing that could be read as an argument."""
+    if c.chance(0.2):
+        preface = c.phrase(PREFACES, wordings.PREFACES)
+        return preface + (text if preface[-2] in ".!?" or not may_be_small else small(text))
+    if c.chance(0.3):
+        text = text.rstrip(".?! ")
+    return small(text) if may_be_small and c.chance(0.3) else text
+
+
 def mistyped(c, text):
     """One small slip in a word in lower case: a letter lost, doubled or changed with its neighbour."""
     places = [m for m in re.finditer(r"(?<![A-Za-z])[a-z]{4,}(?![A-Za-z])", text)]

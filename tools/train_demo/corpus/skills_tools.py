@@ -2,10 +2,11 @@
 
 import json
 
-from . import known_tools, more_tools, requests, tool_maker, wordings, words
+from . import known_tools, natural_tools, requests, tool_maker, wordings, words
 from .draft import Draft, ask, call_message, capitalised, decorate
 from .phrasing import listed, polite, small
 from .skills_chat import a_fact, greeting, tessera, unknown
+from .tool_maker import several
 
 
 def listing(arguments):
@@ -18,8 +19,15 @@ def call_reasoning(calls):
 
 
 def with_distractors(c, schema, most=2):
-    """The tool among up to `most` random others."""
+    """The tool among up to `most` random others, in training half of the time among natural ones."""
     name = schema["function"]["name"]
+    if not c.held and c.chance(0.5):
+        tools = natural_tools.beside(c, [schema], c.any([1, 1, 2, 2, 3]))
+        if c.chance(0.2):
+            tools = tools + [tool_maker.random_tools(c, 1, {name})[0].schema]
+        tools = [tool_maker.varied(c, tool) for tool in tools] + [schema]
+        c.rng.shuffle(tools)
+        return tools
     others = [t.schema for t in tool_maker.random_tools(c, c.any([0, 0, 1, 1, 2][:3 + most]), {name})]
     tools = others + [schema]
     c.rng.shuffle(tools)
@@ -28,7 +36,7 @@ def with_distractors(c, schema, most=2):
 
 def one_call(c):
     """(schema, request, call)"""
-    if c.chance(0.3):
+    if c.chance(0.3 if c.held else 0.5):
         schema, text, arguments = tool_maker.known(c)
         return schema, text, (schema["function"]["name"], arguments)
     tool = tool_maker.Tool(c)
@@ -85,16 +93,6 @@ BOTH = [
 ]
 
 
-def several(c, make, count):
-    """Different values."""
-    values = []
-    while len(values) < count:
-        value = make()
-        if value not in values:
-            values.append(value)
-    return values
-
-
 def parallel_known(c):
     """One well-known tool for several values of one of its parameters: "in Rome and Oslo"."""
     while True:
@@ -104,10 +102,10 @@ def parallel_known(c):
         if kinds[varying] in ("city", "person", "code", "word", "noun", "country", "path") and (
                 [kinds[slot] for slot in slots].count(kinds[varying]) == 1):
             break
-    values = {slot: tool_maker.value_of(c, kinds[slot]) for slot in slots}
+    said = tool_maker.said_values(c, kinds, slots)
     many = several(c, lambda: tool_maker.value_of(c, kinds[varying]), c.any([2, 2, 2, 3, 3, 4]))
-    text = polite(c, question.format(**{**values, varying: listed(c, many)}))
-    name = schema["function"]["name"]
+    text = polite(c, tool_maker.sentence(c, question, {**said, varying: listed(c, many)}))
+    name, values = schema["function"]["name"], tool_maker.meant(kinds, said)
     return [tool_maker.varied(c, schema)], text, [(name, {**values, varying: value}) for value in many]
 
 
@@ -141,10 +139,31 @@ def parallel_shared(c):
             return [tool.schema], *shared_calls(c, tool, arguments, names)
 
 
+def natural_call(c, calls, schemas):
+    """(request, call, schema) for one more request in training: to the natural tool before it or to another one."""
+    while True:
+        last = schemas[-1] if schemas else None
+        entry = natural_tools.BY_NAME.get(last["function"]["name"]) if last and c.chance(0.25) else None
+        schema, request, arguments = tool_maker.known(c, entry)
+        if entry:
+            if set(schema["function"]["parameters"]["properties"]) != set(last["function"]["parameters"]["properties"]):
+                continue
+            schema = last
+        elif not natural_tools.fits_beside(schema, schemas):
+            continue
+        ends = [str(value) for value in arguments.values() if len(str(value).split()) > 2]
+        starts = [value for value in arguments.values() if isinstance(value, str) and request.startswith(value)]
+        call = (schema["function"]["name"], arguments)
+        if call not in calls and not starts and not any(request.rstrip(".?! ").endswith(end) for end in ends):
+            return request, call, schema
+
+
 def next_call(c, calls, schemas, tool):
     """(request, call, schema, tool) for one more request: to the tool before it, to a well-known one or to a new one."""
     names = {schema["function"]["name"] for schema in schemas}
-    if not names & tool_maker.KNOWN_NAMES and c.chance(0.3):
+    if not c.held and c.chance(0.45):
+        return *natural_call(c, calls, schemas), tool
+    if not names & tool_maker.known_names(c) and c.chance(0.3 if c.held else 0.1):
         schema, request, arguments = tool_maker.known(c)
         return request, (schema["function"]["name"], arguments), schema, tool
     if tool is None or c.chance(0.6):
@@ -173,6 +192,8 @@ def tool_parallel(c):
     if len(schemas) == 1:
         schemas = with_distractors(c, schemas[0], 1)
     else:
+        if not c.held and c.chance(0.3):
+            schemas = schemas + natural_tools.beside(c, schemas, 1)
         c.rng.shuffle(schemas)
     return Draft(ask(text), None, f"{len(calls)} calls are needed. " + call_reasoning(calls), tools=schemas,
                  calls=calls)
@@ -217,7 +238,10 @@ def tool_none(c):
         draft = Draft(ask(question if "¿" in question else decorate(c, question)), answer, reasoning)
     else:
         draft = greeting(c) if c.chance(0.5) else tessera(c)
-    if c.chance(0.3) and not no_help:
+    if not c.held and not no_help and c.chance(0.5):
+        first = c.any(natural_tools.NATURAL)[0]
+        draft.tools = [first, *natural_tools.beside(c, [first], c.number(0, 2))]
+    elif c.chance(0.3) and not no_help:
         draft.tools = [c.phrase(known_tools.KNOWN)[0]]
     else:
         draft.tools = [t.schema for t in tool_maker.random_tools(c, c.number(1, 2))]

@@ -1,20 +1,28 @@
 """Makes random tools and values for their parameters; well-known tools with their questions."""
 
-from . import everyday_tools, known_tools, more_tools, words
+import re
+
+from . import everyday_tools, known_tools, more_tools, natural_tools, people_kinds, words
 from .draft import article
-from .phrasing import polite
+from .phrasing import lightly, listed, polite
 
 STYLES = ["snake", "snake", "snake", "snake", "camel", "kebab", "made_up", "made_up"]
 KNOWN_NAMES = {entry[0]["function"]["name"] for entry in known_tools.KNOWN + more_tools.MORE + everyday_tools.EVERYDAY}
+TRAIN_NAMES = KNOWN_NAMES | natural_tools.NAMES
+TIMELY = {"date", "time", "day", "month", "when", "dated", "clock", "person", "message"}  # small talk may sound like one of these
 DESCRIPTIONS = ["{Verb} a {noun}.", "{Verb} the {noun}.", "Use this to {verb} a {noun}.", "Can {verb} a {noun}.",
                 "{Verb} a {noun} for the user.", "{Verb} one {noun}.", "A tool to {verb} a {noun}.",
                 "Call this to {verb} a {noun}."]
 
 
 def value_of(c, kind):
-    """A value for a kind of parameter; a list is an enum."""
-    if isinstance(kind, list):
-        return c.any(kind)
+    """A value for a kind of parameter; a list is an enum, a tuple of one kind an array. Of a dict, {words: value}, the words."""
+    if isinstance(kind, (list, dict)):
+        return c.any(list(kind))
+    if isinstance(kind, tuple):
+        return several(c, lambda: value_of(c, kind[0]), c.any([2, 2, 3, 3, 4]))
+    if kind in people_kinds.MAKERS and not c.held:
+        return people_kinds.MAKERS[kind](c)
     makers = {
         "person": c.person, "city": c.city, "code": c.code, "email": c.email, "integer": c.integer,
         "number": lambda: c.decimal() if c.chance(0.6) else c.integer(), "boolean": lambda: c.chance(0.6), "truth": lambda: c.chance(0.5),
@@ -30,6 +38,16 @@ def value_of(c, kind):
         "expression": lambda: c.until_owned(lambda: f"{c.number(2, 99)} {c.any('+-*')} {c.number(2, 99)}"),
     }
     return makers[kind]()
+
+
+def several(c, make, count):
+    """Different values."""
+    values = []
+    while len(values) < count:
+        value = make()
+        if value not in values:
+            values.append(value)
+    return values
 
 
 def two_words(c):
@@ -68,7 +86,7 @@ class Tool:
         while True:
             self.verb, self.noun = c.word(words.VERBS), c.word(words.NOUNS)
             self.name = self.make_name(c)
-            if self.name not in taken and self.name not in KNOWN_NAMES:
+            if self.name not in taken and self.name not in known_names(c):
                 break
         self.kinds, properties = {}, {}
         for _ in range(c.any([1, 1, 2, 2, 3])):
@@ -106,26 +124,52 @@ def arguments_for(c, tool):
             if name in tool.required or c.chance(0.5)}
 
 
+def known_names(c):
+    """Names that no random tool takes."""
+    return KNOWN_NAMES if c.held else TRAIN_NAMES
+
+
 def known_question(c, share=0.45):
-    """(schema, question, kinds of its slots); `share` of them of the first list of tools, in training some of everyday_tools.py."""
-    if not c.held and c.chance(0.5):
-        schema, questions, kinds = c.any(everyday_tools.EVERYDAY)
+    """(schema, question, kinds of its slots); `share` of them of the first list of tools, in training most of natural_tools.py."""
+    if not c.held and c.chance(0.75):
+        schema, questions, kinds = c.any(natural_tools.NATURAL)
         return schema, c.any(questions), kinds
     schema, questions, kinds = c.phrase(known_tools.KNOWN if c.chance(share) else more_tools.MORE)
     return schema, c.phrase(questions), kinds
 
 
-def known(c):
-    """(schema, request, arguments) of a well-known tool."""
-    schema, question, kinds = known_question(c)
-    values = {slot: value_of(c, kind) for slot, kind in kinds.items() if "{" + slot + "}" in question}
-    if "location" in values and c.chance(0.1):
-        values["location"] += ", " + c.word(words.COUNTRIES)
-    shown = {slot: c.any(["yes", "true"] if value else ["no", "false"]) if isinstance(value, bool) else value
-             for slot, value in values.items()}
-    text = question.format(**shown)
-    spoken = any(kinds[slot] == "message" for slot in values)  # small talk after it would read as part of the message
-    return varied(c, schema), text if spoken else polite(c, text), values
+def sentence(c, question, said):
+    """The question with its slots filled; yes and no for booleans, arrays in a row."""
+    if not c.held:
+        question = re.sub(r"\b([Aa]) (?=\{(\w+)\})", lambda m: m[1] + ("n " if str(said[m[2]])[0] in "aeioAEIO" else " "), question)
+    return question.format(**{slot: c.any(["yes", "true"] if value else ["no", "false"]) if isinstance(value, bool)
+                              else listed(c, [str(item) for item in value]) if isinstance(value, list) else value
+                              for slot, value in said.items()})
+
+
+def said_values(c, kinds, slots):
+    """What the question says in these slots."""
+    return {slot: value_of(c, kinds[slot]) for slot in slots}
+
+
+def meant(kinds, said):
+    """The arguments that the words in the slots stand for."""
+    return {slot: kinds[slot][text] if isinstance(kinds[slot], dict) else text for slot, text in said.items()}
+
+
+def known(c, entry=None):
+    """(schema, request, arguments) of a well-known tool, in training of `entry` if it is given."""
+    schema, question, kinds = (entry[0], c.any(entry[1]), entry[2]) if entry else known_question(c)
+    said = said_values(c, kinds, [slot for slot in kinds if "{" + slot + "}" in question])
+    if "location" in said and kinds["location"] == "city" and c.chance(0.1):
+        said["location"] += ", " + c.word(words.COUNTRIES)
+    text, schema = sentence(c, question, said), varied(c, schema)
+    if c.held or c.chance(0.5) and not TIMELY & {kind for kind in kinds.values() if isinstance(kind, str)}:
+        spoken = any(kinds[slot] == "message" for slot in said)  # small talk after it would read as part of the message
+        text = text if spoken else polite(c, text)
+    else:
+        text = lightly(c, text, not question.startswith("{"))
+    return schema, text, meant(kinds, said)
 
 
 def varied(c, schema):
