@@ -7,9 +7,9 @@ that each is a distractor for its sisters.
 import functools
 import re
 
-from . import everyday_tools
+from . import everyday_tools, people_tools_a
 
-LISTS = [everyday_tools.EVERYDAY]
+LISTS = [everyday_tools.EVERYDAY, people_tools_a.TOOLS]
 FAMILIES = [item if isinstance(item, list) else [item] for items in LISTS for item in items]
 NATURAL = [entry for family in FAMILIES for entry in family]
 BY_NAME = {entry[0]["function"]["name"]: entry for entry in NATURAL}

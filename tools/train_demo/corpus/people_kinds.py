@@ -82,7 +82,7 @@ def day_text(c):
     def make():
         month, day = c.any(words.MONTHS), c.number(1, 28)
         return c.any([f"{month} {day}", f"{day} {month}", f"{day} {month} {c.number(2024, 2029)}", f"{month} {day}, {c.number(2024, 2029)}",
-                      f"{day}.{c.number(1, 12)}.", f"{c.number(2024, 2029)}-{c.number(1, 12):02}-{day:02}"])
+                      f"{day}.{c.number(1, 12)}.{c.number(2024, 2029)}", f"{day}/{c.number(1, 12)}", f"{c.number(2024, 2029)}-{c.number(1, 12):02}-{day:02}"])
     return c.word(words.DAYS) if c.chance(0.2) else c.until_owned(make)
 
 

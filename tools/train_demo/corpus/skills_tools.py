@@ -4,7 +4,7 @@ import json
 
 from . import known_tools, natural_tools, requests, tool_maker, wordings, words
 from .draft import Draft, ask, call_message, capitalised, decorate
-from .phrasing import listed, polite, small
+from .phrasing import listed, small
 from .skills_chat import a_fact, greeting, tessera, unknown
 from .tool_maker import several
 
@@ -93,18 +93,22 @@ BOTH = [
 ]
 
 
+LISTABLE = ("city", "person", "code", "word", "noun", "country", "path", "food", "title", "venue", "stop", "team", "band", "device", "plant", "grocery",
+            "flight", "room", "currency", "petname", "email", "want", "medicine", "exercise")
+
+
 def parallel_known(c):
     """One well-known tool for several values of one of its parameters: "in Rome and Oslo"."""
     while True:
         schema, question, kinds = tool_maker.known_question(c, 0.6)
         slots = [slot for slot in kinds if "{" + slot + "}" in question]
         varying = c.any(slots)
-        if kinds[varying] in ("city", "person", "code", "word", "noun", "country", "path") and (
+        if kinds[varying] in LISTABLE and (
                 [kinds[slot] for slot in slots].count(kinds[varying]) == 1):
             break
     said = tool_maker.said_values(c, kinds, slots)
     many = several(c, lambda: tool_maker.value_of(c, kinds[varying]), c.any([2, 2, 2, 3, 3, 4]))
-    text = polite(c, tool_maker.sentence(c, question, {**said, varying: listed(c, many)}))
+    text = tool_maker.small_talk(c, question, kinds, tool_maker.sentence(c, question, {**said, varying: listed(c, many)}))
     name, values = schema["function"]["name"], tool_maker.meant(kinds, said)
     return [tool_maker.varied(c, schema)], text, [(name, {**values, varying: value}) for value in many]
 

@@ -157,6 +157,13 @@ def meant(kinds, said):
     return {slot: kinds[slot][text] if isinstance(kinds[slot], dict) else text for slot, text in said.items()}
 
 
+def small_talk(c, question, kinds, text):
+    """Small talk around a request to a well-known tool, in training none that could be read as one of its arguments."""
+    if c.held or c.chance(0.5) and not TIMELY & {kind for kind in kinds.values() if isinstance(kind, str)}:
+        return polite(c, text)
+    return lightly(c, text, not question.startswith("{"))
+
+
 def known(c, entry=None):
     """(schema, request, arguments) of a well-known tool, in training of `entry` if it is given."""
     schema, question, kinds = (entry[0], c.any(entry[1]), entry[2]) if entry else known_question(c)
@@ -164,12 +171,8 @@ def known(c, entry=None):
     if "location" in said and kinds["location"] == "city" and c.chance(0.1):
         said["location"] += ", " + c.word(words.COUNTRIES)
     text, schema = sentence(c, question, said), varied(c, schema)
-    if c.held or c.chance(0.5) and not TIMELY & {kind for kind in kinds.values() if isinstance(kind, str)}:
-        spoken = any(kinds[slot] == "message" for slot in said)  # small talk after it would read as part of the message
-        text = text if spoken else polite(c, text)
-    else:
-        text = lightly(c, text, not question.startswith("{"))
-    return schema, text, meant(kinds, said)
+    spoken = any(kinds[slot] == "message" for slot in said)  # small talk after it would read as part of the message
+    return schema, text if spoken and c.held else small_talk(c, question, kinds, text), meant(kinds, said)
 
 
 def varied(c, schema):
