@@ -7,7 +7,7 @@ import re
 import sys
 import time
 
-from . import (HELDOUT, SKILLS, TRAIN, examples, extraction, known_tools, more_tools, natural_tools, phrasing, plain_text,
+from . import (HELDOUT, SKILLS, TRAIN, examples, extraction, known_tools, more_tools, natural_tools, people_parallel, phrasing, plain_text,
                requests, skills_text, skills_tools, test_split, wordings)
 from .chooser import is_held, template_partition
 from .phrasing import normalised, small
@@ -189,7 +189,7 @@ def constants(module):
 
 def shared_wordings():
     """Wordings for training alone that another split has, too."""
-    own = set().union(*(wordings_of(value) for module in (wordings, natural_tools) for value in constants(module)))
+    own = set().union(*(wordings_of(value) for module in (wordings, natural_tools, people_parallel) for value in constants(module)))
     others = set().union(*(wordings_of(value) for value in constants(test_split)))
     for module in (requests, phrasing, extraction, skills_text, skills_tools):
         for value in constants(module):

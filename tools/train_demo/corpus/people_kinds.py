@@ -4,7 +4,7 @@ A kind is a name of MAKERS here or of tool_maker.value_of; a list is an enum; a 
 a question says a boolean; a tuple of one kind is an array of a few such values.
 """
 
-from . import words
+from . import office_values, words
 from .known_tools import prop, tool
 
 DEVICES = """heater fan washer dryer oven kettle vacuum dishwasher toaster sprinkler humidifier thermostat fridge freezer boiler
@@ -118,6 +118,7 @@ def one_of(items):
 
 
 MAKERS = {
+    **office_values.MAKERS,
     "title": title, "venue": venue, "dish": dish, "dated": day_text, "clock": clock, "when": when, "phone": phone, "money": money, "stop": stop,
     "few": lambda c: c.number(2, 12), "percent": lambda c: c.number(1, 20) * 5,
     "flight": lambda c: c.until_owned(lambda: f"{c.any('ABEFIKLSTUVX')}{c.any('ABAHKLSYZ')}{c.any(['', '', ' '])}{c.number(10, 9999)}"),

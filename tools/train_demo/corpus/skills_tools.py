@@ -1,8 +1,9 @@
 """Skills with tools: one call, several calls, no call, and answers from tool results."""
 
 import json
+import re
 
-from . import known_tools, natural_tools, requests, tool_maker, wordings, words
+from . import known_tools, natural_tools, people_parallel, requests, tool_maker, wordings, words
 from .draft import Draft, ask, call_message, capitalised, decorate
 from .phrasing import listed, small
 from .skills_chat import a_fact, greeting, tessera, unknown
@@ -93,24 +94,46 @@ BOTH = [
 ]
 
 
-LISTABLE = ("city", "person", "code", "word", "noun", "country", "path", "food", "title", "venue", "stop", "team", "band", "device", "plant", "grocery",
-            "flight", "room", "currency", "petname", "email", "want", "medicine", "exercise")
+LISTABLE = ["city", "person", "code", "word", "noun", "country", "path"]  # people_parallel.KINDS as well, in training
 
 
 def parallel_known(c):
     """One well-known tool for several values of one of its parameters: "in Rome and Oslo"."""
     while True:
         schema, question, kinds = tool_maker.known_question(c, 0.6)
+        question, settled = tool_maker.split_question(question)
         slots = [slot for slot in kinds if "{" + slot + "}" in question]
         varying = c.any(slots)
-        if kinds[varying] in LISTABLE and (
+        if (kinds[varying] in LISTABLE or not c.held and kinds[varying] in people_parallel.KINDS) and (
                 [kinds[slot] for slot in slots].count(kinds[varying]) == 1):
             break
     said = tool_maker.said_values(c, kinds, slots)
     many = several(c, lambda: tool_maker.value_of(c, kinds[varying]), c.any([2, 2, 2, 3, 3, 4]))
-    text = tool_maker.small_talk(c, question, kinds, tool_maker.sentence(c, question, {**said, varying: listed(c, many)}))
-    name, values = schema["function"]["name"], tool_maker.meant(kinds, said)
+    if not c.held and c.chance(0.7):
+        text = in_a_row(c, question, said, varying, many)
+    else:
+        text = tool_maker.small_talk(c, question, kinds, tool_maker.sentence(c, question, {**said, varying: listed(c, many)}))
+    name, values = schema["function"]["name"], {**tool_maker.meant(kinds, said), **settled}
     return [tool_maker.varied(c, schema)], text, [(name, {**values, varying: value}) for value in many]
+
+
+def in_a_row(c, question, said, varying, many):
+    """The question for several values as people ask it: in its slot, or with the others after it."""
+    found = re.search(r"\b((?:in|for|to|from|at|on|of|with|by|about|near|into) )\{" + varying + r"\}", question)
+    before = found[1] if found else ""
+    if c.chance(0.45):
+        ways = people_parallel.PREPOSITION_FOLLOW if before and c.chance(0.4) else people_parallel.FOLLOW
+        text = tool_maker.sentence(c, question, {**said, varying: many[0]})
+        marked = text if text[-1] in ".?!" else text + "."
+        return c.any(ways).format(q=marked, t=text.rstrip(".?! "), o=listed(c, many[1:]), p=before)
+    ways = people_parallel.ROWS if len(many) == 2 else people_parallel.MANY_ROWS
+    if before and c.chance(0.3):
+        ways, many = people_parallel.PREPOSITION_ROWS, [f", {before if c.chance(0.5) else ''}".join(many[:-1]), many[-1]]
+    way = c.any(ways)
+    while not way.startswith(("{a}", "{start}")) and re.search(r"\b(?:an?|the|my|our) \{" + varying + r"\}", question):
+        way = c.any(ways)
+    row = way.format(a=many[0], b=many[-1], start=", ".join(many[:-1]), p=before)
+    return tool_maker.sentence(c, question, {**said, varying: row})
 
 
 def shareable(tool, arguments):
@@ -125,6 +148,19 @@ def shared_calls(c, tool, arguments, names):
     many = several(c, lambda: tool_maker.value_of(c, tool.kinds[varying]), c.any([2, 2, 2, 3, 3, 4]))
     text = requests.request(c, tool, {**arguments, varying: many})
     return text, [(tool.name, {**arguments, varying: value}) for value in many]
+
+
+def joined(c, text, request):
+    """Two natural requests in one message, in training."""
+    if c.chance(0.12):
+        return both(c, text, request)
+    order = re.match(r"[A-Za-z]+", request)
+    joints = people_parallel.JOINTS
+    if order and order[0].lower() in people_parallel.ORDERS and c.chance(0.25):
+        joints = people_parallel.ORDER_JOINTS
+    first, second = text.rstrip(".?! "), request.rstrip(".?! ")
+    marked = [entry if entry[-1] in ".?!" else entry + "." for entry in (text, request)]
+    return c.any(joints).format(a=first, A=marked[0], s=small(first), x=small(second), y=capitalised(second), X=small(request), Y=capitalised(request))
 
 
 def both(c, text, request):
@@ -148,7 +184,7 @@ def natural_call(c, calls, schemas):
     while True:
         last = schemas[-1] if schemas else None
         entry = natural_tools.BY_NAME.get(last["function"]["name"]) if last and c.chance(0.25) else None
-        schema, request, arguments = tool_maker.known(c, entry)
+        schema, request, arguments = tool_maker.known(c, entry, c.chance(0.7))
         if entry:
             if set(schema["function"]["parameters"]["properties"]) != set(last["function"]["parameters"]["properties"]):
                 continue
@@ -181,12 +217,16 @@ def next_call(c, calls, schemas, tool):
 def parallel_random(c):
     """Two or three requests in one message, to different tools or to one."""
     schemas, calls, text, tool = [], [], None, None
+    natural = not c.held and c.chance(0.6)
     for _ in range(3 if c.chance(0.15) else 2):
-        request, call, schema, tool = next_call(c, calls, schemas, tool)
+        if natural:
+            request, call, schema = natural_call(c, calls, schemas)
+        else:
+            request, call, schema, tool = next_call(c, calls, schemas, tool)
         calls.append(call)
         if schema not in schemas:
             schemas.append(schema)
-        text = request if text is None else both(c, text, request)
+        text = request if text is None else (joined if natural else both)(c, text, request)
     return schemas, text, calls
 
 

@@ -9,7 +9,8 @@ from .phrasing import lightly, listed, polite
 STYLES = ["snake", "snake", "snake", "snake", "camel", "kebab", "made_up", "made_up"]
 KNOWN_NAMES = {entry[0]["function"]["name"] for entry in known_tools.KNOWN + more_tools.MORE + everyday_tools.EVERYDAY}
 TRAIN_NAMES = KNOWN_NAMES | natural_tools.NAMES
-TIMELY = {"date", "time", "day", "month", "when", "dated", "clock", "person", "message"}  # small talk may sound like one of these
+TIMELY = {"date", "time", "day", "month", "when", "dated", "clock", "person", "message",
+          "ahead", "calendar_day", "saying", "task"}  # small talk may sound like one of these
 DESCRIPTIONS = ["{Verb} a {noun}.", "{Verb} the {noun}.", "Use this to {verb} a {noun}.", "Can {verb} a {noun}.",
                 "{Verb} a {noun} for the user.", "{Verb} one {noun}.", "A tool to {verb} a {noun}.",
                 "Call this to {verb} a {noun}."]
@@ -147,6 +148,11 @@ def sentence(c, question, said):
                               for slot, value in said.items()})
 
 
+def split_question(question):
+    """(text, arguments that its words settle); a question without such arguments is its text alone."""
+    return question if isinstance(question, tuple) else (question, {})
+
+
 def said_values(c, kinds, slots):
     """What the question says in these slots."""
     return {slot: value_of(c, kinds[slot]) for slot in slots}
@@ -164,15 +170,17 @@ def small_talk(c, question, kinds, text):
     return lightly(c, text, not question.startswith("{"))
 
 
-def known(c, entry=None):
-    """(schema, request, arguments) of a well-known tool, in training of `entry` if it is given."""
+def known(c, entry=None, plain=False):
+    """(schema, request, arguments) of a well-known tool, in training of `entry` if it is given; a plain request has no small talk."""
     schema, question, kinds = (entry[0], c.any(entry[1]), entry[2]) if entry else known_question(c)
+    question, settled = split_question(question)
     said = said_values(c, kinds, [slot for slot in kinds if "{" + slot + "}" in question])
     if "location" in said and kinds["location"] == "city" and c.chance(0.1):
         said["location"] += ", " + c.word(words.COUNTRIES)
     text, schema = sentence(c, question, said), varied(c, schema)
     spoken = any(kinds[slot] == "message" for slot in said)  # small talk after it would read as part of the message
-    return schema, text if spoken and c.held else small_talk(c, question, kinds, text), meant(kinds, said)
+    chatty = not plain and not (spoken and c.held)
+    return schema, small_talk(c, question, kinds, text) if chatty else text, {**meant(kinds, said), **settled}
 
 
 def varied(c, schema):
