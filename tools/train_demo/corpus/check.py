@@ -7,8 +7,8 @@ import re
 import sys
 import time
 
-from . import (HELDOUT, SKILLS, TRAIN, examples, extraction, known_tools, more_tools, natural_tools, people_parallel, phrasing, plain_text,
-               requests, skills_text, skills_tools, test_split, wordings)
+from . import (HELDOUT, SKILLS, TRAIN, examples, extraction, known_tools, more_tools, natural_tools, people_parallel, people_records, people_values,
+               people_wishes, phrasing, plain_text, requests, skills_text, skills_tools, test_split, wordings)
 from .chooser import is_held, template_partition
 from .phrasing import normalised, small
 from .tool_maker import TRAIN_NAMES
@@ -121,8 +121,13 @@ def check_arithmetic(example):
 def check_json(example):
     answer = json.loads(example["messages"][-1]["content"])
     need(isinstance(answer, dict) and answer, "the JSON answer is no object")
+    said = "\n".join(m["content"] for m in example["messages"][:-1])
     for key, value in answer.items():
-        need(is_said(value, user_text(example)) and key in user_text(example), f"{key} is not in the question")
+        need(key in said, f"{key} is not asked for")
+        for part in value if isinstance(value, list) else [value]:
+            word = people_values.NUMBER_WORDS[part] if type(part) is int and part < 13 else None
+            need(part is None or isinstance(part, bool) or is_said(part, said.replace(",", "") if isinstance(part, int) else said)
+                 or word in said, f"{key} = {part!r} is not in the text")
 
 
 def check_example(example):
@@ -189,7 +194,8 @@ def constants(module):
 
 def shared_wordings():
     """Wordings for training alone that another split has, too."""
-    own = set().union(*(wordings_of(value) for module in (wordings, natural_tools, people_parallel) for value in constants(module)))
+    own = set().union(*(wordings_of(value) for module in (wordings, natural_tools, people_parallel, people_records, people_wishes)
+                        for value in constants(module)))
     others = set().union(*(wordings_of(value) for value in constants(test_split)))
     for module in (requests, phrasing, extraction, skills_text, skills_tools):
         for value in constants(module):

@@ -2,7 +2,7 @@
 
 import json
 
-from . import tool_maker, wordings, words
+from . import people_extraction, tool_maker, wordings, words
 from .draft import Draft, article, ask, capitalised
 from .phrasing import SLOT, polite
 from .skills_text import random_word
@@ -142,6 +142,8 @@ def clause_record(c):
 
 
 def extract_json(c):
+    if not c.held and c.chance(0.65):
+        return people_extraction.extract(c)
     kind = c.rng.random()
     if kind < 0.3:
         sentence, values = random_record(c)
