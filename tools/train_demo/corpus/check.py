@@ -7,12 +7,16 @@ import re
 import sys
 import time
 
-from . import (HELDOUT, SKILLS, TRAIN, examples, extraction, known_tools, more_tools, natural_tools, people_parallel, people_records, people_values,
-               people_wishes, phrasing, plain_text, requests, skills_text, skills_tools, test_split, wordings)
+from . import (HELDOUT, SKILLS, TRAIN, examples, extraction, facts, facts_es, facts_single, known_tools, more_tools, natural_tools, people_chat,
+               people_parallel, people_records, people_tessera, people_text, people_values, people_wishes, phrasing, plain_text, requests,
+               skills_chat, skills_text, skills_tools, summaries, tessera_facts, test_split, wordings)
 from .chooser import is_held, template_partition
 from .phrasing import normalised, small
 from .tool_maker import TRAIN_NAMES
 
+PEOPLE_FILES = (people_chat, people_tessera, people_text)
+TRAINING_ALONE = (wordings, natural_tools, people_parallel, people_records, people_wishes, *PEOPLE_FILES)
+WITH_QUESTIONS = (facts, facts_es, facts_single, skills_chat, skills_text, summaries, tessera_facts)
 ROLES = ("system", "user", "assistant", "tool")
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}
 
@@ -192,10 +196,31 @@ def constants(module):
     return [value for name, value in vars(module).items() if name.isupper()]
 
 
+def lists_in(value):
+    """The lists of texts in a constant."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
+        return [value]
+    return [found for entry in value for found in lists_in(entry)] if isinstance(value, (list, tuple)) else []
+
+
+def question_lists():
+    """The lists of questions of plain chat, of facts and of work on text, each once."""
+    found = [entry for module in WITH_QUESTIONS for value in constants(module) for entry in lists_in(value)]
+    return list({id(entry): entry for entry in found}.values())
+
+
+def lost_wordings():
+    """First wordings in the people_*.py files that are not the first of exactly one list."""
+    firsts = [entry[0] for entry in question_lists()]
+    own = [key for module in PEOPLE_FILES for key in module.ASKED]
+    return [key for key in own if firsts.count(key) != 1 or own.count(key) != 1]
+
+
 def shared_wordings():
     """Wordings for training alone that another split has, too."""
-    own = set().union(*(wordings_of(value) for module in (wordings, natural_tools, people_parallel, people_records, people_wishes)
-                        for value in constants(module)))
+    own = set().union(*(wordings_of(value) for module in TRAINING_ALONE for value in constants(module)))
     others = set().union(*(wordings_of(value) for value in constants(test_split)))
     for module in (requests, phrasing, extraction, skills_text, skills_tools):
         for value in constants(module):
@@ -207,7 +232,9 @@ def shared_wordings():
         others |= wordings_of(entry[0])
     for sentences, _ in extraction.RECORDS:
         others |= wordings_of(template_partition(sentences)[1])
-    return own & others
+    people = set().union(*(wordings_of(value) for module in PEOPLE_FILES for value in constants(module)))
+    questions = set().union(*(wordings_of(template_partition(templates)[1]) for templates in question_lists()))
+    return own & others | people & questions
 
 
 def print_stats(stats):
@@ -236,6 +263,7 @@ def main():
     problems += [f"prompt in both splits: {key!r}" for key in both]
     problems += [f"value in both splits: {value!r}" for value in sorted(values & held_values)]
     problems += [f"wording in both splits: {text!r}" for text in sorted(shared_wordings())]
+    problems += [f"no list, or several, begin with: {key!r}" for key in lost_wordings()]
     problems += [] if again[0] == again[1] else ["the same seed gives other examples"]
     problems += [] if is_held("Oslo") and not is_held("Paris") else ["the partition has changed"]
     for line in problems[:20]:

@@ -7,12 +7,14 @@ wordings come first and are for training, the last ones (about 15 %, at least on
 import random
 import zlib
 
-from . import phrasing, words
+from . import people_chat, people_tessera, people_text, phrasing, words
 
 HELD_PERCENT = 15
 TRAIN, HELDOUT = "train", "heldout"
 REAL_WORDS = {word.lower() for value in vars(words).values() if isinstance(value, (list, dict))
               for entry in value for word in str(entry).split()}
+# More wordings for training, by the first wording of their list.
+PEOPLE = {**people_chat.ASKED, **people_tessera.ASKED, **people_text.ASKED}
 
 
 def is_held(text):
@@ -40,6 +42,11 @@ def template_partition(templates):
         return templates, templates
     n_held = max(1, round(len(templates) * HELD_PERCENT / 100))
     return templates[:-n_held], templates[-n_held:]
+
+
+def people_wordings(templates):
+    """What the people_*.py files add to a list of templates."""
+    return PEOPLE.get(templates[0], ()) if isinstance(templates[0], str) else ()
 
 
 class Chooser:
@@ -85,7 +92,7 @@ class Chooser:
         if key not in self._templates:
             parts = template_partition(templates)
             held = {phrasing.normalised(text) for text in parts[1] if isinstance(text, str)}
-            own = parts[1] if self.held else [*parts[0], *more]
+            own = parts[1] if self.held else [*parts[0], *more, *people_wordings(templates)]
             self._templates[key] = (own, held, templates)
         own, held, _ = self._templates[key]
         template = self.any(own)

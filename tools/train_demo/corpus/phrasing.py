@@ -34,10 +34,12 @@ PREFACES = [
     "Something else: ", "And now: ",
 ]
 
+# A question that ends with one of these is not about the thing that it begins with.
+DANGLING = "for|of|in|like|about|from|now|to|with|called|done|on|doing|then|else"
 # (pattern of a question, other ways to ask it); {r} is what the pattern's group holds, {q} the question, {l} the
 # question with a small first letter
 ASKED = [
-    (re.compile(r"What(?: is|'s) (?!it )(.+)\?"),
+    (re.compile(rf"What(?: is|'s) (?!it |left |on |in |cached|.*\b(?:{DANGLING})\?|.*[.!?] )(.+)\?"),
      ["What's {r}?", "Tell me {r}.", "Name {r}.", "Give me {r}.", "{r}?", "I would like to know {r}.", "Do you know {r}?",
       "Please tell me {r}.", "Can you tell me {r}?", "Say what {r} is.", "I want to know {r}.", "Please name {r}.",
       "Could you tell me {r}?", "I need {r}.", "I need to know {r}.", "{r}", "Do you know what {r} is?", "{r}, please.",

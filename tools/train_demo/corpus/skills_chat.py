@@ -1,7 +1,7 @@
 """Skills of plain chat: summaries, greetings, Tessera itself, facts, unknown things, several turns, system wishes."""
 
-from . import facts, facts_es, facts_single, summaries, tessera_facts, words
-from .draft import Draft, ask, capitalised, decorate, user
+from . import facts, facts_es, facts_single, people_chat, summaries, tessera_facts, words
+from .draft import Draft, article, ask, capitalised, decorate, user
 
 PEOPLE = list(summaries.PEOPLE)
 THINGS = list(summaries.THINGS)
@@ -36,6 +36,9 @@ def greeting(c):
     if c.chance(0.2):
         answer, questions = facts_es.GREETING_ES if c.chance(0.5) else c.any(facts_es.CHAT_ES)
         return Draft(ask(c.phrase(questions)), answer, "The user writes Spanish. I answer in Spanish.")
+    if not c.held and c.chance(0.12):
+        answer, questions = c.any(people_chat.SMALL_TALK)
+        return Draft(ask(c.any(questions)), answer, "The user just talks to me. I answer in a friendly way.")
     answer, questions = tessera_facts.GREETINGS[0] if c.chance(0.35) else c.any(tessera_facts.GREETINGS)
     return Draft(ask(c.phrase(questions)), answer, "The user says something friendly. I answer in a friendly way.")
 
@@ -59,6 +62,7 @@ def table_fact(c, name=None):
     if x in facts.PLURAL_X and name in ("discovery", "artist") and x != "The Four Seasons":
         answer = answer.replace(" was ", " were ", 1)
     question = capitalised(c.phrase(questions).format(x=x))
+    question = question if c.held else article(question)
     return question, answer, f"The user asks for {wish.format(x=x)}. I know this: {table[x]}."
 
 

@@ -1,0 +1,297 @@
+"""Questions on Tessera as people put them: for training alone. Data only. ASKED is as in people_chat.py."""
+
+ASKED = {
+    "What is Tessera?": [
+        "what's tessera?", "What exactly is Tessera?", "so what is this tessera thing", "I have never heard of Tessera. What is it?", "Tessera?",
+        "Tessera: what is that?", "Can you explain Tessera to me?", "Could you tell me what Tessera is?", "I would like to know what Tessera is.",
+        "Give me a short description of Tessera.", "In one sentence: what is Tessera?", "What is Tessera in one sentence?", "What is Tessera good for?",
+        "What would I use Tessera for?", "What is Tessera for?", "Who or what is Tessera?", "My colleague talks about Tessera. What is it?",
+        "Tell me what Tessera does.", "Please describe Tessera", "Define Tessera.", "What is this server?", "What is this project?",
+        "What is the Tessera project?", "What is this software?", "What am I running here?", "Tell me more about Tessera",
+    ],
+    "How do I start Tessera?": [
+        "how to start tessera", "How can I start the server?", "What is the command to start the server?", "Start command?",
+        "I want to start the server. How?", "How is the server started?", "How does one start Tessera?", "I cloned the repository. How do I start it?",
+        "How do I run the server?", "how do i run this", "How do I launch the program?", "What must I type to run Tessera?", "How do I bring the server up?",
+        "How do I begin with Tessera?", "Getting started?", "How do I get started?", "Which command runs the server?", "Tell me how to start Tessera",
+        "The server is off. How do I turn it on?", "How do I boot the server?",
+    ],
+    "Which endpoint does Tessera have?": [
+        "which endpoint do I use for chat?", "Endpoint?", "What is the chat endpoint?", "What is the chat completions endpoint?",
+        "What is the address for chat requests?", "Where do I post my messages?", "To which path do I post?", "Which route handles chat?",
+        "What is the route for chat?", "Which URL do I have to call?", "Which path is for chat completions?",
+        "I want to send a message over HTTP. Which path?", "Where must I send the request?", "Which API call makes a chat?", "What is the main endpoint?",
+        "Tell me the endpoint for chats.",
+    ],
+    "What is the model name?": [
+        "model name?", "Which model is served?", "What is the name of the model?", "What is the id of the model?", "What must the model field be?",
+        "what do i put in the model field", "What goes into the field model?", "Which model string do I send?", "Under which name do I call the model?",
+        "Tell me the name of the served model.", "Which model runs here?", "Which model do I choose?", "Which models does Tessera support?",
+        "I need the model id.", "How is the model called in requests?",
+    ],
+    "Which port does Tessera use?": [
+        "port?", "Which port?", "what port is tessera on", "Port of the server?", "What is the port of the server?", "What is the port number?",
+        "Which port number is it?", "On what port can I reach the server?", "At which port do I find Tessera?", "I can't connect. Which port is it?",
+        "Tell me the default port.", "Which port is the default?", "What port does it listen on?", "What port do I connect to?",
+        "Where does the server listen?", "Under which port does it run?",
+    ],
+    "How do I stream?": [
+        "how to stream", "Streaming?", "Is streaming supported?", "Does Tessera support streaming?", "How do I enable streaming?",
+        "How do I activate streaming?", "I want the answer token by token. How?", "Can I get the answer piece by piece?",
+        "Can I see the answer while it is written?", "How do I receive tokens as they come?", "How are streams sent?", "In which format does a stream come?",
+        "How does a stream end?", "Does the API have server-sent events?", "How do I get server-sent events?", "What must I set to stream?",
+        "Which field turns on streaming?", "Tell me how to stream an answer.", "I don't want to wait for the whole answer. What can I do?",
+    ],
+    "How do I switch thinking mode on?": [
+        "how to enable thinking", "Thinking mode on, how?", "What must I set for thinking mode?", "How does the model start to think?",
+        "How do I let the model think first?", "How do I get reasoning?", "Can the model think before it answers?",
+        "I want the model to reason. What do I set?", "How do I start thinking mode?", "Is there a thinking mode? How do I use it?",
+        "Which parameter enables thinking?", "What turns on thinking?", "How can I turn thinking mode on?", "Tell me how to switch on thinking.",
+        "Please explain how to enable reasoning.",
+    ],
+    "How do I switch thinking mode off?": [
+        "how to disable thinking", "How do I stop the model from thinking?", "I don't want reasoning. What do I set?", "How do I avoid the thoughts?",
+        "The model thinks too long. How do I turn that off?", "How do I turn thinking mode off?", "What turns off thinking?",
+        "Which parameter disables thinking?", "How do I switch to direct mode?", "How do I get direct answers?", "Can I have answers without thinking?",
+        "Tell me how to switch thinking off.", "How do I leave thinking mode?", "Does the model think by default?",
+    ],
+    "Which modes are there?": [
+        "modes?", "How many modes are there?", "What are the modes?", "What is direct mode?", "Which mode is the default?", "Name the modes.",
+        "Tell me the modes of Tessera.", "In which modes can the model answer?", "Which modes does the model have?", "What modes can I choose?",
+        "Is direct or thinking the default?", "List the modes.",
+    ],
+    "Where is the reasoning?": [
+        "Where are the thoughts?", "Where do the thoughts go?", "Which field has the thoughts?", "Where can I read what the model thought?",
+        "Where does the reasoning come?", "How do I get at the reasoning?", "In what field do the thoughts come?",
+        "Where do I see the reasoning of the model?", "I switched thinking on. Where are the thoughts?", "Under which name comes the reasoning?",
+        "Is the reasoning in the message?", "Tell me where to find the reasoning.",
+    ],
+    "How do I use tools?": [
+        "how to use tools", "Tools?", "Does Tessera support tools?", "Are tools supported?", "Does it do function calling?", "Explain function calling.",
+        "How do I give functions to the model?", "How do I pass tools?", "Where do I put my functions?", "How do I define a tool?",
+        "How can I let the model call my code?", "What do I do with tool_calls?", "How do I send back a tool result?", "Which steps does a tool call have?",
+        "I want the model to use my API. How?", "Tell me how tools work.", "How do I add a function?", "Can the model call functions?",
+    ],
+    "Can Tessera make parallel tool calls?": [
+        "parallel tool calls?", "Can it call two tools at the same time?", "Can the model call several tools at once?", "Can I get more than one tool call?",
+        "Are several tool calls possible?", "Does it support many calls in one answer?", "Is more than one call per answer possible?",
+        "Can one answer have two calls?", "Does parallel function calling work?", "Multiple tool calls in one answer, is that possible?",
+    ],
+    "What is tool_choice?": [
+        "tool_choice?", "What does tool_choice do?", "What is tool_choice for?", "What are the values of tool_choice?",
+        "How do I make the model call a tool?", "How can I force the model to use a tool?", "How do I stop the model from calling tools?",
+        "How do I choose one tool?", "How do I make it use one special function?", "Can I forbid tools?", "Explain tool_choice", "What may tool_choice be?",
+        "Which options has tool_choice?",
+    ],
+    "How do I get JSON?": [
+        "json?", "How can I get JSON back?", "I need JSON as the answer. How?", "How do I make the model answer in JSON?", "How do I turn on JSON mode?",
+        "Is there a JSON mode?", "Does Tessera have JSON mode?", "How do I ask for JSON?", "Does Tessera support structured output?",
+        "What can response_format be?", "Which values does response_format take?", "How do I use json_schema?", "How do I send a schema?",
+        "Where do I put my schema?", "Can the answer follow a JSON schema?", "I want structured data. What do I set?", "Tell me how to get JSON.",
+        "Explain response_format.",
+    ],
+    "How does json_schema work?": [
+        "Will the answer always match my schema?", "Is the schema always followed?", "Can the answer break my schema?", "Can the JSON be broken?",
+        "Can the model write wrong JSON?", "How sure is it that the JSON is right?", "Do you guarantee valid JSON?", "Why does the answer follow my schema?",
+        "How is the schema enforced?", "How do you enforce a schema?", "What makes the JSON valid?", "Do I have to check the JSON myself?",
+        "Explain how json_schema works.",
+    ],
+    "How do I serve the real model?": [
+        "how to load a model", "How do I load the real model?", "How do I use a GGUF file?", "I have a GGUF file. How do I use it?",
+        "Can I load my own weights?", "How do I start with another model?", "How do I switch from the demo to the real model?",
+        "I downloaded the model. What now?", "Where do I put the model file?", "Which option loads the weights?", "Which format must the model have?",
+        "What file format does Tessera load?", "How do I run Qwen3.6-35B-A3B?", "How do I replace the demo model?", "How can I get a better model?",
+        "Tell me how to serve the real model.", "What is --model for?",
+    ],
+    "What is the licence of Tessera?": [
+        "licence?", "license?", "What is the license?", "Tell me the licence of Tessera.", "Is Tessera free?", "Is Tessera free software?",
+        "May I use Tessera at work?", "May I change the code of Tessera?", "Can I use Tessera in my company?", "Is the code open?", "Is the source open?",
+        "How is Tessera licensed?", "Which licence applies?", "Is it Apache or MIT?", "Am I allowed to use the code?",
+    ],
+    "In which language is Tessera written?": [
+        "What is Tessera written in?", "Written in what?", "Is Tessera written in Rust?", "Is it C++ or Rust?", "Is Tessera a Python program?",
+        "Which language is the code in?", "What language is the code?", "In what language did they write Tessera?",
+        "Tell me the programming language of Tessera.", "Which C++ standard does Tessera use?", "Is it written in Go?",
+        "What is the programming language of this server?",
+    ],
+    "How do I send my key?": [
+        "how to send the key", "Where do I put my key?", "Where do I put the API key?", "How do I pass my API key?", "Which header do I need?",
+        "How do I log in?", "How do I sign in to the API?", "How do I use my key?", "Do I need a key?", "I have a key, what do I do with it?",
+        "What does the authorization header look like?", "How do requests carry the key?", "Is there authentication?", "Tell me how to send the API key.",
+        "How is a request authorised?",
+    ],
+    "What does a key look like?": [
+        "What do keys look like?", "How does a Tessera key look?", "How does an API key begin?", "What is the prefix of a key?", "Which prefix do keys have?",
+        "With which letters does a key begin?", "Do keys have a prefix?", "What is the beginning of a key?", "How can I tell a Tessera key?",
+        "Show me what a key looks like.", "Is there a fixed start of the keys?",
+    ],
+    "How do I make a new key?": [
+        "how to create a key", "I need a key", "I need a new key. How?", "Where do I get a key?", "How do I delete a key?", "How do I add a key?",
+        "How do I block a key?", "How do I list the keys?", "Which command makes a key?", "Which tool manages keys?", "How can I create another key?",
+        "How are keys managed?", "A colleague left. How do I revoke his key?", "Give me the command for new keys.",
+        "Can I have several keys? How do I make them?", "Tell me how to create an API key.",
+    ],
+    "I lost my key. What can I do?": [
+        "I lost my key", "I forgot my key", "I forgot my API key. Help!", "My key is gone", "Where can I see my old key?", "Can I see my key again?",
+        "Can you show my key again?", "Can I get my key back?", "Can a key be restored?", "Can a lost key be found again?", "Are keys stored?",
+        "Why can't I see my key again?", "What should I do without my key?", "My key got lost. Can it be recovered?",
+    ],
+    "What happens with a wrong key?": [
+        "401?", "I get a 401", "I get error 401. Why?", "What is 401?", "What is a 401?", "The server says 401.", "Why am I unauthorized?",
+        "Unauthorized, why?", "What if my key is wrong?", "What if I send no key?", "What happens without a key?", "My request gives 401, what is wrong?",
+        "Explain status 401.", "Which status do I get with a bad key?", "I forgot the key in my request. What will I get?",
+    ],
+    "What does status 429 mean?": [
+        "429?", "I get a 429", "I get error 429. What now?", "What is 429?", "What is a 429?", "The server says 429.",
+        "Too many requests, what does that mean?", "What if I send too many requests?", "Is there a rate limit?", "I hit the rate limit, what now?",
+        "How long must I wait after 429?", "Explain status 429.", "My requests are refused with 429. Why?", "What is Retry-After for?",
+        "Why does the server refuse my many requests?",
+    ],
+    "What does status 503 mean?": [
+        "503?", "I get a 503", "I get error 503. Why?", "What is 503?", "What is a 503?", "The server says 503.", "The server is overloaded, what do I do?",
+        "What if the server is busy?", "The service is unavailable, why?", "Explain status 503.", "My request gives 503, what should I do?", "Is 503 bad?",
+    ],
+    "What does status 404 mean?": [
+        "404?", "I get a 404", "I get error 404. Why?", "What is 404?", "What is a 404?", "The server says 404.", "Not found, why?",
+        "What if the model name is wrong?", "I mistyped the model. What will I get?", "What if I call a wrong path?", "Explain status 404.",
+        "My request gives 404, what is wrong?", "What is not found with 404?",
+    ],
+    "What does status 400 mean?": [
+        "400?", "I get a 400", "I get error 400. Why?", "What is 400?", "What is a 400?", "The server says 400.", "Bad request, why?",
+        "What if my request is wrong?", "What if a field is wrong?", "Explain status 400.", "My request gives 400, what is wrong?",
+        "My JSON was refused with 400. Why?", "Where do I see what is wrong with my request?",
+    ],
+    "Can I use the OpenAI SDK?": [
+        "openai sdk?", "Does the OpenAI SDK work?", "Can I use the official OpenAI client?", "Can I use my old OpenAI code?",
+        "Will my OpenAI code work here?", "How do I point the SDK to my server?", "How do I use the Python client of OpenAI?", "Is it OpenAI compatible?",
+        "Is the API like that of OpenAI?", "Can I talk to Tessera with the openai package?", "How do I change my OpenAI program to Tessera?",
+    ],
+    "How long is the context?": [
+        "context length?", "What is the context window?", "What is the maximum number of tokens?", "How long can my prompt be?", "How long may a prompt be?",
+        "How much text can I send?", "How many tokens can I send?", "How large is the context?", "Can I have a longer context?", "Can the context be longer?",
+        "My prompt is too long. How big is the context?", "What is the context limit?", "Tell me the context size.", "Up to how many tokens does it read?",
+    ],
+    "What is in usage?": [
+        "usage?", "What is usage?", "What is the usage field?", "How do I see how many tokens I used?", "Where are the tokens counted?",
+        "Where can I read the token count?", "How many tokens did my prompt have?", "How are tokens counted?", "Does the answer tell the number of tokens?",
+        "Which numbers are in usage?", "What does the field usage hold?", "I want to count my tokens. Where?", "Explain usage.",
+    ],
+    "How do I limit the length of the answer?": [
+        "max_tokens?", "What does max_tokens do?", "What is max_tokens for?", "The answers are too long. What can I set?", "How do I get shorter answers?",
+        "How do I keep the answer short?", "How do I set a limit on tokens?", "Can I limit the answer?", "Which field sets the length?",
+        "How do I stop long answers?", "How do I set the maximum length?", "I want at most 100 tokens. How?",
+    ],
+    "What is temperature?": [
+        "temperature?", "What is temperature for?", "What is the temperature field?", "What is the use of temperature?", "How random is the answer?",
+        "How do I make answers less random?", "How do I make it deterministic?", "Which temperature gives always the same answer?", "What is temperature 0?",
+        "What happens at temperature 0?", "How do I get more random answers?", "Explain temperature.", "Is a high temperature more random?",
+    ],
+    "What is the seed?": [
+        "seed?", "What is seed for?", "What is the use of a seed?", "Why should I set a seed?", "How do I make a random answer repeatable?",
+        "How do I get the same random answer again?", "Can I repeat an answer?", "Explain seed.", "Does Tessera know a seed?",
+        "Which field makes sampling repeatable?",
+    ],
+    "What does stop do?": [
+        "stop?", "What is stop?", "What is a stop sequence?", "What is the stop parameter?", "How do I end the answer at a word?",
+        "How do I make the answer end before a text?", "Can I set a stop word?", "Explain stop.", "What happens at a stop text?",
+        "Which field ends the answer at a text?",
+    ],
+    "What is finish_reason?": [
+        "finish_reason?", "How do I know why the answer ended?", "Why did the answer end?", "Which finish reasons are there?", "What are the finish reasons?",
+        "What does finish_reason say?", "Explain finish_reason.", "Where do I see why it stopped?", "What is the finish reason of an answer?",
+        "My answer was cut. How do I see why?",
+    ],
+    "How do I get usage in a stream?": [
+        "usage in a stream?", "Does a stream tell the usage?", "There is no usage in my stream. Why?", "How can a stream tell the tokens?",
+        "I stream and want the token counts. How?", "What does include_usage do?", "What is stream_options for?", "How do I count tokens in a stream?",
+        "Can I have usage while streaming?", "Explain include_usage.",
+    ],
+    "Does reasoning_effort work?": [
+        "reasoning_effort?", "What is reasoning_effort?", "What happens with reasoning_effort?", "May I send reasoning_effort?",
+        "Does Tessera know reasoning_effort?", "Has reasoning_effort an effect?", "Why does reasoning_effort change nothing?", "Explain reasoning_effort.",
+        "I set reasoning_effort to high. What happens?",
+    ],
+    "Which roles are there?": [
+        "roles?", "What roles are there?", "Which roles may I use?", "What are the roles?", "Which role can a message have?", "Name the roles of messages.",
+        "What can I write as role?", "What is a valid role?", "List the roles.", "Who can speak in a chat? Which roles?", "Which values can role have?",
+    ],
+    "How do I know that the server is ready?": [
+        "readyz?", "What is readyz?", "What is the readiness check?", "How do I check readiness?", "Is there a readiness probe?",
+        "Which path do I use to check readiness?", "When is the server ready?", "How can a script wait for the server?",
+        "How does my load balancer know that Tessera is ready?", "Explain /readyz.", "Is the server ready? How do I see that?",
+    ],
+    "How do I check the health of the server?": [
+        "healthz?", "What is healthz?", "What is the health check?", "Is there a health check?", "Is there a liveness probe?",
+        "How do I check that the server lives?", "How do I see whether the server is alive?", "Which path is for health checks?", "Explain /healthz.",
+        "Is the server alive? How can I see it?", "How do I monitor whether it is alive?",
+    ],
+    "How do I list the models?": [
+        "list the models", "Which call lists the models?", "How do I get a list of models?", "Where do I find the list of models?",
+        "Is there a list of models?", "What does /v1/models do?", "How can I ask for the models?", "How do I see which models there are?",
+        "Explain /v1/models.", "Which endpoint lists models?",
+    ],
+    "How do I run the tests?": [
+        "how to run tests", "Tests?", "How are the tests run?", "What runs the tests?", "How do I check my change?", "Which command runs all checks?",
+        "Are there tests?", "I changed the code. How do I test it?", "How do I test the project?", "Tell me how to run the tests.", "What is ./dev check?",
+        "How can I run everything that CI runs?",
+    ],
+    "How do I chat in the terminal?": [
+        "Can I chat in the terminal?", "Is there a chat in the terminal?", "How do I talk to you in the shell?", "How can I chat from the command line?",
+        "Is there a command line chat?", "Which command starts a chat?", "What does tessera chat do?", "I want to chat without writing code. How?",
+        "How do I try it in a terminal?", "Can I talk to the model in my shell?",
+    ],
+    "How do I measure the speed?": [
+        "Is there a speed test?", "How do I benchmark it?", "How do I run a benchmark?", "Which command benchmarks Tessera?", "How can I see how fast it is?",
+        "What does tessera bench do?", "I want to know the speed on my machine.", "How many tokens per second do I get?", "How do I find out how fast it is?",
+        "Can I measure tokens per second?",
+    ],
+    "Does Tessera log my messages?": [
+        "Do you log my messages?", "Do you store my messages?", "Are my messages stored?", "Are my prompts saved?", "Are prompts logged?",
+        "Do you save what I write?", "Does anybody read what I write?", "Is my text kept?", "Can the operator read my prompts in the logs?",
+        "Is my data logged?", "Does the server write down my text?", "What does Tessera write to its logs?", "Are my answers stored in a log?",
+    ],
+    "What is the prefix cache?": [
+        "prefix cache?", "Explain the prefix cache.", "Does Tessera have a cache?", "Is there a cache?", "What is cached?", "Why is the next turn faster?",
+        "Why is a second turn so fast?", "How does Tessera reuse old work?", "Is the beginning of my prompt computed again?",
+        "What happens to a prompt's common beginning?",
+    ],
+    "Does Tessera run on the CPU?": [
+        "I have no graphics card. Can I use Tessera?", "Will it run on my laptop's CPU?", "Can it work on a plain CPU?",
+        "Does Tessera run without a graphics card?", "Is a CPU enough?",
+    ],
+    "Does Tessera need the internet?": [
+        "Is Tessera a cloud service?", "Does Tessera send data to the internet?", "Do I need to be online?", "Does anything leave my machine?",
+        "Does it call home?", "Do my data go to the cloud?",
+    ],
+    "Does Tessera use PyTorch?": [
+        "Is PyTorch needed?", "Do I need PyTorch?", "Do I need Python to run Tessera?", "Is it built on llama.cpp?", "Does Tessera use llama.cpp?",
+        "Does Tessera use vLLM?", "Which inference engine is used?", "What engine runs the model?", "What is under the hood of Tessera?",
+        "Is Tessera based on TensorFlow?",
+    ],
+    "How big is Qwen3.6-35B-A3B?": [
+        "How big is the real model?", "How many parameters does Qwen3.6-35B-A3B have?", "What is the size of the real model?", "How large is Qwen3.6?",
+        "What is the meaning of A3B?", "What is the meaning of 35B?", "How many parameters are active per token?",
+        "How many parameters are used for a token?", "Size of the real model?", "Tell me the size of Qwen3.6-35B-A3B.",
+        "How many billion parameters has the model?",
+    ],
+    "How many experts does the model have?": [
+        "experts?", "How many experts are there?", "How many experts are in a layer?", "How many experts does each layer have?",
+        "How many experts work on a token?", "Number of experts?", "Tell me the number of experts.", "How many experts has Qwen3.6-35B-A3B?",
+        "Of how many experts are 8 used?", "How many of the experts are active?",
+    ],
+    "How many layers does the model have?": [
+        "layers?", "How deep is the real model?", "How many layers are there?", "How many layers has Qwen3.6-35B-A3B?", "Number of layers?",
+        "Which layers use full attention?", "How many layers use full attention?", "How often is there a full attention layer?",
+        "How many layers has the real model?", "What is the number of layers?",
+    ],
+    "How do I stop the server?": [
+        "how to stop tessera", "How do I end the server?", "How do I close the server?", "How do I turn the server off?", "How can I stop Tessera?",
+        "How do I kill the server?", "Which keys stop the server?", "What happens when I press Ctrl-C?", "Are running answers finished when I stop?",
+        "How do I exit?", "Tell me how to stop the server.", "I want to shut it down. How?",
+    ],
+    "What does the word tessera mean?": [
+        "What does tessera mean?", "What is the meaning of tessera?", "What is the meaning of the name?", "Where does the name come from?", "Why that name?",
+        "Why do you have this name?", "Is tessera a real word?", "Explain the name Tessera.", "What kind of word is tessera?",
+        "What is a tessera in a mosaic?",
+    ],
+}
