@@ -6,36 +6,40 @@ names, in a style of its own. {name?words if true|words if false} is a boolean, 
 import json
 import re
 
-from . import people_values, people_records, people_wishes
+from . import people_records, people_records_b, people_values, people_wishes
 from .draft import Draft, ask, user
 from .phrasing import polite
 
-RECORDS = people_records.RECORDS
+RECORDS = people_records.RECORDS + people_records_b.RECORDS + 3 * people_records_b.BASICS
 SAID = re.compile(r"\{(\w+)(?:\?([^|}]*)\|([^}]*))?\}")
 # Keys that may be asked for in vain, with the kinds of a record that could be meant by them.
 MISSING = {
-    "phone": ("phone",), "phone_number": ("phone",), "email": ("email",), "age": ("age", "years"), "website": ("url",), "nationality": ("country", "language"),
-    "discount": ("money", "percent"), "address": ("street", "city"), "notes": ("*",), "comment": ("*",), "middle_name": ("*",), "fax": ("phone",),
+    "phone": ("phone",), "phone_number": ("phone",), "email": ("email",), "age": ("age", "years", "born", "dob"), "website": ("url",),
+    "nationality": ("country", "language"), "discount": ("money", "percent"), "address": ("street", "city"), "notes": ("*",), "comment": ("*",),
+    "middle_name": ("*",), "fax": ("phone",),
     "tax_id": ("code",), "birthday": ("date", "age"), "hobby": ("hobby",), "color": ("color",), "weight": ("weight",), "country": ("country", "city"),
 }
 
 
 def slots_of(spec):
     """{slot: (names, kind)} of a record's string."""
-    parts = [part.rsplit(":", 1) for part in spec.split()]
+    parts = [part.split(":", 1) for part in spec.split()]
     return {names.split("/")[0]: (names.split("/"), kind) for names, kind in parts}
 
 
 def with_articles(text):
     """Puts "an" where it is spoken, before 8 and 11 as well."""
-    return re.sub(r"\b([Aa]) (?=(?:[aeioAEIO]|8|11\b|18\b|u[^sn])(?!ne\b|u))", r"\1n ", text)
+    return re.sub(r"\b([Aa]) (?=(?!one\b|eu|Eu)(?:[aeioAEIO]|8|11\b|18\b|u[^sn]))", r"\1n ", text)
 
 
 def filled(text, shown, values):
-    """The text with its slots filled; a boolean takes one of its two wordings."""
+    """The text with its slots filled; a boolean takes one of its two wordings, and a number is a word only before one."""
     def say(found):
         name, yes, no = found.groups()
-        return shown[name] if yes is None else (yes if values[name] else no)
+        if yes is not None:
+            return yes if values[name] else no
+        counted = re.match(r" (?!x )[a-z]|[.,!?]", text[found.end():])
+        return str(values[name]) if isinstance(values[name], int) and shown[name].isalpha() and not counted else shown[name]
     return with_articles(SAID.sub(say, text))
 
 
@@ -86,7 +90,7 @@ def record(c):
     missing = len(fields) < 6 and c.chance(0.13)
     if missing:
         taken = {kind.lstrip("*") for _, kind in slots.values()} | {name for names, _ in slots.values() for name in names}
-        free = [key for key, kinds in MISSING.items() if key not in taken and not taken & set(kinds)]
+        free = [key for key, kinds in MISSING.items() if not any(key in name for name in taken) and not taken & set(kinds)]
         fields.insert(c.number(0, len(fields)), (styled(style, c.any(free)), "missing", "null"))
     return filled(text, shown, values), fields, missing
 

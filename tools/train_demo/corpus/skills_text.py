@@ -1,6 +1,6 @@
 """Skills on numbers and text: sums, copying, sorting, counting, JSON from a sentence, questions on a passage."""
 
-from . import wordings, words
+from . import people_passages, wordings, words
 from .draft import Draft, article, ask, decorate
 
 PLUS = ["{a}+{b}", "What's {a}+{b}?", "{a}+{b}=", "What do you get when you add {a} and {b}?", "{a} plus {b}", "{a} and {b} together?",
@@ -257,6 +257,8 @@ def two(c, make):
 
 
 def passage(c):
+    if not c.held and c.chance(0.75):
+        return people_passages.passage(c, PASSAGE_FORMS)
     sentence, pairs = c.any(PASSAGES)
     values = {}
     values["a"], values["b"] = two(c, c.person)
