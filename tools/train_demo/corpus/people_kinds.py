@@ -17,6 +17,8 @@ GENRES = ["jazz", "rock", "folk", "techno", "blues", "opera", "reggae", "hip hop
 FILM_GENRES = ["comedy", "thriller", "western", "drama", "horror", "documentary", "romance", "fantasy", "crime", "animation", "mystery", "adventure"]
 FOODS = """rice pasta lentils tofu chicken salmon spinach mushroom pumpkin carrot potato onion tomato lemon apple banana cherry orange bread cheese
 yoghurt honey garlic ginger basil pepper cabbage beans chickpeas shrimp beef lamb walnuts oats flour butter cream noodles broccoli zucchini""".split()
+VEGETABLES = ["carrots", "radishes", "kale", "leeks", "pumpkins", "peas", "beetroot", "lettuce", "chives", "parsley", "sweetcorn", "cucumbers", "aubergines",
+              "runner beans", "fennel", "rocket", "chard", "garlic", "sunflowers", "courgettes"]
 DISHES = ["lasagna", "goulash", "pad thai", "ramen", "tacos", "pancakes", "moussaka", "ratatouille", "risotto", "chili", "borscht", "falafel", "paella",
           "carbonara", "minestrone", "shakshuka", "tiramisu", "brownies", "apple strudel", "dumplings", "fried rice", "guacamole", "clam chowder",
           "beef stew", "butter chicken", "cheesecake", "gazpacho", "hummus", "kimchi", "pierogi"]
@@ -31,6 +33,14 @@ SYMPTOMS = ["headache", "sore throat", "back pain", "fever", "dry cough", "stoma
 SHOP_THINGS = ["running shoes", "wireless headphones", "desk lamp", "yoga mat", "coffee grinder", "raincoat", "phone case", "water bottle", "backpack",
                "electric toothbrush", "office chair", "bike helmet", "sleeping bag", "frying pan", "wool socks", "keyboard", "sunglasses", "baby monitor",
                "garden hose", "picture frame", "board game", "winter jacket", "travel pillow", "extension cord", "leather wallet"]
+SHOP_THINGS += ["rucksack", "hiking boots", "alarm clock", "electric kettle", "blender", "bath towel", "umbrella", "tennis racket", "swimming goggles",
+                "football shirt", "dinner plates", "bed linen", "laptop stand", "HDMI cable", "memory card", "power bank", "webcam", "garden chair",
+                "flower pots", "tool box", "cordless drill", "step ladder", "paint roller", "cookbook", "crime novel", "jigsaw puzzle", "toy train",
+                "teddy bear", "rain boots", "leather belt", "evening dress", "silk scarf", "swimming trunks", "hair dryer", "face cream", "perfume",
+                "beard trimmer", "bathroom scales", "smoke detector", "light bulbs", "extension lead", "air mattress", "camping stove", "thermos", "binoculars",
+                "telescope", "guitar strings", "ukulele", "music stand", "sketchbook", "watercolours", "fountain pen", "desk organizer", "wall calendar",
+                "e-reader", "smart watch", "tablet cover", "gaming mouse", "microphone", "cat tree", "dog leash", "bird feeder", "fish tank", "car seat",
+                "snow chains", "roof box", "bike lock", "inner tube", "skateboard", "dumbbells", "jump rope", "foam roller", "knee brace", "wine glasses"]
 GROCERIES = ["milk", "eggs", "oat milk", "dog food", "toilet paper", "olive oil", "coffee beans", "bananas", "butter", "dish soap", "rye bread", "cheddar",
              "tomatoes", "cat litter", "shampoo", "sparkling water", "batteries", "frozen peas", "toothpaste", "green tea", "limes", "trash bags"]
 CURRENCIES = ["USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "SEK", "euros", "dollars", "pounds", "yen", "francs"]
@@ -125,10 +135,10 @@ MAKERS = {
     "zip": lambda c: c.until_owned(lambda: f"{c.number(10000, 99999)}"),
     "band": lambda c: c.any([c.made_up(capital=True), f"The {c.word(words.NOUNS).capitalize()}s", c.word(words.FIRST_NAMES) + " " + c.word(words.SURNAMES)]),
     "team": lambda c: c.any([f"{c.word(words.CITIES)} {c.any(['United', 'City', 'Rovers', 'Lions', 'Bears', 'Hawks'])}", "FC " + c.city(), c.city()]),
-    "want": lambda c: f"{c.word(words.ADJECTIVES)} {c.word(words.NOUNS)}" if c.chance(0.4) else c.word(SHOP_THINGS),
+    "want": lambda c: f"{c.word(words.ADJECTIVES)} {c.word(words.NOUNS)}" if c.chance(0.15) else c.word(SHOP_THINGS),
     "petname": lambda c: c.any(["Rex", "Bella", "Momo", "Luna", "Charlie", "Biscuit", "Simba", "Nala"]) if c.chance(0.3) else c.made_up(capital=True),
     "device": one_of(DEVICES), "room": one_of(ROOMS), "cuisine": one_of(CUISINES), "genre": one_of(GENRES), "film_genre": one_of(FILM_GENRES),
-    "food": one_of(FOODS), "plant": one_of(PLANTS), "sport": one_of(SPORTS), "exercise": one_of(EXERCISES), "workout": one_of(WORKOUTS),
+    "food": one_of(FOODS), "vegetable": one_of(VEGETABLES), "plant": one_of(PLANTS), "sport": one_of(SPORTS), "exercise": one_of(EXERCISES), "workout": one_of(WORKOUTS),
     "medicine": one_of(MEDICINES), "symptom": one_of(SYMPTOMS), "grocery": one_of(GROCERIES), "currency": one_of(CURRENCIES),
     "car": one_of(CARS), "animal": one_of(ANIMALS), "sight": one_of(SIGHTS), "event": one_of(EVENTS), "account": one_of(ACCOUNTS),
     "spending": one_of(SPENDING), "color": one_of(words.COLORS),

@@ -180,7 +180,10 @@ def known(c, entry=None, plain=False):
     text, schema = sentence(c, question, said), varied(c, schema)
     spoken = any(kinds[slot] == "message" for slot in said)  # small talk after it would read as part of the message
     chatty = not plain and not (spoken and c.held)
-    return schema, small_talk(c, question, kinds, text) if chatty else text, {**meant(kinds, said), **settled}
+    arguments = {**meant(kinds, said), **settled}
+    if settled:
+        arguments = {name: arguments[name] for name in schema["function"]["parameters"]["properties"] if name in arguments}
+    return schema, small_talk(c, question, kinds, text) if chatty else text, arguments
 
 
 def varied(c, schema):
