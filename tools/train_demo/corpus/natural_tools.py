@@ -7,9 +7,9 @@ that each is a distractor for its sisters.
 import functools
 import re
 
-from . import everyday_tools, people_tools_a, people_tools_b, people_tools_c
+from . import everyday_tools, people_tools_a, people_tools_b, people_tools_c, people_tools_d
 
-LISTS = [everyday_tools.EVERYDAY, people_tools_a.TOOLS, people_tools_b.TOOLS, people_tools_c.PEOPLE]
+LISTS = [everyday_tools.EVERYDAY, people_tools_a.TOOLS, people_tools_b.TOOLS, people_tools_c.PEOPLE, people_tools_d.PEOPLE]
 FAMILIES = [item if isinstance(item, list) else [item] for items in LISTS for item in items]
 NATURAL = [entry for family in FAMILIES for entry in family]
 BY_NAME = {entry[0]["function"]["name"]: entry for entry in NATURAL}

@@ -55,6 +55,12 @@ JOBS = ["data analyst", "warehouse clerk", "night porter", "UX designer", "welde
 PLACES = ["Central Station", "the town hall", "Grand Hotel", "Terminal 2", "the old harbour", "City Museum", "Riverside Park", "the main library",
           "North Gate", "the stadium", "St Mary's Hospital", "Market Square", "the zoo", "Hill Street 12", "the botanical garden", "Pier 7", "the post office"]
 DURATIONS = ["30 minutes", "an hour", "two hours", "45 min", "half an hour", "90 minutes", "three days", "a week", "20 minutes", "two weeks", "1 hour", "15 min"]
+DEPARTMENTS = ["accounting", "sales", "the legal team", "human resources", "logistics", "customer care", "procurement", "the design team", "facilities",
+               "quality assurance", "the night shift", "research", "payroll", "IT support", "public relations", "the warehouse crew", "field service"]
+SEGMENTS = ["new customers", "VIPs", "students", "resellers", "trial users", "partners in Asia", "lapsed customers", "beta testers", "schools", "journalists",
+            "club members", "suppliers", "volunteers", "early birds"]
+SKILLS = ["Python", "welding", "first aid", "public speaking", "bookkeeping", "photo editing", "sign language", "project planning", "Kubernetes", "carpentry",
+          "copywriting", "video editing", "data cleaning", "driving a forklift", "negotiation", "CAD", "baking", "typing", "SQL", "pottery"]
 SHORT_DATES = ["the 14th", "the 3rd", "the 21st", "Christmas Eve", "New Year's Day", "the 1st of May", "the last of the month"]
 AHEAD = ["tomorrow", "tonight", "tomorrow morning", "tomorrow evening", "next week", "in two hours", "in ten minutes", "this afternoon", "in three days",
          "next month", "tomorrow at noon", "this evening", "in half an hour", "the day after tomorrow", "in a week", "at lunchtime", "after work"]
@@ -133,6 +139,11 @@ KINDS = {
     "job": lambda c: c.any(JOBS), "place": lambda c: c.any(PLACES) if c.chance(0.6) else f"{c.made_up(capital=True)} {c.any(['Museum', 'Square', 'Station', 'Park'])}",
     "duration": lambda c: c.any(DURATIONS) if c.chance(0.6) else f"{c.number(2, 50)} {c.any(['minutes', 'hours', 'days', 'weeks'])}",
     "version": lambda c: f"{c.any(['', 'v'])}{c.number(0, 9)}.{c.number(0, 20)}.{c.number(0, 20)}",
+    "department": lambda c: c.any(DEPARTMENTS), "segment": lambda c: c.any(SEGMENTS), "skill": lambda c: c.any(SKILLS),
+    "iban": lambda c: f"{c.any(['DE', 'FR', 'ES', 'NL', 'CH'])}{c.number(10, 99)} {c.number(1000, 9999)} {c.number(1000, 9999)} {c.number(1000, 9999)}",
+    "plate": lambda c: f"{c.any('BHKMSTW')}{c.any(['', 'A', 'N'])}-{c.any('ACEHKLPRX')}{c.any('BDFGJMNW')} {c.number(10, 9999)}",
+    "ip": lambda c: f"{c.number(11, 223)}.{c.number(0, 255)}.{c.number(0, 255)}.{c.number(1, 254)}", "road": lambda c: f"{c.any('ABMN')}{c.number(1, 99)}",
+    "cell": lambda c: f"{c.any('ABCDEFGHKM')}{c.number(1, 120)}",
     "handle": lambda c: f"{c.any(['@', '', '#'])}{c.made_up(capital=False)}{c.any(['', c.number(1, 99)])}",
 }
 

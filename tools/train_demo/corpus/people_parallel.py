@@ -6,8 +6,8 @@ ROWS = [
     "{a} and then {b}", "{a}, then {b}", "first {a}, then {b}", "both {a} and {b}", "{a} followed by {b}", "{a} and of course {b}",
     "{a}, and {b} too", "{a} and, while you are at it, {b}", "{a} together with {b}", "{a} and maybe {b} as well", "{a}, {b} - both of them",
     "{a} and afterwards {b}", "{a}, also {b}", "{a} and finally {b}", "{a}, plus {b}", "{a} and secondly {b}",
-    "not only {a} but also {b}", "{a} n {b}", "{a}; {b}", "these two: {a}, {b}", "{a} and additionally {b}", "{a} along with {b}",
-    "{a}, and yes, {b} too", "{a} first and {b} second", "{a} and its friend {b}",
+    "not only {a} but also {b}", "{a} n {b}", "these two: {a}, {b}", "{a} and additionally {b}", "{a} along with {b}",
+    "{a}, and yes, {b} too", "{a} first and {b} second",
 ]
 PREPOSITION_ROWS = [
     "{a} and {p}{b}", "{a} and also {p}{b}", "{a}, {p}{b}", "{a} and then {p}{b}", "{a} as well as {p}{b}", "{a} and, separately, {p}{b}", "{a}, and {p}{b} too",
@@ -15,7 +15,7 @@ PREPOSITION_ROWS = [
 ]
 MANY_ROWS = ["{start}, {b}", "{start} and finally {b}", "{start} plus {b}", "{start} & {b}", "{start}, then {b}",
              "{start} and last {b}", "all of these: {start}, {b}", "{start} as well as {b}", "{start}; {b}", "{start} and, last but not least, {b}",
-             "each of {start} and {b}", "the following: {start}, {b}", "{start}, {b} - all of them"]
+             "the following: {start}, {b}", "{start}, {b} - all of them"]
 # A question with its first value, {q} as it is and {t} without its mark; {o} are the other values.
 FOLLOW = [
     "{q} Same for {o}.", "{q} And the same for {o}, please.", "{q} {o} too.", "{q} {o} as well, please.", "{t}, and the same for {o}.",
@@ -55,6 +55,13 @@ JOINTS = [
     "{A} Same breath: {X}", "{A} Could you look at this too? {Y}", "{A} Can I ask something else? {Y}", "{A} Another question: {X}", "{A} Another request: {X}",
     "I need help twice. {A} {Y}", "Busy day! {A} {Y}", "{A} Once you have done that: {X}", "{A} And in addition: {X}", "{A} On top: {X}", "{A} For later: {X}",
 ]
+# Three requests, each with its mark.
+THREE = [
+    "{A}\n{B}\n{C}", "{A} {B} {C}", "1. {A}\n2. {B}\n3. {C}", "1) {A} 2) {B} 3) {C}", "- {A}\n- {B}\n- {C}", "* {A}\n* {B}\n* {C}", "First: {A} Second: {B} Third: {C}",
+    "{A} Then: {B} And finally: {C}", "{A} After that: {B} Last: {C}", "Three things: {A} {B} {C}", "Three things, please.\n{A}\n{B}\n{C}", "a) {A}\nb) {B}\nc) {C}",
+    "{A} Also: {B} And: {C}", "Hi,\n\n{A}\n{B}\n{C}\n\nThanks", "{A}\n\n{B}\n\n{C}", "{A} And {b} And {c}", "{A} Next, {b} At the end, {c}", "To do today:\n{A}\n{B}\n{C}",
+    "{A} By the way, {b} And one last thing: {c}", "Good morning! {A} {B} {C} Thank you!", "{A} Besides, {b} And before I forget: {c}", "Step 1: {A} Step 2: {B} Step 3: {C}",
+]
 # The second request begins with a verb.
 ORDER_JOINTS = [
     "{A} Could you also {X}", "{A} Can you also {x}?", "{A} And would you {x}?", "{A} Then please {X}", "{A} Please also {X}", "{A} I'd also like you to {X}",
@@ -72,4 +79,5 @@ snooze split start stop subscribe subtract switch take tell text tick transfer t
 # Kinds of values that a request can name in a row, besides those of the other tools.
 KINDS = ["email", "language", "file", "folder", "url", "host", "branch", "company", "handle", "subject", "appointment", "stop", "team", "flight",
          "grocery", "medicine", "car", "plant", "animal", "device", "room", "sport", "currency", "venue", "band", "cuisine", "symptom", "date",
-         "version", "food", "title", "petname", "want", "exercise"]
+         "version", "food", "title", "petname", "want", "exercise",
+         "department", "skill", "ip", "road", "plate", "book", "job", "place", "search"]

@@ -124,13 +124,12 @@ def in_a_row(c, question, said, varying, many):
     if c.chance(0.45):
         ways = people_parallel.PREPOSITION_FOLLOW if before and c.chance(0.4) else people_parallel.FOLLOW
         text = tool_maker.sentence(c, question, {**said, varying: many[0]})
-        marked = text if text[-1] in ".?!" else text + "."
-        return c.any(ways).format(q=marked, t=text.rstrip(".?! "), o=listed(c, many[1:]), p=before)
+        return c.any(ways).format(q=marked(text), t=text.rstrip(".?! "), o=listed(c, many[1:]), p=before)
     ways = people_parallel.ROWS if len(many) == 2 else people_parallel.MANY_ROWS
     if before and c.chance(0.3):
         ways, many = people_parallel.PREPOSITION_ROWS, [f", {before if c.chance(0.5) else ''}".join(many[:-1]), many[-1]]
     way = c.any(ways)
-    while not way.startswith(("{a}", "{start}")) and re.search(r"\b(?:an?|the|my|our) \{" + varying + r"\}", question):
+    while not way.startswith(("{a}", "{start}")) and not re.search(r"(?<!\ba )(?<!\ban )(?<!\bthe )\{" + varying + r"\}[.?!]?$", question):
         way = c.any(ways)
     row = way.format(a=many[0], b=many[-1], start=", ".join(many[:-1]), p=before)
     return tool_maker.sentence(c, question, {**said, varying: row})
@@ -150,6 +149,16 @@ def shared_calls(c, tool, arguments, names):
     return text, [(tool.name, {**arguments, varying: value}) for value in many]
 
 
+def marked(text):
+    return text if text[-1] in ".?!" else text + "."
+
+
+def three(c, requested):
+    """Three natural requests in one message, in training."""
+    upper, lower = [[make(marked(text)) for text in requested] for make in (capitalised, small)]
+    return c.any(people_parallel.THREE).format(A=upper[0], B=upper[1], C=upper[2], b=lower[1], c=lower[2])
+
+
 def joined(c, text, request):
     """Two natural requests in one message, in training."""
     if c.chance(0.12):
@@ -159,8 +168,7 @@ def joined(c, text, request):
     if order and order[0].lower() in people_parallel.ORDERS and c.chance(0.25):
         joints = people_parallel.ORDER_JOINTS
     first, second = text.rstrip(".?! "), request.rstrip(".?! ")
-    marked = [entry if entry[-1] in ".?!" else entry + "." for entry in (text, request)]
-    return c.any(joints).format(a=first, A=marked[0], s=small(first), x=small(second), y=capitalised(second), X=small(request), Y=capitalised(request))
+    return c.any(joints).format(a=first, A=marked(text), s=small(first), x=small(second), y=capitalised(second), X=small(request), Y=capitalised(request))
 
 
 def both(c, text, request):
@@ -184,7 +192,7 @@ def natural_call(c, calls, schemas):
     while True:
         last = schemas[-1] if schemas else None
         entry = natural_tools.BY_NAME.get(last["function"]["name"]) if last and c.chance(0.25) else None
-        schema, request, arguments = tool_maker.known(c, entry, c.chance(0.7))
+        schema, request, arguments = tool_maker.known(c, entry, bool(schemas) or c.chance(0.6))
         if entry:
             if set(schema["function"]["parameters"]["properties"]) != set(last["function"]["parameters"]["properties"]):
                 continue
@@ -192,7 +200,8 @@ def natural_call(c, calls, schemas):
         elif not natural_tools.fits_beside(schema, schemas):
             continue
         ends = [str(value) for value in arguments.values() if len(str(value).split()) > 2]
-        starts = [value for value in arguments.values() if isinstance(value, str) and request.startswith(value)]
+        said = [item for value in arguments.values() for item in (value if isinstance(value, list) else [value])]
+        starts = [item for item in said if isinstance(item, str) and request.startswith(item)]
         call = (schema["function"]["name"], arguments)
         if call not in calls and not starts and not any(request.rstrip(".?! ").endswith(end) for end in ends):
             return request, call, schema
@@ -216,7 +225,7 @@ def next_call(c, calls, schemas, tool):
 
 def parallel_random(c):
     """Two or three requests in one message, to different tools or to one."""
-    schemas, calls, text, tool = [], [], None, None
+    schemas, calls, requested, text, tool = [], [], [], None, None
     natural = not c.held and c.chance(0.6)
     for _ in range(3 if c.chance(0.15) else 2):
         if natural:
@@ -226,7 +235,10 @@ def parallel_random(c):
         calls.append(call)
         if schema not in schemas:
             schemas.append(schema)
+        requested.append(request)
         text = request if text is None else (joined if natural else both)(c, text, request)
+    if natural and len(requested) == 3 and c.chance(0.8):
+        text = three(c, requested)
     return schemas, text, calls
 
 
