@@ -16,6 +16,9 @@ PREPOSITION_ROWS = [
 MANY_ROWS = ["{start}, {b}", "{start} and finally {b}", "{start} plus {b}", "{start} & {b}", "{start}, then {b}",
              "{start} and last {b}", "all of these: {start}, {b}", "{start} as well as {b}", "{start}; {b}", "{start} and, last but not least, {b}",
              "the following: {start}, {b}", "{start}, {b} - all of them"]
+# Two groups of values, "5 miles to yards" and "2 feet to inches", in the place of one.
+GROUPS = ["{a}, {b}", "{a} plus {b}", "{a} as well as {b}", "{a}; {b}", "{a} and then {b}", "{a} & {b}", "{a}, then {b}", "{a}, plus {b}", "{a} / {b}",
+          "{a} and afterwards {b}", "{a}, also {b}", "{a} and additionally {b}", "{a}, and finally {b}", "{a} and on top of that {b}"]
 # A question with its first value, {q} as it is and {t} without its mark; {o} are the other values.
 FOLLOW = [
     "{q} Same for {o}.", "{q} And the same for {o}, please.", "{q} {o} too.", "{q} {o} as well, please.", "{t}, and the same for {o}.",

@@ -97,24 +97,80 @@ BOTH = [
 LISTABLE = ["city", "person", "code", "word", "noun", "country", "path"]  # people_parallel.KINDS as well, in training
 
 
+def question_for_groups(c, entry):
+    """(template, settled arguments, slots, the match that holds all slots) of a natural tool, or None."""
+    question, settled = tool_maker.split_question(c.any(entry[1]))
+    group = re.search(r"(?:(?:in|for|to|from|at|on|of|with|by|about|between) )?(?:an? )?\{\w+\}[^.?!:\n]*\{\w+\}", question)
+    slots = re.findall(r"\{(\w+)\}", question)
+    if group and len(set(slots)) == len(slots) == group[0].count("{") and "saying" not in entry[2].values() and len(group[0]) < 60:
+        return question, settled, [slot for slot in entry[2] if slot in slots], group
+    return None
+
+
+def grouped(c, entry, found):
+    """(text, calls) of one natural tool for several groups of values: "send 20 EUR to Ana and 30 EUR to Ben"."""
+    schema, _, kinds = entry
+    question, settled, slots, group = found
+    rows = several(c, lambda: tool_maker.said_values(c, kinds, slots), c.any([2, 2, 2, 3]))
+    shown = [tool_maker.sentence(c, group[0], said) for said in rows]
+    start, way = ("; " if "," in group[0] else ", ").join(shown[:-1]), c.any(people_parallel.GROUPS)
+    row = listed(c, [start, shown[-1]]) if c.chance(0.4) else way.replace(",", ";" if "," in group[0] else ",").format(a=start, b=shown[-1])
+    text = tool_maker.small_talk(c, question, kinds, question[:group.start()] + row + question[group.end():])
+    return text, [(schema["function"]["name"], {**tool_maker.meant(kinds, said), **settled}) for said in rows]
+
+
+def parallel_groups(c):
+    found = None
+    while not found:
+        entry = c.any(natural_tools.NATURAL)
+        found = question_for_groups(c, entry)
+    return [tool_maker.varied(c, entry[0])], *grouped(c, entry, found)
+
+
 def parallel_known(c):
     """One well-known tool for several values of one of its parameters: "in Rome and Oslo"."""
+    if not c.held and c.chance(0.25):
+        return parallel_groups(c)
     while True:
         schema, question, kinds = tool_maker.known_question(c, 0.6)
         question, settled = tool_maker.split_question(question)
         slots = [slot for slot in kinds if "{" + slot + "}" in question]
         varying = c.any(slots)
-        if (kinds[varying] in LISTABLE or not c.held and kinds[varying] in people_parallel.KINDS) and (
-                [kinds[slot] for slot in slots].count(kinds[varying]) == 1):
-            break
-    said = tool_maker.said_values(c, kinds, slots)
+        if can_vary(c, kinds, slots, varying):
+            text, calls = varied_calls(c, schema, question, settled, kinds, varying)
+            return [tool_maker.varied(c, schema)], text, calls
+
+
+def can_vary(c, kinds, slots, varying):
+    """True where a question can name several values in this slot."""
+    return (kinds[varying] in LISTABLE or not c.held and kinds[varying] in people_parallel.KINDS) and (
+        [kinds[slot] for slot in slots].count(kinds[varying]) == 1)
+
+
+def varied_calls(c, schema, question, settled, kinds, varying):
+    """(text, calls) of a question for several values of one slot."""
+    said = tool_maker.said_values(c, kinds, [slot for slot in kinds if "{" + slot + "}" in question])
     many = several(c, lambda: tool_maker.value_of(c, kinds[varying]), c.any([2, 2, 2, 3, 3, 4]))
     if not c.held and c.chance(0.7):
         text = in_a_row(c, question, said, varying, many)
     else:
         text = tool_maker.small_talk(c, question, kinds, tool_maker.sentence(c, question, {**said, varying: listed(c, many)}))
     name, values = schema["function"]["name"], {**tool_maker.meant(kinds, said), **settled}
-    return [tool_maker.varied(c, schema)], text, [(name, {**values, varying: value}) for value in many]
+    return text, [(name, {**values, varying: value}) for value in many]
+
+
+def several_of(c, entry):
+    """(text, calls) for several calls of a natural tool in one sentence, in training; None where its questions do not allow it."""
+    schema, questions, kinds = entry
+    for _ in range(6):
+        found = question_for_groups(c, entry) if c.chance(0.4) else None
+        if found:
+            return grouped(c, entry, found)
+        question, settled = tool_maker.split_question(c.any(questions))
+        slots = [slot for slot in kinds if "{" + slot + "}" in question and can_vary(c, kinds, re.findall(r"\{(\w+)\}", question), slot)]
+        if slots:
+            return varied_calls(c, schema, question, settled, kinds, c.any(slots))
+    return None
 
 
 def in_a_row(c, question, said, varying, many):
@@ -163,9 +219,9 @@ def joined(c, text, request):
     """Two natural requests in one message, in training."""
     if c.chance(0.12):
         return both(c, text, request)
-    order = re.match(r"[A-Za-z]+", request)
+    order = re.match(r"([A-Za-z]+) (?!of |for |in |on |from |with |to |status |\()", request)
     joints = people_parallel.JOINTS
-    if order and order[0].lower() in people_parallel.ORDERS and c.chance(0.25):
+    if order and order[1].lower() in people_parallel.ORDERS and c.chance(0.25):
         joints = people_parallel.ORDER_JOINTS
     first, second = text.rstrip(".?! "), request.rstrip(".?! ")
     return c.any(joints).format(a=first, A=marked(text), s=small(first), x=small(second), y=capitalised(second), X=small(request), Y=capitalised(request))
@@ -187,6 +243,13 @@ def parallel_shared(c):
             return [tool.schema], *shared_calls(c, tool, arguments, names)
 
 
+def joinable(request, arguments):
+    """True where a request neither begins nor ends with a value that a joint could change or lengthen."""
+    said = [item for value in arguments.values() for item in (value if isinstance(value, list) else [value])]
+    starts = any(isinstance(item, str) and request.startswith(item) for item in said)
+    return not starts and not any(request.rstrip(".?! ").endswith(item) for item in map(str, said) if len(item.split()) > 2)
+
+
 def natural_call(c, calls, schemas):
     """(request, call, schema) for one more request in training: to the natural tool before it or to another one."""
     while True:
@@ -199,11 +262,8 @@ def natural_call(c, calls, schemas):
             schema = last
         elif not natural_tools.fits_beside(schema, schemas):
             continue
-        ends = [str(value) for value in arguments.values() if len(str(value).split()) > 2]
-        said = [item for value in arguments.values() for item in (value if isinstance(value, list) else [value])]
-        starts = [item for item in said if isinstance(item, str) and request.startswith(item)]
         call = (schema["function"]["name"], arguments)
-        if call not in calls and not starts and not any(request.rstrip(".?! ").endswith(end) for end in ends):
+        if call not in calls and joinable(request, arguments):
             return request, call, schema
 
 
@@ -243,7 +303,7 @@ def parallel_random(c):
 
 
 def tool_parallel(c):
-    maker = c.rng.choices([parallel_known, parallel_shared, parallel_random], [25, 20, 55])[0]
+    maker = c.rng.choices([parallel_known, parallel_shared, parallel_random], [25, 20, 55] if c.held else [32, 12, 56])[0]
     schemas, text, calls = maker(c)
     if len(schemas) == 1:
         schemas = with_distractors(c, schemas[0], 1)
@@ -255,8 +315,43 @@ def tool_parallel(c):
                  calls=calls)
 
 
+def natural_requests(c, entries):
+    """(text, calls) to natural tools: one call, several of one tool, or two requests in one message."""
+    entry = c.any(entries)
+    several_calls = several_of(c, entry) if c.chance(0.25) else None
+    if several_calls:
+        return several_calls
+    schema, text, arguments = tool_maker.known(c, entry)
+    calls = [(schema["function"]["name"], arguments)]
+    if c.chance(0.35) and joinable(text, arguments):
+        schema, request, arguments = tool_maker.known(c, c.any(entries), True)
+        if joinable(request, arguments):
+            return joined(c, text, request), calls + [(schema["function"]["name"], arguments)]
+    return text, calls
+
+
+def natural_session(c):
+    """Some natural tools and several requests to them, one Draft each."""
+    tools = [c.any(natural_tools.NATURAL)[0]]
+    for _ in range(c.any([0, 1, 1, 2, 2, 3])):
+        tools += natural_tools.beside(c, tools, 1)
+    entries = [natural_tools.BY_NAME[tool["function"]["name"]] for tool in tools]
+    schemas = [tool_maker.varied(c, tool) for tool in tools]
+    c.rng.shuffle(schemas)
+    drafts, done = [], []
+    for _ in range(c.number(3, 9)):
+        text, calls = natural_requests(c, entries)
+        if all(call not in done for call in calls) and len(calls) == len({str(call) for call in calls}):
+            done += calls
+            plural = f"{len(calls)} calls are needed. " if len(calls) > 1 else ""
+            drafts.append(Draft(ask(text), None, plural + call_reasoning(calls), tools=schemas, calls=calls))
+    return drafts
+
+
 def tool_session(c):
     """Some tools and several requests to them, one Draft each."""
+    if not c.held and c.chance(0.6):
+        return natural_session(c)
     tools = tool_maker.random_tools(c, c.any([1, 2, 2, 3, 3, 4]))
     entry = tool_maker.known(c) if c.chance(0.4) else None
     schemas = [tool.schema for tool in tools] + ([entry[0]] if entry else [])
