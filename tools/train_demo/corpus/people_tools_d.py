@@ -8,7 +8,7 @@ from .people_kinds import entry
 STAFF = [
     entry("request_leave", "Ask for days off.", {"employee": "person", "from": "date", "to": "date", "kind?": ["vacation", "sick", "parental", "unpaid"]},
           ["{employee} wants to be off from {from} to {to}.", "Leave for {employee}: {from} until {to}", "Please enter {kind} leave for {employee}, {from} - {to}.",
-           "{employee} won't be in between {from} and {to}.", "I'm {employee} and need {from} to {to} off.", "Put in a {kind} request for {employee}, starting {from}, ending {to}.",
+           "{employee} won't be in between {from} and {to}.", "I'm {employee} and need {from} to {to} off.", "Put in some {kind} leave for {employee}, starting {from}, ending {to}.",
            "From {from} to {to}, {employee} takes {kind} leave.", "{employee} asked me for time off, {from} through {to}. Can you file it?", "time off / {employee} / {from} / {to} / {kind}",
            "Holiday form: {employee}, first day {from}, last day {to}"]),
     entry("leave_balance", "Days of leave that somebody has left.", {"employee": "person", "year?": "integer"},
@@ -134,7 +134,7 @@ SCHOOL = [
           ["{student} got {points} points in {exam}.", "Exam {exam}: {student}, {points}", "Enter {points} points for {student}, exam {exam}.", "In {exam}, {student} reached {points} points.", "Give {student} {points} for {exam}.",
            "I've marked {student}'s {exam}: {points} points.", "{points} points go to {student} for {exam}.", "Result of {exam} for {student}: {points}", "Put down {student} with {points} in {exam}."]),
     entry("report_absence", "Say that a child stays at home.", {"child": "person", "date": "calendar_day", "reason?": ["sick", "doctor", "family"]},
-          ["{child} can't come to school on {date}.", "On {date} {child} stays at home, reason {reason}.", "Please excuse {child} on {date}.", "{child} is {reason} on {date}.", "Absence: {child}, {date}",
+          ["{child} can't come to school on {date}.", "On {date} {child} stays at home, reason {reason}.", "Please excuse {child} on {date}.", "{child} misses {date}; reason: {reason}", "Absence: {child}, {date}",
            "I'm calling for {child}, who misses {date}. The reason is {reason}.", "No school for {child} on {date}.", "Tell the school that {child} won't be there on {date}.", "{date}: {child} absent ({reason})"]),
     entry("start_quiz", "Start a quiz.", {"subject": "subject", "questions?": "few", "difficulty?": ["easy", "medium", "hard"]},
           ["Quiz me on {subject}.", "Test my {subject}.", "Give me {questions} questions about {subject}.", "I want a {difficulty} quiz in {subject}.", "How good am I at {subject}? {questions} questions, please.",
