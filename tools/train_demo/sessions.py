@@ -9,11 +9,21 @@ import json
 import random
 
 import corpus
+from corpus import people_system
+from corpus.draft import SYSTEMS
 
 LIMIT_CHARACTERS = 4000  # about 1,150 tokens
 MOST_TOOLS = 5
 # a system message or an earlier wish bends the answer
 LONERS = {"system"}
+# system messages that bend no answer
+PLAIN_SYSTEMS = {*SYSTEMS, *people_system.ASKED[SYSTEMS[0]]}
+
+
+def stands_alone(example):
+    """A thinking example may be of the skill "system", too."""
+    first = example["messages"][0]
+    return example["skill"] in LONERS or first["role"] == "system" and first["content"] not in PLAIN_SYSTEMS
 
 
 def tool_names(example):
@@ -86,7 +96,7 @@ def mixed(stream, share, same_tools, tools_share, seed):
     for example in stream:
         if rng.random() < tools_share:
             yield next(same_tools)
-        if example["skill"] in LONERS or rng.random() >= share:
+        if stands_alone(example) or rng.random() >= share:
             yield example
             continue
         # the common text of tools is long; some questions that need no tool go there, too

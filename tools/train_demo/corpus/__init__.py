@@ -5,7 +5,7 @@ import json
 
 from chatml import TOOLS_HEAD, TOOLS_TAIL
 
-from . import extraction, skills_chat, skills_text, skills_tools, test_split
+from . import extraction, people_skills, skills_chat, skills_text, skills_tools, test_split
 from .chooser import HELDOUT, TRAIN, Chooser
 from .draft import finish
 
@@ -35,8 +35,8 @@ SKILLS = {
 MAKERS = {
     "readme": skills_chat.readme, "greeting": skills_chat.greeting, "tessera": skills_chat.tessera,
     "facts": skills_chat.fact, "unknown": skills_chat.unknown, "multi_turn": skills_chat.multi_turn,
-    "system": skills_chat.system, "arithmetic_direct": skills_text.arithmetic_direct,
-    "arithmetic_thinking": skills_text.arithmetic_thinking, "text": skills_text.text,
+    "system": people_skills.system, "arithmetic_direct": skills_text.arithmetic_direct,
+    "arithmetic_thinking": skills_text.arithmetic_thinking, "text": people_skills.text,
     "extract_json": extraction.extract_json, "passage": skills_text.passage, "tool_call": skills_tools.tool_call,
     "tool_parallel": skills_tools.tool_parallel, "tool_none": skills_tools.tool_none,
     "tool_result": skills_tools.tool_result,

@@ -7,17 +7,18 @@ import re
 import sys
 import time
 
-from . import (HELDOUT, SKILLS, TRAIN, examples, extraction, facts, facts_es, facts_single, known_tools, more_tools, natural_tools, people_chat,
-               people_parallel, people_passages, people_records, people_records_b, people_tessera, people_text, people_values, people_wishes, phrasing,
-               plain_text, requests, skills_chat, skills_text, skills_tools, summaries, tessera_facts, test_split, wordings)
+from . import (HELDOUT, SKILLS, TRAIN, draft, examples, extraction, facts, facts_es, facts_single, known_tools, more_tools,
+               natural_tools, people_chat, people_facts, people_parallel, people_passages, people_records, people_records_b,
+               people_system, people_tessera, people_text, people_values, people_wishes, phrasing, plain_text, requests,
+               skills_chat, skills_text, skills_tools, summaries, tessera_facts, test_split, wordings)
 from .chooser import is_held, template_partition
 from .draft import capitalised
 from .phrasing import normalised, small
 from .tool_maker import TRAIN_NAMES
 
-PEOPLE_FILES = (people_chat, people_tessera, people_text)
+PEOPLE_FILES = (people_chat, people_facts, people_system, people_tessera, people_text)
 TRAINING_ALONE = (wordings, natural_tools, people_parallel, people_passages, people_records, people_records_b, people_wishes, *PEOPLE_FILES)
-WITH_QUESTIONS = (facts, facts_es, facts_single, skills_chat, skills_text, summaries, tessera_facts)
+WITH_QUESTIONS = (draft, facts, facts_es, facts_single, skills_chat, skills_text, summaries, tessera_facts)
 ROLES = ("system", "user", "assistant", "tool")
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}
 

@@ -7,14 +7,14 @@ wordings come first and are for training, the last ones (about 15 %, at least on
 import random
 import zlib
 
-from . import people_chat, people_tessera, people_text, phrasing, words
+from . import people_chat, people_facts, people_system, people_tessera, people_text, phrasing, words
 
 HELD_PERCENT = 15
 TRAIN, HELDOUT = "train", "heldout"
 REAL_WORDS = {word.lower() for value in vars(words).values() if isinstance(value, (list, dict))
               for entry in value for word in str(entry).split()}
 # More wordings for training, by the first wording of their list.
-PEOPLE = {**people_chat.ASKED, **people_tessera.ASKED, **people_text.ASKED}
+PEOPLE = {**people_chat.ASKED, **people_facts.ASKED, **people_system.ASKED, **people_tessera.ASKED, **people_text.ASKED}
 
 
 def is_held(text):

@@ -162,8 +162,10 @@ def multi_turn(c):
     history, asked = [], []
     for kind, tells, asks, answer, reply in [first, second][:1 + c.chance(0.35)]:
         value = memory_value(c, kind)
-        history += turn(c.phrase(tells).format(v=value), capitalised(reply.format(v=value)))
-        asked.append((asks, answer.format(v=value), value))
+        told = c.phrase(tells).format(v=value)
+        history += turn(told if c.held else article(told), capitalised(reply.format(v=value)))
+        answer = answer.format(v=value)
+        asked.append((asks, answer if c.held else article(answer), value))
     if len(asked) == 1 and c.chance(0.4):
         question, reply, _ = a_fact(c)
         history += turn(question, reply)
