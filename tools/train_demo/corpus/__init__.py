@@ -34,7 +34,7 @@ SKILLS = {
 }
 MAKERS = {
     "readme": skills_chat.readme, "greeting": skills_chat.greeting, "tessera": skills_chat.tessera,
-    "facts": skills_chat.fact, "unknown": skills_chat.unknown, "multi_turn": skills_chat.multi_turn,
+    "facts": people_skills.fact, "unknown": skills_chat.unknown, "multi_turn": people_skills.multi_turn,
     "system": people_skills.system, "arithmetic_direct": skills_text.arithmetic_direct,
     "arithmetic_thinking": skills_text.arithmetic_thinking, "text": people_skills.text,
     "extract_json": extraction.extract_json, "passage": skills_text.passage, "tool_call": skills_tools.tool_call,

@@ -152,6 +152,49 @@ ASKED = {
         "Which languages do you understand?", "Do you only speak English?", "Is English your only language?", "Tell me your languages.",
         "Can we talk in German?", "parlez-vous francais?", "Sprichst du Deutsch?", "What tongues do you speak?",
     ],
+    # In Spanish.
+    "¿Cuál es la capital de {x}?": [
+        "¿Capital de {x}?", "capital de {x}", "¿La capital de {x}?", "¿Cuál es la capital de {x}, por favor?", "¿Sabes cuál es la capital de {x}?",
+        "¿Sabes la capital de {x}?", "¿Qué capital tiene {x}?", "¿Cómo se llama la ciudad capital de {x}?", "Quiero saber la capital de {x}.",
+        "Necesito la capital de {x}.", "Hola, ¿cuál es la capital de {x}?", "Una pregunta: ¿cuál es la capital de {x}?",
+        "Dime cuál es la capital de {x}.", "¿Puedes decirme la capital de {x}?", "No recuerdo la capital de {x}.", "cual es la capital de {x}",
+    ],
+    "Hola": [
+        "¡Hola! ¿Qué tal?", "Hola, amigo", "hola amigo", "Buenos días, amigo", "¡Buenas tardes!", "¡Buenas!", "buenas", "Hola, modelo",
+        "Hola, Tessera", "¡Hola, pequeño modelo!", "hola!", "Muy buenos días", "Saludos", "Hola, ¿estás ahí?", "Hola otra vez", "Hola, buenos días",
+        "Hola, buenas tardes", "¿Qué tal?", "Encantado", "¡Mucho gusto!",
+    ],
+    "¿Quién eres?": [
+        "quién eres", "quien eres", "¿Eres un robot?", "¿Eres una persona?", "¿Eres humano?", "¿Tienes nombre?", "¿Cuál es tu nombre?",
+        "Dime tu nombre.", "¿Con quién hablo?", "¿Eres una máquina?", "Preséntate.", "¿Qué modelo eres?", "Hola, ¿quién eres?", "¿Eres ChatGPT?",
+    ],
+    "Gracias": [
+        "gracias", "gracias!", "Muchísimas gracias", "¡Muchas gracias!", "Gracias, amigo", "Te lo agradezco", "Gracias por la respuesta",
+        "Vale, gracias", "Perfecto, gracias", "Genial, gracias", "Gracias otra vez", "Muy amable, gracias",
+    ],
+    "Adiós": [
+        "adiós", "adios", "Adiós, amigo", "Hasta pronto", "¡Hasta luego!", "Hasta la vista", "Me voy", "Tengo que irme", "Chao", "¡Chao!",
+        "Gracias y adiós", "Nos vemos mañana", "Hasta otra",
+    ],
+    "¿Hablas español?": [
+        "hablas español", "¿Hablas español o inglés?", "¿Sabes hablar español?", "¿Puedes escribir en español?", "¿Puedo escribirte en español?",
+        "¿Comprendes español?", "Hola, ¿hablas español?", "¿Se puede hablar español contigo?",
+    ],
+    "¿Quién fue Cervantes?": [
+        "quién fue cervantes", "¿Quién es Cervantes?", "¿Quién escribió Don Quijote?", "¿Qué escribió Cervantes?", "Cervantes en una frase.",
+        "¿Conoces a Cervantes?", "Explica quién fue Cervantes.", "Una frase sobre Cervantes, por favor.", "Háblame de Cervantes.",
+    ],
+    "¿Qué es Tessera?": [
+        "qué es tessera", "¿Tessera?", "¿Qué programa es este?", "Describe Tessera.", "Háblame de Tessera.", "¿Para qué sirve Tessera?",
+        "¿Sabes qué es Tessera?", "Tessera en una frase.", "Explícame Tessera.",
+    ],
+    "Please speak Spanish.": [
+        "Spanish, please.", "spanish please", "Let's speak Spanish.", "Can we talk in Spanish?", "Could we speak Spanish?", "Switch to Spanish.",
+        "Please switch to Spanish.", "I want to speak Spanish.", "I would like to speak Spanish.", "I prefer Spanish.", "I speak Spanish better.",
+        "From now on in Spanish.", "From now on, please answer in Spanish.", "Would you speak Spanish with me?", "Talk to me in Spanish.",
+        "Write to me in Spanish.", "My English is bad. Spanish, please.", "Please go on in Spanish.", "Use Spanish from now on.",
+        "In Spanish from here on, please.", "Speak Spanish to me.",
+    ],
     # What a small demo cannot know: news, private life, medicine, law, prices, long writing jobs.
     "Who is {person}?": [
         "Who's {person}?", "Who was {person}?", "Have you heard of {person}?", "Does the name {person} mean anything to you?",
@@ -296,4 +339,36 @@ SMALL_TALK = [
         "asdf", "asdfgh", "qwerty", "blah", "bla bla bla", "lorem ipsum", "xyz", "aaaa", "abc", "???", "?", "!!!", "...", "foo bar", "foo", "hgfd jkl",
         "la la la", "1234567", "hmpf", "ugh", "mmm", "zzz", "tralala", "dfghdfgh", "banana banana", "uiuiui", "ehm", "qqq", "wibble", "bleep bloop",
     ]),
+]
+# What follows on a question and its answer in the same chat: for another {x}, once more, otherwise; {v} corrects what was told.
+FOLLOW_UPS = [
+    "And {x}?", "and {x}?", "What about {x}?", "what about {x}", "How about {x}?", "And what about {x}?", "The same for {x}.",
+    "The same for {x}, please.", "Same question for {x}.", "Same for {x}?", "Now {x}.", "Now {x}, please.", "Now for {x}.", "{x}?",
+    "And {x}, please?", "Also {x}?", "And for {x}?", "Next: {x}", "{x} too, please.", "Then {x}?", "Okay, and {x}?", "Thanks! And {x}?",
+    "Good. And {x}?", "Right, and {x}?", "I also need {x}.", "And now {x}!", "Let's go on with {x}.", "Ah, I see. And {x}?",
+    "Interesting. What about {x}?", "Tell me the same about {x}.", "Do you know it for {x} too?", "One more: {x}", "Another one: {x}",
+]
+AGAIN = [
+    "Say that again.", "say again", "Again, please.", "again", "Once more.", "Once more, please!", "Can you repeat that?",
+    "Could you say that again?", "Please repeat that.", "Repeat that.", "Repeat your answer.", "Repeat your last answer.", "I did not get that.",
+    "I didn't understand, again please.", "What did you say?", "Pardon?", "Sorry, what?", "Sorry, what was that?", "Come again?", "One more time.",
+    "Tell me again.", "I forgot what you said.", "What was your answer?", "What was your last answer?", "Say it once more.",
+    "I was not listening. What did you say?", "My line was bad, say it again.",
+]
+IN_CAPITALS = [
+    "Now in upper case.", "In upper case, please.", "The same in capital letters.", "Write that in capitals.", "Say that in capital letters.",
+    "Shout it.", "In all caps!", "Again, but in upper case.", "Can you write this in upper case?", "I can't read that. Use capitals.",
+]
+IN_QUOTES = [
+    "Put that in quotes.", "In quotation marks, please.", "The same in quotation marks.", "Again, but in quotes.", "Quote that.",
+    "Write your answer in quotes.",
+]
+WHAT_I_ASKED = [
+    "What did I ask?", "What was my question?", "What did I just ask you?", "Repeat my question.", "What did I write?", "Which question did I ask?",
+    "I forgot my question. What was it?", "What did I want to know?", "Say my question again.", "What was the last thing I asked?",
+]
+CORRECTIONS = [
+    "Sorry, I meant {v}.", "No, it's {v}.", "I made a mistake: {v}.", "Wait, {v} is right.", "Not that. It is {v}.", "Correction: {v}", "Oops, {v}.",
+    "I mean {v}.", "No no, it is {v}!", "That was wrong, it is {v}.", "Forget that, it is {v}.", "Make that {v}.", "Typo. I meant {v}.",
+    "Actually, it is {v}.", "It changed: now it is {v}.",
 ]

@@ -6,7 +6,7 @@ The other splits take theirs from skills_text.py and skills_chat.py, and so does
 import json
 import re
 
-from . import facts, people_system, people_text, phrasing, skills_chat, skills_text, tessera_facts, words, wordings
+from . import facts, people_chat, people_system, people_text, phrasing, skills_chat, skills_text, tessera_facts, words, wordings
 from .chooser import PEOPLE
 from .draft import SYSTEMS, Draft, article, ask, capitalised, user
 from .phrasing import small
@@ -433,3 +433,58 @@ def system(c):
     if c.held or c.chance(0.3):
         return skills_chat.system(c)
     return c.rng.choices(WISH_KINDS, WISH_WEIGHTS)[0](c)
+
+
+# Tables whose question may go on with "And Spain?".
+GO_ON = ["capital", "capital", "symbol", "author", "artist", "discovery", "continent", "currency", "young", "spanish"]
+
+
+def follow_up(c):
+    """The same question for something else."""
+    name = c.any(GO_ON)
+    template, _, table, wish = facts.TABLES[name]
+    question, answer, _ = skills_chat.table_fact(c, name)
+    messages = skills_chat.turn(question, answer)
+    for last in [False] * c.chance(0.25) + [True]:
+        while True:
+            x = c.any(list(table))
+            if x not in question and x not in facts.PLURAL_X:
+                break
+        shown = article("a " + x) if name == "young" else x
+        question, answer = capitalised(c.any(people_chat.FOLLOW_UPS).format(x=shown)), capitalised(template.format(x=x, y=table[x]))
+        messages += [user(question)] if last else skills_chat.turn(question, answer)
+    return Draft(messages, answer, f"The user asks for {wish.format(x=x)}. I know this: {table[x]}.")
+
+
+def fact(c):
+    return follow_up(c) if not c.held and c.chance(0.06) else skills_chat.fact(c)
+
+
+def about_last(c):
+    """The user asks for the last answer, or for his question, once more."""
+    question, answer = plain_fact(c)
+    messages = skills_chat.turn(question, answer)
+    if c.chance(0.3):
+        messages = skills_chat.turn(*plain_fact(c)) + messages
+    asked, answer = c.any([(people_chat.AGAIN, answer), (people_chat.AGAIN, answer), (people_chat.IN_CAPITALS, answer.upper()),
+                           (people_chat.IN_QUOTES, f'"{answer}"'), (people_chat.WHAT_I_ASKED, f'You asked: "{question}"')])
+    return Draft(messages + ask(c.any(asked)), answer, "The user asks for something said before. It was the last thing.")
+
+
+def corrected(c):
+    """The user corrects what he told of himself."""
+    kind, tells, asks, answer, reply = c.any(skills_chat.MEMORIES)
+    value, messages = None, []
+    for correction in (False, True):
+        old = value
+        while value == old:
+            value = skills_chat.memory_value(c, kind)
+        said = c.any(people_chat.CORRECTIONS) if correction else c.phrase(tells)
+        messages += skills_chat.turn(article(said.format(v=value)), capitalised(reply.format(v=value)))
+    return Draft(messages + ask(c.phrase(asks)), article(answer.format(v=value)), f"The user corrected himself. It is: {value}.")
+
+
+def multi_turn(c):
+    if c.held or c.chance(0.7):
+        return skills_chat.multi_turn(c)
+    return about_last(c) if c.chance(0.6) else corrected(c)

@@ -141,6 +141,17 @@ ASKED = {
         "difference: {a} - {b}", "{a} - {b} is how much?", "{b} fewer than {a}?", "{b} less than {a} is what?", "Please subtract {b} from {a} for me.",
         "Check for me what {a} - {b} is.", "What stays of {a} when {b} go?", "{a} take {b} off",
     ],
+    "{a}*{b}": [
+        "{a}*{b}=", "{a} x {b} =", "{a} x {b}?", "{a} times {b}?", "{a} times {b} is?", "{a} times {b} equals?", "what is {a}*{b}", "{a} by {b}?",
+        "Calculate {a} x {b}.", "calc {a}*{b}", "I need {a} times {b}.", "Do you know {a} times {b}?", "times({a}, {b})",
+        "multiply {a} {b}", "How much is {a} x {b}?", "{a} boxes with {b} pens each. How many pens?",
+        "I buy {a} tickets for {b} euros each. What do I pay?", "{a} rows of {b} chairs. How many chairs are there?",
+        "A week has {a} lessons of {b} hours. How many hours?", "{a} children have {b} sweets each. How many sweets?",
+        "I run {a} miles on each of {b} days. How many miles?", "There are {a} bags with {b} apples in each. How many apples?",
+        "If one costs {a} and I take {b}, what do I pay?", "{a} groups of {b} people make how many people?", "What do I get for {a} times {b}?",
+        "Quick maths: {a} x {b}", "Times table: {a} x {b}?", "The times table says {a} x {b} is what?", "Give me the product of {a} and {b}.",
+        "Let x be {a} and y be {b}. What is x times y?", "{a} multiplied with {b}", "Take {a} and multiply it by {b}.",
+    ],
     # Work on text.
     "Repeat after me: {x}": [
         "Say this: {x}", "Please say: {x}", "Now say: {x}", "Type this: {x}", "Print this: {x}", "Output this: {x}", "Give this back to me: {x}",
