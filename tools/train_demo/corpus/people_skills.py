@@ -451,7 +451,7 @@ def follow_up(c):
             if x not in question and x not in facts.PLURAL_X:
                 break
         shown = article("a " + x) if name == "young" else x
-        question, answer = capitalised(c.any(people_chat.FOLLOW_UPS).format(x=shown)), capitalised(template.format(x=x, y=table[x]))
+        question, answer = capitalised(c.any(people_chat.FOLLOW_UPS).format(x=shown)), article(capitalised(template.format(x=x, y=table[x])))
         messages += [user(question)] if last else skills_chat.turn(question, answer)
     return Draft(messages, answer, f"The user asks for {wish.format(x=x)}. I know this: {table[x]}.")
 

@@ -58,11 +58,10 @@ def table_fact(c, name=None):
         name = c.rng.choices(TABLE_NAMES, TABLE_WEIGHTS)[0]
     template, questions, table, wish = facts.TABLES[name]
     x = c.any(list(table))
-    answer = capitalised(template.format(x=x, y=table[x]))
+    answer = article(capitalised(template.format(x=x, y=table[x])))
     if x in facts.PLURAL_X and name in ("discovery", "artist") and x != "The Four Seasons":
         answer = answer.replace(" was ", " were ", 1)
-    question = capitalised(c.phrase(questions).format(x=x))
-    question = question if c.held else article(question)
+    question = article(capitalised(c.phrase(questions).format(x=x)))
     return question, answer, f"The user asks for {wish.format(x=x)}. I know this: {table[x]}."
 
 
