@@ -13,6 +13,7 @@ from . import (HELDOUT, SKILLS, TRAIN, draft, examples, extraction, facts, facts
                skills_chat, skills_text, skills_tools, summaries, tessera_facts, test_split, wordings)
 from .chooser import is_held, template_partition
 from .draft import capitalised
+from .people_kinds import NUMBER_WORDS
 from .phrasing import normalised, small
 from .tool_maker import TRAIN_NAMES
 
@@ -62,8 +63,9 @@ def check_tool(tool):
 
 
 def is_said(value, text):
-    """A sentence that begins with a value may write its first letter small or large."""
-    return str(value) in text or small(str(value)) in text or capitalised(str(value)) in text
+    """A sentence that begins with a value may write its first letter small or large; small numbers may be words."""
+    return str(value) in text or small(str(value)) in text or capitalised(str(value)) in text or any(
+        n == value and word in text.lower() for word, n in NUMBER_WORDS.items())
 
 
 def check_value(name, schema, value, said):

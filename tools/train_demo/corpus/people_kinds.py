@@ -22,6 +22,8 @@ VEGETABLES = ["carrots", "radishes", "kale", "leeks", "pumpkins", "peas", "beetr
 DISHES = ["lasagna", "goulash", "pad thai", "ramen", "tacos", "pancakes", "moussaka", "ratatouille", "risotto", "chili", "borscht", "falafel", "paella",
           "carbonara", "minestrone", "shakshuka", "tiramisu", "brownies", "apple strudel", "dumplings", "fried rice", "guacamole", "clam chowder",
           "beef stew", "butter chicken", "cheesecake", "gazpacho", "hummus", "kimchi", "pierogi"]
+DRINKS = ["cola", "lemonade", "tap water", "orange juice", "iced tea", "ginger ale", "tomato juice", "red wine", "beer", "apple juice", "hot chocolate",
+          "green smoothie", "tonic water", "chai latte", "elderflower soda"]
 FORMS = ["soup", "curry", "salad", "stew", "pie", "cake", "bake", "wrap", "omelette", "bowl", "risotto", "gratin", "sandwich", "burger"]
 PLANTS = ["basil", "monstera", "orchid", "tomato plant", "fern", "cactus", "ficus", "lavender", "rosemary", "aloe", "peace lily", "bonsai", "mint",
           "geranium", "palm", "ivy", "rubber plant", "rose bush", "lemon tree", "hydrangea"]
@@ -123,6 +125,18 @@ def stop(c):
     return c.any([f"{c.made_up(capital=True)} {c.any(STOPS)}", f"{c.word(words.SURNAMES)} {c.any(STOPS)}", f"{c.word(words.CITIES)} {c.any(STOPS)}"])
 
 
+NUMBER_WORDS = {word: n for n, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)}
+
+
+def few(c):
+    """A small number as people write it: "3" or "three"."""
+    return c.any(list(NUMBER_WORDS)) if c.chance(0.3) else str(c.number(2, 12))
+
+
+def number_meant(text):
+    return NUMBER_WORDS.get(text) or int(text)
+
+
 def one_of(items):
     return lambda c: c.word(items)
 
@@ -130,7 +144,7 @@ def one_of(items):
 MAKERS = {
     **office_values.MAKERS,
     "title": title, "venue": venue, "dish": dish, "dated": day_text, "clock": clock, "when": when, "phone": phone, "money": money, "stop": stop,
-    "few": lambda c: c.number(2, 12), "percent": lambda c: c.number(1, 20) * 5,
+    "few": few, "percent": lambda c: c.number(1, 20) * 5,
     "flight": lambda c: c.until_owned(lambda: f"{c.any('ABEFIKLSTUVX')}{c.any('ABAHKLSYZ')}{c.any(['', '', ' '])}{c.number(10, 9999)}"),
     "zip": lambda c: c.until_owned(lambda: f"{c.number(10000, 99999)}"),
     "band": lambda c: c.any([c.made_up(capital=True), f"The {c.word(words.NOUNS).capitalize()}s", c.word(words.FIRST_NAMES) + " " + c.word(words.SURNAMES)]),
@@ -138,7 +152,7 @@ MAKERS = {
     "want": lambda c: f"{c.word(words.ADJECTIVES)} {c.word(words.NOUNS)}" if c.chance(0.15) else c.word(SHOP_THINGS),
     "petname": lambda c: c.any(["Rex", "Bella", "Momo", "Luna", "Charlie", "Biscuit", "Simba", "Nala"]) if c.chance(0.3) else c.made_up(capital=True),
     "device": one_of(DEVICES), "room": one_of(ROOMS), "cuisine": one_of(CUISINES), "genre": one_of(GENRES), "film_genre": one_of(FILM_GENRES),
-    "food": one_of(FOODS), "vegetable": one_of(VEGETABLES), "plant": one_of(PLANTS), "sport": one_of(SPORTS), "exercise": one_of(EXERCISES), "workout": one_of(WORKOUTS),
+    "food": one_of(FOODS), "drink": one_of(DRINKS), "vegetable": one_of(VEGETABLES), "plant": one_of(PLANTS), "sport": one_of(SPORTS), "exercise": one_of(EXERCISES), "workout": one_of(WORKOUTS),
     "medicine": one_of(MEDICINES), "symptom": one_of(SYMPTOMS), "grocery": one_of(GROCERIES), "currency": one_of(CURRENCIES),
     "car": one_of(CARS), "animal": one_of(ANIMALS), "sight": one_of(SIGHTS), "event": one_of(EVENTS), "account": one_of(ACCOUNTS),
     "spending": one_of(SPENDING), "color": one_of(words.COLORS),

@@ -160,7 +160,8 @@ def said_values(c, kinds, slots):
 
 def meant(kinds, said):
     """The arguments that the words in the slots stand for."""
-    return {slot: kinds[slot][text] if isinstance(kinds[slot], dict) else text for slot, text in said.items()}
+    return {slot: kinds[slot][text] if isinstance(kinds[slot], dict) else people_kinds.number_meant(text) if kinds[slot] == "few" else text
+            for slot, text in said.items()}
 
 
 def small_talk(c, question, kinds, text):
