@@ -65,7 +65,7 @@ def check_tool(tool):
 def is_said(value, text):
     """A sentence that begins with a value may write its first letter small or large; small numbers may be words."""
     return str(value) in text or small(str(value)) in text or capitalised(str(value)) in text or any(
-        n == value and word in text.lower() for word, n in NUMBER_WORDS.items())
+        n == value and re.search(rf"\b{word}\b", text.lower()) for word, n in NUMBER_WORDS.items())
 
 
 def check_value(name, schema, value, said):
