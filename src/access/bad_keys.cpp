@@ -65,11 +65,27 @@ Denial BadKeys::refuse(std::string_view address, std::string text) {
         "s; correct keys work meanwhile.",
         limits_.per_minute, up<std::chrono::seconds>(wait));
   }
-  denial.rate =
-      RateState{static_cast<std::int32_t>(limits_.per_minute),
-                static_cast<std::int32_t>(limits_.per_minute - times.size()),
-                static_cast<std::int32_t>(up<std::chrono::seconds>(times.back() + kWindow - now))};
+  denial.rate = state(times, now);
   return denial;
+}
+
+RateState BadKeys::rate(std::string_view address) const {
+  const std::string group = address_group(address);
+  const std::scoped_lock lock(mutex_);
+  const Clock::Instant now = clock_.now();
+  const auto found = by_address_.find(group);
+  if (found == by_address_.end()) return state({}, now);
+  std::vector<Clock::Instant> times = found->second->times;
+  std::erase_if(times, [now](Clock::Instant time) { return time + kWindow <= now; });
+  return state(times, now);
+}
+
+// `times`: of the last 60 s.
+RateState BadKeys::state(const std::vector<Clock::Instant>& times, Clock::Instant now) const {
+  const auto reset = times.empty() ? 0 : up<std::chrono::seconds>(times.back() + kWindow - now);
+  return {static_cast<std::int32_t>(limits_.per_minute),
+          static_cast<std::int32_t>(limits_.per_minute - times.size()),
+          static_cast<std::int32_t>(reset)};
 }
 
 std::size_t BadKeys::addresses() const {

@@ -27,6 +27,8 @@ class BadKeys {
 
   // What to answer a bad key from `address`: kInvalidKey with `text`, counted, or kTooManyBadKeys.
   Denial refuse(std::string_view address, std::string text);
+  // How many bad keys `address` may try now.
+  RateState rate(std::string_view address) const;
   std::size_t addresses() const;
 
  private:
@@ -35,6 +37,7 @@ class BadKeys {
     std::vector<Clock::Instant> times;  // oldest first, at most `per_minute`
   };
   Source& source(std::string address);
+  RateState state(const std::vector<Clock::Instant>& times, Clock::Instant now) const;
 
   const Clock& clock_;
   const Limits limits_;

@@ -66,13 +66,18 @@ class TheGate final : public Gate {
     if (key == nullptr || clock_.unix_seconds() >= key->ends) {
       // Who sends none is not guessing.
       if (presented.empty())
-        return Unexpected{Denial{DenialCode::kInvalidKey, 0, kBadKeyText, std::nullopt}};
+        return Unexpected{
+            Denial{DenialCode::kInvalidKey, 0, kBadKeyText, bad_keys_.rate(client_address)}};
       return Unexpected{bad_keys_.refuse(client_address, kBadKeyText)};
     }
     const AccountEntry& account = *key->account;
-    if (account.disabled) return Unexpected{disabled("The account of this API key is disabled.")};
     if (account.tier == nullptr)
       return Unexpected{disabled("The tier of this API key's account is not set up here.")};
+    if (account.disabled) {
+      Denial denial = disabled("The account of this API key is disabled.");
+      denial.rate = limiter_.rate(account.id, *account.tier);
+      return Unexpected{std::move(denial)};
+    }
     return Caller{key->id,    account.id, account.name, account.tier, account.context_tokens,
                   key->models};
   }

@@ -127,7 +127,7 @@ TEST_F(GateTest, OneTextForEveryKeyThatDoesNotOpen) {
     const auto found = gate_->identify(key, "127.0.0.1");
     ASSERT_FALSE(found);
     EXPECT_EQ(found.error().code, DenialCode::kInvalidKey);
-    EXPECT_EQ(found.error().rate.has_value(), !key.empty());
+    EXPECT_TRUE(found.error().rate);
     if (text.empty()) text = found.error().message;
     EXPECT_EQ(found.error().message, text);
   }
@@ -147,13 +147,17 @@ TEST_F(GateTest, AKeyEndsWithTheClock) {
 TEST_F(GateTest, ManyBadKeysOfAnAddressAreToldSoAndGoodOnesWork) {
   const std::string key = database_->add_key("a", "lite");
   open();
+  const auto left = [this] { return gate_->identify("", "127.0.0.1").error().rate->remaining; };
   for (int i = 0; i < 100; ++i) EXPECT_EQ(refused(""), DenialCode::kInvalidKey);
+  EXPECT_EQ(left(), 20);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(refused("bad"), DenialCode::kInvalidKey);
+  EXPECT_EQ(left(), 0);
   EXPECT_EQ(refused("bad"), DenialCode::kTooManyBadKeys);
   EXPECT_EQ(refused(""), DenialCode::kInvalidKey);
   caller(key);
   EXPECT_EQ(refused("bad", "127.0.0.2"), DenialCode::kInvalidKey);
   clock_.advance(std::chrono::seconds(60));
+  EXPECT_EQ(left(), 20);
   EXPECT_EQ(refused("bad"), DenialCode::kInvalidKey);
 }
 
@@ -164,6 +168,7 @@ TEST_F(GateTest, ADisabledAccountAndAMissingTierAreForbidden) {
   open();
   EXPECT_EQ(refused(a), DenialCode::kAccountDisabled);
   EXPECT_EQ(refused(b), DenialCode::kAccountDisabled);
+  EXPECT_EQ(gate_->identify(a, "127.0.0.1").error().rate->limit, 50);
 }
 
 TEST_F(GateTest, LimitsBelongToTheAccount) {
