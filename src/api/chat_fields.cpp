@@ -10,7 +10,6 @@ using chat::Sampling;
 using Words = std::string_view[];
 
 constexpr RequestLimits kLimit;
-constexpr std::size_t kNoLimit = LengthRange{}.max;
 
 constexpr Words kRoles = {"system", "developer", "user", "assistant", "tool", "function"};
 constexpr Words kPartTypes = {"text", "refusal"};
@@ -26,9 +25,11 @@ constexpr Words kVerbosities = {"low", "medium", "high"};
 constexpr Words kTiers = {"auto", "default", "flex", "scale", "priority", "fast"};
 constexpr Words kRetentions = {"in_memory", "in-memory", "24h"};
 constexpr Words kCacheModes = {"implicit", "explicit"};
+constexpr Words kBreakpoints = {"explicit"};
+constexpr Words kCacheTtls = {"30m"};
 constexpr Words kModalities = {"text", "audio"};
-constexpr Words kContentType = {"content"};
-
+constexpr Words kPredictionTypes = {"content"};
+constexpr Words kTextType = {"text"};
 constexpr LengthRange kNameLength = {1, kLimit.name_length};
 constexpr std::string_view kModelDefault = "the model's default for the mode";
 
@@ -69,8 +70,7 @@ constexpr Field kTable[] = {
      .choices = kPartTypes,
      .more = "unsupported_content invalid_value missing_required_parameter",
      .note = "`refusal` in assistant messages, as the only part. `image_url`, `input_audio`, "
-             "`file` and other "
-             "media: `unsupported_content`; nothing is ever fetched."},
+             "`file` and other media: `unsupported_content`; nothing is ever fetched."},
     {.path = "messages[].content[].text",
      .types = kString,
      .more = "missing_required_parameter",
@@ -79,6 +79,13 @@ constexpr Field kTable[] = {
      .types = kString,
      .more = "missing_required_parameter",
      .note = "Required with type `refusal`."},
+    {.path = "messages[].content[].prompt_cache_breakpoint",
+     .types = kObject,
+     .effect = Effect::kNoEffect},
+    {.path = "messages[].content[].prompt_cache_breakpoint.mode",
+     .types = kString,
+     .effect = Effect::kNoEffect,
+     .choices = kBreakpoints},
     {.path = "messages[].name",
      .types = kString,
      .effect = Effect::kNoEffect,
@@ -211,8 +218,8 @@ constexpr Field kTable[] = {
      .note = "Token id → bias.",
      .read = read_logit_bias},
     {.path = "logit_bias.*",
-     .types = kNumber,
-     .number = {-100, 100},
+     .types = kInteger,
+     .integer = {-100, 100},
      .note = "The key is a token id of the vocabulary."},
     // ---------------------------------------------------------------- the answer
     {.path = "n",
@@ -364,8 +371,7 @@ constexpr Field kTable[] = {
      .choices = kChoices,
      .more = "invalid_value",
      .absent = "`auto` with tools, `none` without",
-     .note = "`none` keeps the tools in the prompt and the model from calling them. What asks "
-             "for a call needs `tools`.",
+     .note = "`none` keeps the tools in the prompt. What asks for a call needs `tools`.",
      .read = read_tool_choice},
     {.path = "tool_choice.type",
      .types = kString,
@@ -501,8 +507,7 @@ constexpr Field kTable[] = {
      .types = kBoolean,
      .more = "invalid_value",
      .absent = "`false`",
-     .note = "An extension: the last message, an assistant's without tool calls, is continued "
-             "instead of answered.",
+     .note = "An extension: the last message, an assistant's without tool calls, is continued.",
      .read = read_continue_final},
     // ---------------------------------------------------------------- of OpenAI's hosted service
     {.path = "reasoning_effort",
@@ -537,7 +542,10 @@ constexpr Field kTable[] = {
      .types = kObject,
      .effect = Effect::kNoEffect,
      .read = read_cache_options},
-    {.path = "prompt_cache_options.ttl", .types = kString, .effect = Effect::kNoEffect},
+    {.path = "prompt_cache_options.ttl",
+     .types = kString,
+     .effect = Effect::kNoEffect,
+     .choices = kCacheTtls},
     {.path = "prompt_cache_options.mode",
      .types = kString,
      .effect = Effect::kNoEffect,
@@ -547,12 +555,22 @@ constexpr Field kTable[] = {
      .types = kString,
      .effect = Effect::kNoEffect,
      .required = true,
-     .choices = kContentType},
+     .choices = kPredictionTypes},
     {.path = "prediction.content",
      .types = kString | kArray,
      .effect = Effect::kNoEffect,
      .required = true,
-     .items = {0, kNoLimit}},
+     .items = {1, kLimit.content_parts}},
+    {.path = "prediction.content[]", .types = kObject, .effect = Effect::kNoEffect},
+    {.path = "prediction.content[].type",
+     .types = kString,
+     .effect = Effect::kNoEffect,
+     .required = true,
+     .choices = kTextType},
+    {.path = "prediction.content[].text",
+     .types = kString,
+     .effect = Effect::kNoEffect,
+     .required = true},
     {.path = "modalities",
      .types = kArray,
      .effect = Effect::kNoEffect,
@@ -563,7 +581,7 @@ constexpr Field kTable[] = {
      .effect = Effect::kNoEffect,
      .choices = kModalities,
      .more = "unsupported_parameter",
-     .note = "`audio` is refused: `unsupported_parameter`."},
+     .note = "`audio` is refused."},
     // They would change the answer, and cannot be done: never ignored.
     {.path = "audio", .effect = Effect::kRefused},
     {.path = "web_search_options", .effect = Effect::kRefused},

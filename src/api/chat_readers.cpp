@@ -119,8 +119,19 @@ Parsed<void> read_modalities(const json::Value& value, const Field& field, Conte
 }
 
 Parsed<void> read_prediction(const json::Value& value, const Field& field, Context& context) {
-  for (const std::string_view path : {"prediction.type", "prediction.content"})
-    TRY(read_member(*value.if_object(), field.path, context.row(path)));
+  const auto member = [&](const json::Value& of, std::string_view parent, std::string_view path) {
+    return read_member(*of.if_object(), parent, context.row(path));
+  };
+  TRY(member(value, field.path, "prediction.type"));
+  TRY_ASSIGN(const json::Value* content, member(value, field.path, "prediction.content"));
+  if (content->if_array() == nullptr) return {};
+  for (std::size_t i = 0; i < content->if_array()->size(); ++i) {
+    const json::Value& part = (*content->if_array())[i];
+    const std::string path = join("prediction.content", i);
+    TRY(check_field(context.row("prediction.content[]"), part, path));
+    TRY(member(part, path, "prediction.content[].type"));
+    TRY(member(part, path, "prediction.content[].text"));
+  }
   return {};
 }
 

@@ -35,13 +35,28 @@ std::string_view bearer_key(std::string_view authorization) {
 bool takes_content_type(std::string_view type) {
   const std::size_t semicolon = type.find(';');
   std::string_view essence = type.substr(0, semicolon);
-  while (essence.ends_with(' ')) essence.remove_suffix(1);
+  while (essence.ends_with(' ') || essence.ends_with('\t')) essence.remove_suffix(1);
   if (!essence.empty() && !equal_ignoring_case(essence, "application/json")) return false;
-  if (semicolon == std::string_view::npos) return true;
-  std::string parameters(type.substr(semicolon + 1));
-  std::erase_if(parameters, [](char c) { return c == ' ' || c == '"'; });
-  return !equal_ignoring_case(std::string_view(parameters).substr(0, 8), "charset=") ||
-         equal_ignoring_case(parameters, "charset=utf-8");
+  std::string parameters(type.substr(std::min(semicolon, type.size())));
+  std::erase_if(parameters, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
+  for (std::string_view rest = parameters; !rest.empty();) {
+    rest.remove_prefix(1);  // ';'
+    const std::string_view parameter = rest.substr(0, rest.find(';'));
+    rest.remove_prefix(parameter.size());
+    if (equal_ignoring_case(parameter.substr(0, 8), "charset=") &&
+        !equal_ignoring_case(parameter, "charset=utf-8"))
+      return false;
+  }
+  return true;
+}
+
+// What Content-Length says: digits, perhaps more of them than a number here holds.
+std::string announced(const http::RequestHead& head) {
+  constexpr std::size_t kMost = 24;
+  const std::string_view digits = head.header("Content-Length");
+  return digits.size() <= kMost
+             ? std::string(digits)
+             : fmt::format("{}… ({} digits)", digits.substr(0, kMost), digits.size());
 }
 
 bool takes_method(const ApiHandler::Route& route, std::string_view method) {
@@ -200,7 +215,7 @@ void ApiHandler::judge_body(const http::RequestHead& head, std::int64_t content_
   } else if (content_length > static_cast<std::int64_t>(body_limit())) {
     verdict.error = {
         ErrorId::kRequestTooLarge,
-        fmt::format("The body has {} bytes; the limit is {}.", content_length, body_limit())};
+        fmt::format("The body has {} bytes; the limit is {}.", announced(head), body_limit())};
   } else if (const auto denial = verdict.headers.caller
                                      ? gate_.peek_request(*verdict.headers.caller)
                                      : std::nullopt) {

@@ -54,6 +54,16 @@ bool is_media(std::string_view type) {
   return std::find(kMedia.begin(), kMedia.end(), type) != kMedia.end();
 }
 
+// Where OpenAI's cache would end a prefix. Ours finds the places itself.
+Parsed<void> check_breakpoint(const json::Object& part, const std::string& path) {
+  static const Field& kBreakpoint = chat_field("messages[].content[].prompt_cache_breakpoint");
+  static const Field& kMode = chat_field("messages[].content[].prompt_cache_breakpoint.mode");
+  TRY_ASSIGN(const json::Value* breakpoint, read_member(part, path, kBreakpoint));
+  if (breakpoint == nullptr) return {};
+  TRY(read_member(*breakpoint->if_object(), join(path, "prompt_cache_breakpoint"), kMode));
+  return {};
+}
+
 Parsed<std::string> read_part(const json::Value& part, const std::string& path, bool may_refuse,
                               const Rules& rules) {
   static const Field& kPart = chat_field("messages[].content[]");
@@ -83,6 +93,7 @@ Parsed<std::string> read_part(const json::Value& part, const std::string& path, 
                               path),
                   join(path, "type"));
   }
+  TRY(check_breakpoint(object, path));
   TRY_ASSIGN(const std::string* text, read_text(object, path, refusal ? kRefusal : kText, true));
   return *text;
 }

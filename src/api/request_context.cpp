@@ -119,7 +119,7 @@ Parsed<void> read_logit_bias(const json::Value& value, const Field& field, Conte
                     std::string(field.path));
     }
     TRY(check_field(entry, bias, join(field.path, key)));
-    context.sampling.logit_bias.emplace_back(*token, static_cast<float>(*bias.as_double()));
+    context.sampling.logit_bias.emplace_back(*token, static_cast<float>(*bias.as_int64()));
   }
   return {};
 }

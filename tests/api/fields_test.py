@@ -72,6 +72,7 @@ CHAT_SETTINGS = [
     ("logit_bias.", {"logit_bias": {"5": 1}}),
     ("metadata.", {"metadata": {"5": "x"}}),
     ("modalities[]", {"modalities": ["text"]}),
+    ("prediction.content[]", {"prediction": {"type": "content", "content": [{"type": "text", "text": "x"}]}}),
     ("prediction.", {"prediction": {"type": "content", "content": "x"}}),
     ("prompt_cache_options.", {"prompt_cache_options": {}}),
     ("chat_template_kwargs.", {"chat_template_kwargs": {}}),
@@ -208,7 +209,8 @@ def all_values(row):
                 yield {str(i): 1 if row["path"] == "logit_bias" else "x" for i in range(count)}
 
 
-ITEMS = {"messages": {"role": "user", "content": "x"}, "messages[].content": {"type": "text", "text": "x"}, "messages[].tool_calls": CALL,
+ITEMS = {"messages": {"role": "user", "content": "x"}, "messages[].content": {"type": "text", "text": "x"}, "prediction.content": {"type": "text", "text": "x"},
+         "messages[].tool_calls": CALL,
          "tools": FUNCTION, "functions": {"name": "f"}, "tool_choice.allowed_tools.tools": {"type": "function", "function": {"name": "f"}}, "stop": "s"}
 
 
@@ -316,7 +318,8 @@ EXAMPLES = {
     "messages[].tool_calls[].custom": [CUSTOM_CALL["custom"]], "tools[].custom": [CUSTOM["custom"]], "tools[].custom.format": [CUSTOM["custom"]["format"]],
     "tools[].custom.format.grammar": [CUSTOM["custom"]["format"]["grammar"]], "tools[].custom.format.grammar.definition": ["x"],
     "tool_choice.custom": [{"name": "c"}], "tool_choice.custom.name": ["c"], "tool_choice.allowed_tools.tools[].custom": [{"name": "c"}],
-    "tool_choice.allowed_tools.tools[].custom.name": ["c"], "prediction": [{"type": "content", "content": ""}], "modalities": [["text"]], "prompt[]": [[1]], "suffix": [""], "best_of": [1],
+    "tool_choice.allowed_tools.tools[].custom.name": ["c"], "prediction": [{"type": "content", "content": ""}],
+    "prediction.content[]": [{"type": "text", "text": ""}], "modalities": [["text"]], "prompt[]": [[1]], "suffix": [""], "best_of": [1],
 }
 
 
