@@ -115,9 +115,11 @@ CheckedChat check_chat(std::string_view body, const ParseOptions& options) {
   auto parsed = read_chat(body, options, &checked.problems);
   if (!parsed) {
     checked.problems.push_back(std::move(parsed.error()));
-  } else if (!parsed->chat.prompt.messages.empty() &&
-             std::none_of(checked.problems.begin(), checked.problems.end(), shapes_prompt)) {
+  } else {
     checked.request = *std::move(parsed);
+    checked.prompt_known =
+        !checked.request.chat.prompt.messages.empty() &&
+        std::none_of(checked.problems.begin(), checked.problems.end(), shapes_prompt);
   }
   return checked;
 }

@@ -55,11 +55,12 @@ Parsed<ChatCompletionRequest> parse_chat(std::string_view body, const ParseOptio
 
 // All that parse_chat() would refuse, not the first fault alone: at most one for each top-level
 // field and each message. Empty: the body is good. At most `kMaxProblems`. The request is what
-// could be read, fields at fault left out; there is none where the prompt depends on one of those.
+// could be read, fields at fault left out.
 constexpr std::size_t kMaxProblems = 100;
 struct CheckedChat {
   std::vector<ApiError> problems;
-  std::optional<ChatCompletionRequest> request;
+  ChatCompletionRequest request;
+  bool prompt_known = false;  // no field at fault is one that the prompt depends on
 };
 CheckedChat check_chat(std::string_view body, const ParseOptions& options);
 

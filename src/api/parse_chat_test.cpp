@@ -284,7 +284,7 @@ TEST(CheckChat, TellsAllFaults) {
 
 TEST(CheckChat, HandsOutWhatThePromptIsMadeOfUnlessThatIsAtFault) {
   const auto readable = [](const std::string& members) {
-    return check_chat(body(members), kOptions).request.has_value();
+    return check_chat(body(members), kOptions).prompt_known;
   };
   EXPECT_TRUE(readable(""));
   EXPECT_TRUE(readable(R"("temperature":3,"tool_choice":"required","stop":5)"));
@@ -292,7 +292,7 @@ TEST(CheckChat, HandsOutWhatThePromptIsMadeOfUnlessThatIsAtFault) {
   EXPECT_FALSE(readable(R"("chat_template_kwargs":{"enable_thinking":1})"));
   EXPECT_FALSE(readable(R"("thinking_budget":-1)"));
   EXPECT_FALSE(readable(R"("continue_final_message":true)"));
-  EXPECT_FALSE(check_chat(R"({"model":"m"})", kOptions).request);
+  EXPECT_FALSE(check_chat(R"({"model":"m"})", kOptions).prompt_known);
 }
 
 TEST(ParseChat, NeverCrashesOnTheBodyCutAnywhere) {

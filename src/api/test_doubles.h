@@ -71,9 +71,8 @@ class ScriptedService final : public chat::ChatService {
   }
   Result<chat::PromptFacts, chat::Refusal> measure(const chat::ChatRequest& request) override {
     if (before_measuring) before_measuring();
-    if (refusal && request.max_context != 0) return Unexpected{*refusal};
     last = request;
-    return chat::PromptFacts{3, "digest", 100, 97, {1, 2, 3}};
+    return chat::PromptFacts{3, "digest", {1, 2, 3}, refusal, 100, 97};
   }
   Result<std::vector<TokenId>, chat::Refusal> tokenise(std::string_view text, bool) override {
     return std::vector<TokenId>(text.begin(), text.end());

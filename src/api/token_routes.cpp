@@ -94,14 +94,6 @@ bool concerns_model(const ApiError& problem) {
   return problem.param == "model";
 }
 
-// How many tokens a prompt has is worth knowing, whatever stands in the way of an answer.
-chat::ChatRequest prompt_alone(ChatCompletionRequest request) {
-  request.chat.max_context = 0;
-  request.chat.response_format = {};
-  request.chat.tool_choice.mode = chat::ToolChoice::Mode::kNone;
-  return std::move(request.chat);
-}
-
 }  // namespace
 
 // ---------------------------------------------------------------- the dry run
@@ -109,23 +101,21 @@ chat::ChatRequest prompt_alone(ChatCompletionRequest request) {
 void ApiHandler::input_tokens(const Call& call) {
   if (!call.aside)
     return put_aside(call, call.body, [this](const Call& later) { input_tokens(later); });
-  auto [problems, request] = check_chat(call.body, parse_options(call.caller()));
+  auto [problems, request, prompt_known] = check_chat(call.body, parse_options(call.caller()));
   if (concerns_all(problems)) return call.refuse(problems.front());
   std::optional<chat::PromptFacts> facts;
   std::string model = "null";
-  if (request) {
-    if (std::none_of(problems.begin(), problems.end(), concerns_model)) {
-      model = quoted(request->model);
-      if (const auto error = refuse_model(request->model, call.caller()))
-        problems.push_back(*error);
-    }
-    limit_to_tier(request->chat, call.caller());
-    auto measured = service_.measure(request->chat);
-    if (!measured) {
-      if (request->function_calls) use_older_names(measured.error());
-      problems.push_back(explain(measured.error(), call.caller()));
-      measured = service_.measure(prompt_alone(*std::move(request)));
-    }
+  if (std::none_of(problems.begin(), problems.end(), concerns_model)) {
+    model = quoted(request.model);
+    if (const auto error = refuse_model(request.model, call.caller())) problems.push_back(*error);
+  }
+  if (prompt_known) {
+    limit_to_tier(request.chat, call.caller());
+    auto measured = service_.measure(request.chat);
+    std::optional<chat::Refusal> refusal =
+        measured ? measured->refusal : std::optional(std::move(measured.error()));
+    if (refusal && request.function_calls) use_older_names(*refusal);
+    if (refusal) problems.push_back(explain(*refusal, call.caller()));
     if (measured) facts = *std::move(measured);
   }
   std::string rejections;
@@ -163,6 +153,7 @@ void ApiHandler::tokenize(const Call& call) {
     limit_to_tier(parsed->chat, call.caller());
     const auto measured = service_.measure(parsed->chat);
     if (!measured) return call.refuse(explain(measured.error(), call.caller()));
+    if (measured->refusal) return call.refuse(explain(*measured->refusal, call.caller()));
     return answer(token_list(measured->prompt), measured->prompt.size());
   }
   const auto request = read_tokenize(object);

@@ -132,9 +132,10 @@ struct ModelInfo {
 struct PromptFacts {
   std::int64_t tokens = 0;
   std::string digest;  // SHA-256 over the token ids, hexadecimal: equal prompts, equal digests
-  std::int32_t context = 0;          // tokens that prompt and answer may have together
-  std::int32_t max_answer = 0;       // what the answer may have: max_tokens, or what is left
-  std::vector<TokenId> prompt = {};  // the tokens themselves
+  std::vector<TokenId> prompt = {};     // the tokens themselves
+  std::optional<Refusal> refusal = {};  // what start() would say; then there is nothing below
+  std::int32_t context = 0;             // tokens that prompt and answer may have together
+  std::int32_t max_answer = 0;          // what the answer may have: max_tokens, or what is left
 };
 
 class ChatService {
@@ -150,7 +151,8 @@ class ChatService {
   // The same for plain text: its events are ContentDelta, ChoiceFinished and the terminal ones.
   virtual Result<std::unique_ptr<ChatStream>, Refusal> start_text(
       TextRequest request, std::function<void()> on_ready) = 0;
-  // All that start() would refuse, and what it would cost.
+  // What start() would refuse, and what it would cost. A prompt that can be made is measured
+  // whatever stands in the way of its answer.
   virtual Result<PromptFacts, Refusal> measure(const ChatRequest& request) = 0;
 
   // `control`: control tokens that are spelt out count as such.

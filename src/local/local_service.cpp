@@ -358,13 +358,23 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start_text(
 Result<chat::PromptFacts, Refusal> LocalChatService::measure(const chat::ChatRequest& request) {
   const chat::Prompt prompt = render(request);
   TRY_ASSIGN(chat::TokenisedPrompt tokens, tokenise_prompt(prompt, *tokenizer_));
-  TRY_ASSIGN(const Room room, measure_room(tokens.ids.size(), request.max_context,
-                                           request.max_tokens, request.choices, "messages"));
-  TRY(find_form(request, prompt.ends_in_reasoning, room));
   TokenDigest digest;
   digest.add(tokens.ids);
-  return chat::PromptFacts{static_cast<std::int64_t>(tokens.ids.size()), digest.hex(), room.context,
-                           room.answer, std::move(tokens.ids)};
+  chat::PromptFacts facts;
+  facts.tokens = static_cast<std::int64_t>(tokens.ids.size());
+  facts.digest = digest.hex();
+  facts.prompt = std::move(tokens.ids);
+  const auto room = measure_room(facts.prompt.size(), request.max_context, request.max_tokens,
+                                 request.choices, "messages");
+  if (!room) {
+    facts.refusal = room.error();
+  } else if (const auto form = find_form(request, prompt.ends_in_reasoning, *room); !form) {
+    facts.refusal = form.error();
+  } else {
+    facts.context = room->context;
+    facts.max_answer = room->answer;
+  }
+  return facts;
 }
 
 Result<std::vector<TokenId>, Refusal> LocalChatService::tokenise(std::string_view text,

@@ -79,7 +79,7 @@ TEST_F(LocalServiceTest, TheCallersContextCapIsALimitOfItsOwn) {
             fmt::format("This model's maximum context length is {} tokens. However, your messages "
                         "resulted in {} tokens. Please reduce the length of the messages.",
                         prompt_tokens, prompt_tokens));
-  EXPECT_EQ(service_->measure(made).error().message, refused.error().message);
+  EXPECT_EQ(service_->measure(made)->refusal->message, refused.error().message);
 
   made.max_context = 1'000'000;  // the service's own is smaller
   EXPECT_EQ(ask(made).completed->usage.completion_tokens, 64 - prompt_tokens);
@@ -110,10 +110,15 @@ TEST_F(LocalServiceTest, MeasuresWhatStartWouldDo) {
   EXPECT_NE(service_->measure(request("Ho"))->digest, facts->digest);
 
   made.choices = 8;  // the fake backend's sequences
-  EXPECT_TRUE(service_->measure(made));
+  EXPECT_FALSE(service_->measure(made)->refusal);
   made.choices = 9;
-  EXPECT_EQ(service_->measure(made).error().param, "n");
+  EXPECT_EQ(service_->measure(made)->refusal->param, "n");
+  EXPECT_EQ(service_->measure(made)->digest, facts->digest);
   EXPECT_EQ(service_->start(made, [] {}).error().param, "n");
+
+  made = request(std::string(5'000, 'y'));  // longer than the context
+  EXPECT_EQ(service_->measure(made)->refusal->code, chat::RefusalCode::kContextLengthExceeded);
+  EXPECT_EQ(service_->measure(made)->tokens, facts->tokens + 5'000 - 2);
 }
 
 TEST_F(LocalServiceTest, TheDigestIsOverLittleEndianIds) {
