@@ -267,6 +267,8 @@ def main():
     problems += [f"prompt in both splits: {key!r}" for key in both]
     problems += [f"value in both splits: {value!r}" for value in sorted(values & held_values)]
     problems += [f"wording in both splits: {text!r}" for text in sorted(shared_wordings())]
+    problems += [f"natural tools of one name: {len(natural_tools.NATURAL) - len(natural_tools.NAMES)}"] * (
+        len(natural_tools.NATURAL) != len(natural_tools.NAMES))
     problems += [f"no list, or several, begin with: {key!r}" for key in lost_wordings()]
     problems += [] if again[0] == again[1] else ["the same seed gives other examples"]
     problems += [] if is_held("Oslo") and not is_held("Paris") else ["the partition has changed"]
