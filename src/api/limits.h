@@ -14,6 +14,7 @@ struct RequestLimits {
   std::int32_t small_context = 131'072;
   std::size_t json_depth = 64;
   std::size_t json_keys = 10'000;  // of one object
+  std::size_t json_values = 1'000'000;
   std::size_t messages = 10'000;
   std::size_t content_parts = 10'000;
   std::size_t tool_calls_per_message = 1'000;

@@ -21,6 +21,7 @@ ApiError from_parse_error(const json::ParseError& error) {
       case json::ParseErrorCode::kTooDeep:
         return ErrorId::kJsonTooDeep;
       case json::ParseErrorCode::kTooManyKeys:
+      case json::ParseErrorCode::kTooManyValues:
         return ErrorId::kArrayAboveMaxLength;
     }
     return ErrorId::kInvalidJson;
@@ -64,8 +65,9 @@ Parsed<void> settle(Parsed<void> outcome, Context& context) {
 }
 
 Parsed<json::Value> parse_body(std::string_view body) {
-  auto parsed = json::parse(
-      body, {.max_depth = kRequestLimits.json_depth, .max_keys = kRequestLimits.json_keys});
+  auto parsed = json::parse(body, {.max_depth = kRequestLimits.json_depth,
+                                   .max_keys = kRequestLimits.json_keys,
+                                   .max_values = kRequestLimits.json_values});
   if (!parsed) return Unexpected{from_parse_error(parsed.error())};
   if (parsed->if_object() == nullptr) {
     return refuse(ErrorId::kInvalidJson,

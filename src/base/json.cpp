@@ -152,7 +152,8 @@ class Builder {
   static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
-  explicit Builder(std::size_t max_keys) : max_keys_(max_keys) {}
+  explicit Builder(const ParseLimits& limits)
+      : max_keys_(limits.max_keys), values_left_(limits.max_values) {}
 
   Value root;
   bool duplicate_key = false;
@@ -160,9 +161,9 @@ class Builder {
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code&) { return true; }
   bool on_object_begin(error_code&) { return open(Value(Object())); }
-  bool on_object_end(std::size_t, error_code&) { return close(); }
+  bool on_object_end(std::size_t, error_code& error) { return close(error); }
   bool on_array_begin(error_code&) { return open(Value(Array())); }
-  bool on_array_end(std::size_t, error_code&) { return close(); }
+  bool on_array_end(std::size_t, error_code& error) { return close(error); }
   bool on_key_part(bj::string_view part, std::size_t, error_code&) { return keep(part); }
   bool on_key(bj::string_view part, std::size_t, error_code& error) {
     keep(part);
@@ -179,16 +180,16 @@ class Builder {
     return true;
   }
   bool on_string_part(bj::string_view part, std::size_t, error_code&) { return keep(part); }
-  bool on_string(bj::string_view part, std::size_t, error_code&) {
+  bool on_string(bj::string_view part, std::size_t, error_code& error) {
     keep(part);
-    return add(Value(std::exchange(text_, {})));
+    return add(Value(std::exchange(text_, {})), error);
   }
   bool on_number_part(bj::string_view part, error_code&) { return keep(part); }
-  bool on_int64(std::int64_t, bj::string_view part, error_code&) { return number(part); }
-  bool on_uint64(std::uint64_t, bj::string_view part, error_code&) { return number(part); }
-  bool on_double(double, bj::string_view part, error_code&) { return number(part); }
-  bool on_bool(bool value, error_code&) { return add(Value(value)); }
-  bool on_null(error_code&) { return add(Value()); }
+  bool on_int64(std::int64_t, bj::string_view part, error_code& e) { return number(part, e); }
+  bool on_uint64(std::uint64_t, bj::string_view part, error_code& e) { return number(part, e); }
+  bool on_double(double, bj::string_view part, error_code& e) { return number(part, e); }
+  bool on_bool(bool value, error_code& error) { return add(Value(value), error); }
+  bool on_null(error_code& error) { return add(Value(), error); }
   bool on_comment_part(bj::string_view, error_code&) { return true; }
   bool on_comment(bj::string_view, error_code&) { return true; }
 
@@ -202,20 +203,25 @@ class Builder {
     text_.append(part.data(), part.size());
     return true;
   }
-  bool number(bj::string_view part) {
+  bool number(bj::string_view part, error_code& error) {
     keep(part);
-    return add(Value(Number{std::exchange(text_, {})}));
+    return add(Value(Number{std::exchange(text_, {})}), error);
   }
   bool open(Value container) {
     stack_.push_back({std::move(container), {}});
     return true;
   }
-  bool close() {
+  bool close(error_code& error) {
     Value finished = std::move(stack_.back().container);
     stack_.pop_back();
-    return add(std::move(finished));
+    return add(std::move(finished), error);
   }
-  bool add(Value value) {
+  bool add(Value value, error_code& error) {
+    if (values_left_ == 0) {
+      error = bj::error::array_too_large;
+      return false;
+    }
+    --values_left_;
     if (stack_.empty()) {
       root = std::move(value);
     } else if (Array* array = stack_.back().container.if_array()) {
@@ -227,6 +233,7 @@ class Builder {
   }
 
   const std::size_t max_keys_;
+  std::size_t values_left_;
   std::vector<Open> stack_;
   std::string text_;
 };
@@ -255,6 +262,10 @@ ParseError describe(error_code error, std::string_view text, std::size_t offset,
     return with(ParseErrorCode::kTooManyKeys,
                 fmt::format("an object has more than {} keys at byte {}", limits.max_keys, offset));
   }
+  if (error == bj::error::array_too_large) {
+    return with(ParseErrorCode::kTooManyValues,
+                fmt::format("more than {} values in all at byte {}", limits.max_values, offset));
+  }
   if (error == bj::error::illegal_leading_surrogate ||
       error == bj::error::illegal_trailing_surrogate || error == bj::error::expected_utf16_escape) {
     return with(ParseErrorCode::kInvalidUnicode,
@@ -281,7 +292,7 @@ Result<Value, ParseError> parse(std::string_view text, const ParseLimits& limits
   }
   bj::parse_options options;
   options.max_depth = limits.max_depth;
-  bj::basic_parser<Builder> parser(options, limits.max_keys);
+  bj::basic_parser<Builder> parser(options, limits);
   error_code error;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
   if (parser.handler().duplicate_key) {

@@ -112,7 +112,14 @@ class Value {
   std::variant<std::monostate, bool, Number, std::string, Array, Object> data_;
 };
 
-enum class ParseErrorCode { kInvalidJson, kInvalidUnicode, kDuplicateKey, kTooDeep, kTooManyKeys };
+enum class ParseErrorCode {
+  kInvalidJson,
+  kInvalidUnicode,
+  kDuplicateKey,
+  kTooDeep,
+  kTooManyKeys,
+  kTooManyValues
+};
 
 struct ParseError {
   ParseErrorCode code = ParseErrorCode::kInvalidJson;
@@ -123,6 +130,8 @@ struct ParseError {
 struct ParseLimits {
   std::size_t max_depth = 64;
   std::size_t max_keys = std::numeric_limits<std::size_t>::max();  // of one object
+  // Of the whole text: a value of two bytes is one of 40 in memory, and more while it grows.
+  std::size_t max_values = std::numeric_limits<std::size_t>::max();
 };
 
 // Exactly one JSON text, with white space around it.

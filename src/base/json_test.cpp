@@ -88,6 +88,17 @@ TEST(Json, KeyLimitIsExactAndOfEachObject) {
   EXPECT_EQ(refused.error().code, ParseErrorCode::kTooManyKeys);
 }
 
+TEST(Json, ValueLimitIsExactAndOfTheWholeText) {
+  const ParseLimits limits{.max_values = 4};
+  EXPECT_TRUE(parse(R"({"a":[1,"b"]})", limits));
+  for (const char* text :
+       {R"({"a":[1,"b",[]]})", R"([[],{},"",0])", "[1,2,3,true]", "[[[[[]]]]]"}) {
+    const auto refused = parse(text, limits);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().code, ParseErrorCode::kTooManyValues);
+  }
+}
+
 TEST(Json, EscapesOnWriting) {
   EXPECT_EQ(to_text(Value("a\"\\\n\x01\x7f\xE2\x80\xA8")),
             "\"a\\\"\\\\\\n\\u0001\x7f\xE2\x80\xA8\"");
