@@ -42,8 +42,8 @@ std::vector<Tier> default_tiers();
 //   thinking_tokens_per_day = "unlimited"
 //
 // A tier that the table does not have is added; of it requests_per_minute must be given, and what
-// is not given is as in Tier, without a burst. An empty path: the product's table. kIo, or
-// kInvalidArgument with file, line and column.
+// is not given is as in Tier, without a burst. An empty path: the product's table. As
+// read_small_file(), or kInvalidArgument with file, line and column.
 Result<std::vector<Tier>> load_tiers(const std::string& path);
 
 // Null: no such tier.

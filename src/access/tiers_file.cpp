@@ -3,20 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <limits>
 
 #include <toml++/toml.h>
 
 #include "access/tier.h"
+#include "base/regular_file.h"
 
 namespace tessera::access {
 namespace {
 
-constexpr std::int64_t kMaxFileBytes = 1 << 20;
+constexpr std::size_t kMaxFileBytes = 1 << 20;
 constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxInt64 = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMaxContext = 1 << 24;
@@ -158,18 +155,7 @@ class Reader {
 Result<std::vector<Tier>> load_tiers(const std::string& path) {
   std::vector<Tier> tiers = default_tiers();
   if (path.empty()) return tiers;
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string text(static_cast<std::size_t>(kMaxFileBytes) + 1, '\0');
-  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.eof() && (!file || file.gcount() == 0)) {
-    return fail(ErrorCode::kIo,
-                fmt::format("cannot read the tiers file {}: {}", path, std::strerror(errno)));
-  }
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > static_cast<std::size_t>(kMaxFileBytes))
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}: larger than {} bytes", path, kMaxFileBytes));
+  TRY_ASSIGN(const std::string text, read_small_file(path, kMaxFileBytes));
   try {  // the library's own errors are exceptions; they end here
     TRY(Reader(path).read_file(toml::parse(text), tiers));
   } catch (const toml::parse_error& error) {

@@ -5,14 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <limits>
 
 #include "app/embedded_model.h"
 #include "app/machine_memory.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/regular_file.h"
 #include "base/sha256.h"
 #include "cpu/cpu_backend.h"
 #include "engine/fake_backend.h"
@@ -94,11 +93,8 @@ chat::Sampling sampling_defaults(const weights::GgufFile& file, bool thinking) {
 }
 
 Result<std::unique_ptr<model::Backend>> make_fake(const ModelOptions& options) {
-  std::ifstream file(options.fake_script);
-  if (!file)
-    return fail(ErrorCode::kIo,
-                fmt::format("cannot read the fake backend's script '{}'", options.fake_script));
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+  TRY_ASSIGN(const std::string text, read_small_file(options.fake_script, kMostBytes));
   TRY_ASSIGN(engine::FakeOptions fake, engine::parse_fake_script(text));
   return std::unique_ptr<model::Backend>(std::make_unique<engine::FakeBackend>(std::move(fake)));
 }

@@ -2,15 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fstream>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "base/regular_file.h"
 
 namespace tessera::app {
 namespace {
@@ -34,18 +33,9 @@ std::optional<Sha256> read_digest(std::string_view line) {
 Result<std::vector<Sha256>> read_shared_prompts(const std::string& path) {
   std::vector<Sha256> digests;
   if (path.empty()) return digests;
-  std::ifstream file(path);
-  if (!file)
-    return fail(ErrorCode::kIo,
-                fmt::format("--shared-prompts: cannot read '{}': {}", path, std::strerror(errno)));
-  // Reads no more than it says it takes, whatever the file is.
-  std::string text(kMostBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMostBytes)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("--shared-prompts: '{}' has more than {} bytes", path, kMostBytes));
-  std::istringstream lines(std::move(text));
+  auto text = read_small_file(path, kMostBytes);
+  if (!text) return fail(text.error().code, "--shared-prompts: " + text.error().message);
+  std::istringstream lines(*std::move(text));
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
     if (line.ends_with('\r')) line.pop_back();

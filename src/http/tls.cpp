@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/regular_file.h"
 
 namespace tessera::http {
 namespace {
@@ -110,6 +111,7 @@ const BIO_METHOD* bio_method() {
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& certificate_file,
                                                            const std::string& key_file) {
+  for (const std::string& file : {certificate_file, key_file}) TRY(open_regular_file(file));
   ERR_clear_error();
   SSL_CTX* native = SSL_CTX_new(TLS_server_method());
   CHECK(native != nullptr);

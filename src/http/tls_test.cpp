@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <sys/stat.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -421,6 +422,9 @@ TEST_F(Tls, ListenSaysWhatIsWrong) {
   options_.tls_key_file = pair_.key() + ".absent";
   EXPECT_THAT(message(), HasSubstr("key.pem.absent"));
   EXPECT_THAT(message(), HasSubstr("No such file"));
+  options_.tls_key_file = pair_.key() + ".pipe";
+  ASSERT_EQ(::mkfifo(options_.tls_key_file.c_str(), 0600), 0);
+  EXPECT_THAT(message(), HasSubstr("a named pipe"));
   options_.tls_key_file = pair_.certificate();
   EXPECT_THAT(message(), HasSubstr("as the key"));
   options_.tls_key_file = pair_.key();

@@ -202,6 +202,17 @@ class Limits(Served):
             self.assertTrue(eventually(lambda: "the tiers stay as they were" in (server.folder / "log").read_text()))
             self.assertEqual(server.limit("k"), "4000")
 
+    def test_a_pipe_where_the_tiers_file_was_holds_nothing_up(self):
+        """Who waited for it would see no revoked key any more."""
+        with self.serve(FAST) as server:
+            key, key_id = server.create_key("acme", "pro")
+            server.tiers.unlink()
+            os.mkfifo(server.tiers)
+            self.assertTrue(eventually(lambda: "is a named pipe" in (server.folder / "log").read_text()))
+            self.assertEqual(server.limit(key), "200")
+            subprocess.run([BINARY, "keys", "revoke", key_id, "--db", server.database], env=ENVIRONMENT, check=True, capture_output=True)
+            self.assertTrue(eventually(lambda: server.chat(key).status == 401))
+
 
 class Changes(Served):
     """The operator's commands beside a running server."""

@@ -103,6 +103,17 @@ class Flags(unittest.TestCase):
                     self.assertIn("is not a regular file", said)
             self.assertEqual(os.listdir(folder), ["pipe"])
 
+    def test_what_is_no_file(self):
+        """Nothing is waited for."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkfifo(os.path.join(folder, "pipe"))
+            for name in ("/dev/zero", "/", "pipe"):
+                for flags in (["--tiers", name], ["--shared-prompts", name], ["--tls-cert", name, "--tls-key", name],
+                              ["--backend", "fake", "--fake-script", name]):
+                    status, said, started = run_to_start([BINARY, "serve", "--port", "0", *flags], folder)
+                    self.assertEqual((status, started), (1, False), flags)
+                    self.assertIn("not a regular file", said)
+
     def test_names_that_cannot_be_shown(self):
         for name in ("\udcff", "a\nb", "\x1b[31m", "a" * 257):
             with self.subTest(name), tempfile.TemporaryDirectory() as folder:
