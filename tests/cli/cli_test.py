@@ -183,7 +183,7 @@ class EndOfServe(unittest.TestCase):
         for flags, word in ((["--model", "/no/such/file"], "No such file"), (["--model", __file__], "GGUF"), (["--model", "/"], "directory"),
                             (["--ctx", "1"], "--ctx"), (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
                             (["--tls-cert", "/no/cert"], "--tls-key is missing"), (["--tls-key", "/no/key"], "--tls-cert is missing"),
-                            (["--tls-cert", "/no/cert", "--tls-key", "/no/key"], "/no/cert: No such file"),
+                            (["--tls-cert", "/no/cert", "--tls-key", "/no/key"], "/no/cert: cannot open: No such file"),
                             (["--tls-cert", __file__, "--tls-key", __file__], "certificate (PEM)")):
             refused = run("serve", "--port", "0", "--api-key", "k", "--db", ":memory:", *flags)
             self.assertEqual(refused.returncode, 1, flags)
