@@ -71,7 +71,8 @@ inline std::vector<HostileSchema> hostile_unions() {
   return {
       {"a union of ten thousand constants",
        R"({"anyOf":[)" +
-           listed(10'000, [](int i) { return fmt::format(R"({{"const":"c{}"}})", i); }) + "]}"},
+           listed(10'000, [](int i) { return fmt::format(R"({{"const":"c{}"}})", i); }) + "]}",
+       true},
       {"a union of ten thousand objects",
        R"({"type":"object","anyOf":[)" + listed(10'000, object) + "]}"},
       {"one of two hundred objects", R"({"type":"object","oneOf":[)" + listed(200, object) + "]}"},

@@ -16,17 +16,33 @@ namespace {
 constexpr std::uint32_t kSurrogateBegin = 0xD800;
 constexpr std::uint32_t kSurrogateEnd = 0xDFFF;
 
+// The edges turned round, one for each class that leads there.
+class Sources {
+ public:
+  Sources(const Language::Rows& rows, std::uint32_t states) : heads_(states + 1, 0) {
+    for (std::uint32_t s = 0; s < states; ++s) {
+      rows.each(s, [&](std::uint32_t, std::uint32_t to) { ++heads_[to + 1]; });
+    }
+    for (std::size_t i = 0; i < states; ++i) heads_[i + 1] += heads_[i];
+    states_.resize(heads_.back());
+    std::vector<std::uint32_t> fill(heads_.begin(), heads_.end() - 1);
+    for (std::uint32_t s = 0; s < states; ++s) {
+      rows.each(s, [&](std::uint32_t, std::uint32_t to) { states_[fill[to]++] = s; });
+    }
+  }
+  std::span<const std::uint32_t> of(std::uint32_t state) const {
+    return std::span(states_).subspan(heads_[state], heads_[state + 1] - heads_[state]);
+  }
+
+ private:
+  std::vector<std::uint32_t> heads_;
+  std::vector<std::uint32_t> states_;
+};
+
 // States from which an accepting one can be reached.
 std::vector<bool> productive_states(const Language::Raw& raw) {
-  const std::size_t states = raw.accepting.size();
-  std::vector<std::uint32_t> heads(states + 1, 0);
-  for (const std::uint32_t to : raw.table) ++heads[to + 1];
-  for (std::size_t i = 0; i < states; ++i) heads[i + 1] += heads[i];
-  std::vector<std::uint32_t> sources(raw.table.size());
-  std::vector<std::uint32_t> fill(heads.begin(), heads.end() - 1);
-  for (std::size_t i = 0; i < raw.table.size(); ++i) {
-    sources[fill[raw.table[i]]++] = static_cast<std::uint32_t>(i / raw.class_count);
-  }
+  const auto states = static_cast<std::uint32_t>(raw.accepting.size());
+  const Sources sources(raw.rows, states);
   std::vector<bool> productive = raw.accepting;
   std::vector<std::uint32_t> open;
   for (std::uint32_t s = 0; s < states; ++s) {
@@ -35,10 +51,10 @@ std::vector<bool> productive_states(const Language::Raw& raw) {
   while (!open.empty()) {
     const std::uint32_t s = open.back();
     open.pop_back();
-    for (std::uint32_t i = heads[s]; i < heads[s + 1]; ++i) {
-      if (!productive[sources[i]]) {
-        productive[sources[i]] = true;
-        open.push_back(sources[i]);
+    for (const std::uint32_t from : sources.of(s)) {
+      if (!productive[from]) {
+        productive[from] = true;
+        open.push_back(from);
       }
     }
   }
@@ -47,9 +63,29 @@ std::vector<bool> productive_states(const Language::Raw& raw) {
 
 }  // namespace
 
+Language::State Language::Rows::at_listed(State state, std::uint32_t number) const {
+  const std::span<const Edge> here = row(state);
+  const auto found = std::partition_point(here.begin(), here.end(),
+                                          [&](const Edge& edge) { return edge.number < number; });
+  return found != here.end() && found->number == number ? found->to : others[state];
+}
+
+void Language::Rows::end_row(State other) {
+  if (heads.empty()) heads.push_back(0);
+  edges.erase(std::remove_if(edges.begin() + heads.back(), edges.end(),
+                             [&](const Edge& edge) { return edge.to == other; }),
+              edges.end());
+  heads.push_back(static_cast<std::uint32_t>(edges.size()));
+  others.push_back(other);
+}
+
+std::size_t Language::Rows::bytes() const {
+  return table.size() * sizeof(State) + edges.size() * sizeof(Edge) + others.size() * 8;
+}
+
 LanguagePtr Language::create(Raw raw, Budget& budget) {
   if (budget.exhausted()) return nullptr;
-  if (!budget.spend(raw.table.size() * 4)) return nullptr;
+  if (!budget.spend(raw.rows.cells() * 4)) return nullptr;
   const std::vector<bool> productive = productive_states(raw);
   // Renumbered from the start: what cannot be reached goes as well.
   std::vector<State> number(raw.accepting.size(), kDead);
@@ -65,16 +101,27 @@ LanguagePtr Language::create(Raw raw, Budget& budget) {
   auto language = std::make_shared<Language>();
   language->begins_ = std::move(raw.begins);
   language->classes_ = std::move(raw.classes);
-  language->class_count_ = raw.class_count;
+  Rows& rows = language->rows_;
+  rows.class_count = raw.rows.class_count;
   language->start_ = visit(raw.start);
-  language->table_.assign(raw.class_count, kDead);
   language->accepting_.assign(1, false);
+  if (raw.rows.listed()) {
+    rows.end_row(kDead);
+  } else {
+    rows.table.assign(rows.class_count, kDead);
+  }
   for (std::size_t i = 0; i < order.size(); ++i) {
-    for (std::uint32_t c = 0; c < raw.class_count; ++c) {
-      const State to = visit(raw.table[order[i] * raw.class_count + c]);
-      language->table_.push_back(to);
+    const State from = order[i];
+    if (raw.rows.listed()) {
+      for (const Rows::Edge& edge : raw.rows.row(from)) rows.add_edge(edge.number, visit(edge.to));
+      rows.end_row(visit(raw.rows.others[from]));
+    } else {
+      for (std::uint32_t c = 0; c < rows.class_count; ++c) {
+        const State to = visit(raw.rows.at(from, c));
+        rows.table.push_back(to);
+      }
     }
-    language->accepting_.push_back(raw.accepting[order[i]]);
+    language->accepting_.push_back(raw.accepting[from]);
   }
   for (std::uint32_t c = 0; c < 128; ++c) {
     language->ascii_[c] = language->classes_[language->interval_of(c)];
@@ -85,15 +132,10 @@ LanguagePtr Language::create(Raw raw, Budget& budget) {
 }
 
 void Language::measure() {
-  const std::size_t states = accepting_.size();
-  // Breadth first from the accepting states, over the edges turned round.
-  std::vector<std::vector<State>> sources(states);
-  for (State s = 1; s < states; ++s) {
-    for (std::uint32_t c = 0; c < class_count_; ++c) {
-      const State to = table_[s * class_count_ + c];
-      if (to != kDead && (sources[to].empty() || sources[to].back() != s)) sources[to].push_back(s);
-    }
-  }
+  const auto states = static_cast<State>(state_count());
+  const Sources sources(rows_, states);
+  const Widths widths = find_widths();
+  // Breadth first from the accepting states.
   shortest_.assign(states, kUnbounded);
   std::vector<State> queue;
   for (State s = 1; s < states; ++s) {
@@ -102,7 +144,7 @@ void Language::measure() {
     queue.push_back(s);
   }
   for (std::size_t i = 0; i < queue.size(); ++i) {
-    for (const State from : sources[queue[i]]) {
+    for (const State from : sources.of(queue[i])) {
       if (shortest_[from] != kUnbounded) continue;
       shortest_[from] = shortest_[queue[i]] + 1;
       queue.push_back(from);
@@ -110,38 +152,53 @@ void Language::measure() {
   }
   // Completions: states in reverse topological order; what is on or before a cycle has infinitely
   // many.
-  std::vector<std::uint64_t> width(class_count_, 0);
-  for (std::size_t i = 0; i < begins_.size(); ++i) {
-    const std::uint32_t end = i + 1 < begins_.size() ? begins_[i + 1] : kMaxCodePoint + 1;
-    width[classes_[i]] += end - begins_[i];
-  }
   completions_.assign(states, kUnbounded);
   completions_[kDead] = 0;
   std::vector<std::uint32_t> open_edges(states, 0);
   std::vector<State> ready;
   for (State s = 1; s < states; ++s) {
-    for (std::uint32_t c = 0; c < class_count_; ++c) {
-      open_edges[s] += table_[s * class_count_ + c] != kDead;
-    }
+    rows_.each(s, [&](std::uint32_t, State) { ++open_edges[s]; });
     if (open_edges[s] == 0) ready.push_back(s);
   }
   for (std::size_t i = 0; i < ready.size(); ++i) {
-    const State s = ready[i];
-    std::uint64_t count = accepting_[s];
-    for (std::uint32_t c = 0; c < class_count_; ++c) {
-      const std::uint64_t behind = completions_[table_[s * class_count_ + c]];
-      count = std::min<std::uint64_t>(
-          kUnbounded, count + std::min<std::uint64_t>(kUnbounded, behind * width[c]));
-    }
-    completions_[s] = static_cast<std::uint32_t>(count);
-    for (const State from : sources[s]) {
-      for (std::uint32_t c = 0; c < class_count_; ++c) {
-        if (table_[from * class_count_ + c] == s && --open_edges[from] == 0) ready.push_back(from);
-      }
+    std::uint64_t count = accepting_[ready[i]];
+    rows_.each(ready[i], [&](std::uint32_t number, State to) {
+      const std::uint64_t ways = std::uint64_t{completions_[to]} * width(widths, ready[i], number);
+      count = std::min<std::uint64_t>(kUnbounded, count + ways);
+    });
+    completions_[ready[i]] = static_cast<std::uint32_t>(count);
+    for (const State from : sources.of(ready[i])) {
+      if (--open_edges[from] == 0) ready.push_back(from);
     }
   }
-  find_total(sources);
+  // Total: where all characters lead on, and wherever they lead as well.
+  total_.assign(states, true);
+  std::vector<State> open{kDead};
+  total_[kDead] = false;
+  for (State s = 1; s < states; ++s) {
+    std::uint64_t leading = 0;
+    rows_.each(s, [&](std::uint32_t number, State) { leading += width(widths, s, number); });
+    total_[s] = leading == widths.all;
+    if (!total_[s]) open.push_back(s);
+  }
+  while (!open.empty()) {
+    const State s = open.back();
+    open.pop_back();
+    for (const State from : sources.of(s)) {
+      if (!total_[from]) continue;
+      total_[from] = false;
+      open.push_back(from);
+    }
+  }
+  longest_way_ = 0;
   for (State s = 1; s < states; ++s) longest_way_ = std::max(longest_way_, shortest_[s]);
+  find_hash();
+  endless_ = states > 1 && std::all_of(completions_.begin() + 1, completions_.end(),
+                                       [](std::uint32_t count) { return count == kUnbounded; });
+  any_ = states == 2 && accepts_all(1);
+}
+
+void Language::find_hash() {
   hash_ = start_;
   const auto enter = [&](std::uint64_t word) {
     hash_ = (hash_ ^ word) * 0x9E3779B97F4A7C15u;
@@ -149,38 +206,31 @@ void Language::measure() {
   };
   for (const std::uint32_t begin : begins_) enter(begin);
   for (const std::uint16_t number : classes_) enter(number);
-  for (const State to : table_) enter(to);
+  for (const State to : rows_.table) enter(to);
+  for (const Rows::Edge& edge : rows_.edges) enter(std::uint64_t{edge.number} << 32 | edge.to);
+  for (const State to : rows_.others) enter(to);
   for (const bool accepting : accepting_) enter(accepting);
-  endless_ = states > 1 && std::all_of(completions_.begin() + 1, completions_.end(),
-                                       [](std::uint32_t count) { return count == kUnbounded; });
-  any_ = states == 2 && accepting_[1] &&
-         std::all_of(table_.begin() + class_count_, table_.end(), [](State s) { return s == 1; });
 }
 
-void Language::find_total(const std::vector<std::vector<State>>& sources) {
-  std::vector<bool> counts(class_count_, false);  // it has more than surrogates
+// Surrogates do not count: they never come.
+Language::Widths Language::find_widths() const {
+  Widths out{std::vector<std::uint32_t>(class_count(), 0), 0};
   for (std::size_t i = 0; i < begins_.size(); ++i) {
     const std::uint32_t end = i + 1 < begins_.size() ? begins_[i + 1] : kMaxCodePoint + 1;
-    if (begins_[i] < kSurrogateBegin || end > kSurrogateEnd + 1) counts[classes_[i]] = true;
+    const std::uint32_t from = std::clamp(kSurrogateBegin, begins_[i], end);
+    const std::uint32_t to = std::clamp(kSurrogateEnd + 1, begins_[i], end);
+    const std::uint32_t count = end - begins_[i] - (to - from);
+    out.of_class[classes_[i]] += count;
+    out.all += count;
   }
-  total_.assign(accepting_.size(), true);
-  std::vector<State> open{kDead};
-  total_[kDead] = false;
-  for (State s = 1; s < total_.size(); ++s) {
-    for (std::uint32_t c = 0; c < class_count_ && total_[s]; ++c) {
-      total_[s] = !counts[c] || table_[s * class_count_ + c] != kDead;
-    }
-    if (!total_[s]) open.push_back(s);
-  }
-  while (!open.empty()) {
-    const State s = open.back();
-    open.pop_back();
-    for (const State from : sources[s]) {
-      if (!total_[from]) continue;
-      total_[from] = false;
-      open.push_back(from);
-    }
-  }
+  return out;
+}
+
+std::uint32_t Language::width(const Widths& widths, State state, std::uint32_t number) const {
+  if (number != Rows::kOthers) return widths.of_class[number];
+  std::uint32_t left = widths.all;
+  for (const Rows::Edge& edge : rows_.row(state)) left -= widths.of_class[edge.number];
+  return left;
 }
 
 std::size_t Language::interval_of(std::uint32_t code_point) const {
@@ -192,7 +242,7 @@ std::size_t Language::interval_of(std::uint32_t code_point) const {
 std::vector<Language::Step> Language::steps(State state) const {
   std::vector<Step> out;
   for (std::size_t i = 0; i < begins_.size(); ++i) {
-    const State to = table_[state * class_count_ + classes_[i]];
+    const State to = rows_.at(state, classes_[i]);
     const std::uint32_t end = i + 1 < begins_.size() ? begins_[i + 1] : kMaxCodePoint + 1;
     if (to != kDead) out.push_back({begins_[i], end - 1, to});
   }
@@ -202,7 +252,7 @@ std::vector<Language::Step> Language::steps(State state) const {
 const Language::Alike& Language::alike() const {
   constexpr std::size_t kMaxCells = 1 << 15;
   std::call_once(alike_found_, [this] {
-    if (table_.size() > kMaxCells) return;
+    if (rows_.listed() || rows_.table.size() > kMaxCells) return;
     bool living_exact = false;
     bool accepting_exact = false;
     std::tie(alike_.living, living_exact) = number_alike(false);
@@ -236,8 +286,8 @@ std::pair<std::vector<std::uint64_t>, bool> Language::number_alike(bool acceptin
     for (State s = 1; s < states; ++s) {
       std::uint64_t hash = own(s);
       std::uint64_t factor = 0x9E3779B97F4A7C15u;
-      for (std::uint32_t c = 0; c < class_count_; ++c) {
-        hash += now[table_[s * class_count_ + c]] * factor;
+      for (std::uint32_t c = 0; c < class_count(); ++c) {
+        hash += now[rows_.table[s * class_count() + c]] * factor;
         factor += 0xD1B54A32D192ED02u;
       }
       hash ^= hash >> 32;
@@ -265,17 +315,19 @@ bool Language::can_step_within(State state, std::uint32_t low, std::uint32_t hig
   if (low >= kSurrogateBegin && low <= kSurrogateEnd) low = kSurrogateEnd + 1;
   if (high >= kSurrogateBegin && high <= kSurrogateEnd) high = kSurrogateBegin - 1;
   if (low > high) return false;
+  if (rows_.listed() && rows_.row(state).empty() && rows_.others[state] == kDead) return false;
   for (std::size_t i = interval_of(low); i < begins_.size() && begins_[i] <= high; ++i) {
-    const State to = table_[state * class_count_ + classes_[i]];
+    const State to = rows_.at(state, classes_[i]);
     if (to != kDead && shortest_[to] <= left) return true;
   }
   return false;
 }
 
 bool Language::accepts_all(State state) const {
-  const auto row = table_.begin() + static_cast<std::ptrdiff_t>(state * class_count_);
-  return accepting_[state] && std::all_of(row, row + static_cast<std::ptrdiff_t>(class_count_),
-                                          [&](State to) { return to == state; });
+  if (!accepting_[state]) return false;
+  bool all = true;
+  for (std::uint32_t c = 0; c < class_count() && all; ++c) all = rows_.at(state, c) == state;
+  return all;
 }
 
 std::uint32_t Language::toward_end(State state) const {
@@ -310,7 +362,7 @@ bool Language::matches(std::string_view text) const {
 void Language::append_texts(State state, std::string& prefix, std::vector<std::string>& out) const {
   if (accepting_[state]) out.push_back(prefix);
   for (std::size_t i = 0; i < begins_.size(); ++i) {
-    const State to = table_[state * class_count_ + classes_[i]];
+    const State to = rows_.at(state, classes_[i]);
     if (to == kDead) continue;
     const std::uint32_t end = i + 1 < begins_.size() ? begins_[i + 1] : kMaxCodePoint + 1;
     for (std::uint32_t c = begins_[i]; c < end; ++c) {
@@ -331,64 +383,17 @@ std::vector<std::string> Language::texts() const {
 }
 
 std::size_t Language::bytes() const {
-  return sizeof(*this) + begins_.size() * 6 + table_.size() * sizeof(State) +
-         accepting_.size() * 25;
+  return sizeof(*this) + begins_.size() * 6 + rows_.bytes() + accepting_.size() * 25;
 }
 
 LanguagePtr Language::any() {
   static const LanguagePtr language = [] {
     Budget budget{CompileLimits{}};
-    return create({{0}, {0}, 1, {0, 1}, {false, true}, 1}, budget);
+    Raw raw{{0}, {0}, {}, {false, true}, 1};
+    raw.rows.table = {0, 1};
+    return create(std::move(raw), budget);
   }();
   return language;
-}
-
-LanguagePtr Language::of_texts(const std::vector<std::string_view>& texts, Budget& budget) {
-  std::vector<std::map<std::uint32_t, State>> edges(2);
-  Raw raw;
-  raw.accepting.assign(2, false);
-  raw.start = 1;
-  std::map<std::uint32_t, std::uint16_t> class_of;
-  for (const std::string_view text : texts) {
-    if (!budget.spend(text.size() * 8 + 1)) return nullptr;
-    State state = 1;
-    for (std::size_t at = 0; at < text.size();) {
-      const std::uint32_t c = next_code_point(text, at);
-      class_of.emplace(c, 0);
-      State& to = edges[state][c];
-      if (to == kDead) {
-        to = static_cast<State>(edges.size());
-        state = to;
-        edges.emplace_back();
-        raw.accepting.push_back(false);
-      } else {
-        state = to;
-      }
-    }
-    raw.accepting[state] = true;
-  }
-  raw.class_count = 1;
-  for (auto& [c, number] : class_of) number = static_cast<std::uint16_t>(raw.class_count++);
-  raw.begins.push_back(0);
-  raw.classes.push_back(0);
-  for (const auto& [c, number] : class_of) {
-    if (raw.begins.back() != c) {
-      raw.begins.push_back(c);
-      raw.classes.push_back(number);
-    } else {
-      raw.classes.back() = number;
-    }
-    if (c == kMaxCodePoint) continue;
-    raw.begins.push_back(c + 1);
-    raw.classes.push_back(0);
-  }
-  const std::size_t cells = edges.size() * raw.class_count;
-  if (raw.class_count > 60'000 || !budget.take(cells * sizeof(State))) return nullptr;
-  raw.table.assign(cells, kDead);
-  for (std::size_t s = 0; s < edges.size(); ++s) {
-    for (const auto& [c, to] : edges[s]) raw.table[s * raw.class_count + class_of[c]] = to;
-  }
-  return create(std::move(raw), budget);
 }
 
 LanguagePtr Language::of_length(std::uint32_t min, std::uint32_t max, Budget& budget) {
@@ -397,66 +402,13 @@ LanguagePtr Language::of_length(std::uint32_t min, std::uint32_t max, Budget& bu
     budget.take(std::size_t{1} << 40);
     return nullptr;
   }
-  Raw raw{{0}, {0}, 1, {kDead}, {false}, 1};
+  Raw raw{{0}, {0}, {}, {false}, 1};
+  raw.rows.table.push_back(kDead);
   for (std::uint32_t n = 0; n <= last; ++n) {
     const bool loop = n == last;
-    raw.table.push_back(loop ? (max == kUnbounded ? n + 1 : kDead) : n + 2);
+    raw.rows.table.push_back(loop ? (max == kUnbounded ? n + 1 : kDead) : n + 2);
     raw.accepting.push_back(n >= min);
   }
-  return create(std::move(raw), budget);
-}
-
-LanguagePtr Language::intersection(const Language& a, const Language& b, Budget& budget) {
-  if (a.is_any() || b.is_any()) return (a.is_any() ? b : a).shared_from_this();
-  Raw raw;
-  std::map<std::pair<std::uint16_t, std::uint16_t>, std::uint16_t> class_of;
-  std::vector<std::pair<std::uint16_t, std::uint16_t>> pairs;
-  for (std::size_t i = 0, j = 0; i < a.begins_.size() || j < b.begins_.size();) {
-    const std::uint32_t x = i < a.begins_.size() ? a.begins_[i] : kUnbounded;
-    const std::uint32_t y = j < b.begins_.size() ? b.begins_[j] : kUnbounded;
-    const std::uint32_t begin = std::min(x, y);
-    i += x == begin;
-    j += y == begin;
-    const auto pair = std::pair(a.classes_[i - 1], b.classes_[j - 1]);
-    const auto [found, fresh] = class_of.emplace(pair, static_cast<std::uint16_t>(pairs.size()));
-    if (fresh) pairs.push_back(pair);
-    raw.begins.push_back(begin);
-    raw.classes.push_back(found->second);
-    if (pairs.size() > 60'000 || !budget.spend(4)) return nullptr;
-  }
-  raw.class_count = static_cast<std::uint32_t>(pairs.size());
-  std::unordered_map<std::uint64_t, State> number;
-  std::vector<std::pair<State, State>> order(1);
-  auto visit = [&](State s, State t) {
-    if (s == kDead || t == kDead) return kDead;
-    const std::uint64_t key = static_cast<std::uint64_t>(s) << 32 | t;
-    const auto [found, fresh] = number.emplace(key, static_cast<State>(order.size()));
-    if (fresh) order.emplace_back(s, t);
-    return found->second;
-  };
-  raw.start = visit(a.start_, b.start_);
-  raw.table.assign(raw.class_count, kDead);
-  raw.accepting.push_back(false);
-  for (std::size_t n = 1; n < order.size(); ++n) {
-    const auto [s, t] = order[n];
-    if (!budget.spend(raw.class_count * 2 + 8) || !budget.take(raw.class_count * 4 + 48))
-      return nullptr;
-    for (const auto& [x, y] : pairs) {
-      raw.table.push_back(
-          visit(a.table_[s * a.class_count_ + x], b.table_[t * b.class_count_ + y]));
-    }
-    raw.accepting.push_back(a.accepting_[s] && b.accepting_[t]);
-  }
-  return create(std::move(raw), budget);
-}
-
-LanguagePtr Language::complement(const Language& a, Budget& budget) {
-  // The dead state becomes one that accepts everything: state numbers move up by one.
-  Raw raw{a.begins_, a.classes_, a.class_count_, {}, {false}, a.start_ + 1};
-  if (!budget.spend(a.table_.size())) return nullptr;
-  raw.table.assign(a.class_count_, kDead);
-  for (const State to : a.table_) raw.table.push_back(to + 1);
-  for (const bool accepting : a.accepting_) raw.accepting.push_back(!accepting);
   return create(std::move(raw), budget);
 }
 

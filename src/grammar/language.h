@@ -13,6 +13,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,12 +34,57 @@ class Language : public std::enable_shared_from_this<Language> {
   using State = std::uint32_t;
   static constexpr State kDead = 0;
 
+  // Where the classes of characters lead: a table, or, where that would be large and nearly empty,
+  // what differs in each state from where most of them lead.
+  struct Rows {
+    struct Edge {
+      std::uint16_t number = 0;  // of the class
+      State to = kDead;
+      bool operator==(const Edge&) const = default;
+    };
+    static constexpr std::uint32_t kOthers = kUnbounded;  // the classes that have no edge
+
+    std::uint32_t class_count = 1;
+    std::vector<State> table;          // state × class; empty where rows are listed
+    std::vector<std::uint32_t> heads;  // of each state's edges, and the end of the last one's
+    std::vector<Edge> edges;           // of a state: ascending
+    std::vector<State> others;         // by state: where classes lead that have no edge
+
+    bool listed() const { return !others.empty(); }
+    std::span<const Edge> row(State state) const {
+      return std::span(edges).subspan(heads[state], heads[state + 1] - heads[state]);
+    }
+    State at(State state, std::uint32_t number) const {
+      return listed() ? at_listed(state, number) : table[state * class_count + number];
+    }
+    State at_listed(State state, std::uint32_t number) const;
+    // Calls see(class, state) for all that a state leads to but the dead one; `class` may be
+    // kOthers.
+    template <class See>
+    void each(State state, const See& see) const {
+      for (std::uint32_t c = 0; !listed() && c < class_count; ++c) {
+        if (const State to = table[state * class_count + c]; to != kDead) see(c, to);
+      }
+      if (!listed()) return;
+      const std::span<const Edge> edges_here = row(state);
+      for (const Edge& edge : edges_here) {
+        if (edge.to != kDead) see(edge.number, edge.to);
+      }
+      if (others[state] != kDead && edges_here.size() < class_count) see(kOthers, others[state]);
+    }
+    // Behind the last row. Edges are those added since; of them, those that lead where the others
+    // do are left out.
+    void add_edge(std::uint16_t number, State to) { edges.push_back({number, to}); }
+    void end_row(State other);
+    std::size_t cells() const { return listed() ? edges.size() + others.size() : table.size(); }
+    std::size_t bytes() const;
+  };
+
   // The automaton before it is cleaned up: state 0 is dead, class of a code point by interval.
   struct Raw {
     std::vector<std::uint32_t> begins;   // of intervals, ascending, the first is 0
     std::vector<std::uint16_t> classes;  // of each interval
-    std::uint32_t class_count = 1;
-    std::vector<State> table;  // state × class
+    Rows rows;
     std::vector<bool> accepting;
     State start = 0;
   };
@@ -56,7 +102,7 @@ class Language : public std::enable_shared_from_this<Language> {
   State start() const { return start_; }
   bool empty() const { return start_ == kDead; }
   State next(State state, std::uint32_t code_point) const {
-    return table_[state * class_count_ + class_of(code_point)];
+    return rows_.at(state, class_of(code_point));
   }
   bool accepts(State state) const { return accepting_[state]; }
   // Where the code points lead, dead ends left out.
@@ -101,11 +147,16 @@ class Language : public std::enable_shared_from_this<Language> {
   bool accepts_all(State state) const;
   // The classes of characters that no state tells apart: interval i begins at begins()[i] and is of
   // classes()[i].
-  std::uint32_t class_count() const { return class_count_; }
+  std::uint32_t class_count() const { return rows_.class_count; }
   const std::vector<std::uint32_t>& begins() const { return begins_; }
   const std::vector<std::uint16_t>& classes() const { return classes_; }
-  State next_of_class(State state, std::uint32_t number) const {
-    return table_[state * class_count_ + number];
+  State next_of_class(State state, std::uint32_t number) const { return rows_.at(state, number); }
+  // It was made of so many texts that it has no table.
+  bool is_listed() const { return rows_.listed(); }
+  // Up to here, code points are of the same class as this one.
+  std::uint32_t last_like(std::uint32_t code_point) const {
+    const std::size_t next = interval_of(code_point) + 1;
+    return next < begins_.size() ? begins_[next] - 1 : kMaxCodePoint;
   }
   // Every accepted text, in no special order; only for languages with few (completions(start())).
   std::vector<std::string> texts() const;
@@ -119,16 +170,25 @@ class Language : public std::enable_shared_from_this<Language> {
     return classes_[interval_of(code_point)];
   }
   std::size_t interval_of(std::uint32_t code_point) const;
+  using ClassPair = std::pair<std::uint16_t, std::uint16_t>;
+  static std::vector<ClassPair> meet_classes(const Language& a, const Language& b, Raw& raw,
+                                             Budget& budget);
   void measure();
+  void find_hash();
+  // How many characters the classes have.
+  struct Widths {
+    std::vector<std::uint32_t> of_class;
+    std::uint32_t all = 0;
+  };
+  Widths find_widths() const;
+  std::uint32_t width(const Widths& widths, State state, std::uint32_t number) const;
   // The numbers, and whether they are exact.
   std::pair<std::vector<std::uint64_t>, bool> number_alike(bool accepting) const;
-  void find_total(const std::vector<std::vector<State>>& sources);
   void append_texts(State state, std::string& prefix, std::vector<std::string>& out) const;
 
   std::vector<std::uint32_t> begins_;
   std::vector<std::uint16_t> classes_;
-  std::uint32_t class_count_ = 1;
-  std::vector<State> table_;
+  Rows rows_;
   std::vector<bool> accepting_;
   State start_ = kDead;
   bool any_ = false;

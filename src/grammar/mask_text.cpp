@@ -148,6 +148,8 @@ TextMaskPtr Matcher::without(const Thread& thread, const TextMask& mask, const T
   out->few = {};
   const std::vector<TrieNode>& nodes = vocabulary_->trie().nodes();
   for (const std::u32string& beginning : dead) {
+    // As it is, a backslash is no character, but the beginning of an escape.
+    if (beginning.find_first_of(U"\\\"") != std::u32string::npos) continue;
     std::string bytes;
     for (const char32_t c : beginning) append_utf8(c, bytes);
     const std::uint32_t node = vocabulary_->trie().find(bytes);

@@ -271,7 +271,7 @@ void Nfa::classify(Language::Raw& raw, std::vector<std::vector<std::uint32_t>>& 
       raw.classes.push_back(found->second);
     }
   }
-  raw.class_count = static_cast<std::uint32_t>(classes.size());
+  raw.rows.class_count = static_cast<std::uint32_t>(classes.size());
   classes_of_set.assign(set_numbers_.size(), {});
   for (const auto& [members, number] : classes) {
     if (!budget_.spend(members.size())) return;
@@ -431,7 +431,7 @@ LanguagePtr Nfa::determinise(State match) {
   }
   for (const LanguagePtr& behind : behinds_) add_sets_of(*behind);
   classify(raw, classes_of_set);
-  std::vector<std::uint32_t> examples(raw.class_count, 0);  // a character of each class
+  std::vector<std::uint32_t> examples(raw.rows.class_count, 0);  // a character of each class
   for (std::size_t i = raw.begins.size(); i-- > 0;) examples[raw.classes[i]] = raw.begins[i];
   marks_.assign(nodes_.size(), 0);
   mark_ = 1;
@@ -459,18 +459,18 @@ LanguagePtr Nfa::determinise(State match) {
   raw.start = visit(begin);
   // Behind a character the same set is another state where ^ decides what its end means.
   if (accepts_at_end(begin, false) != empty_matches) number.clear();
-  raw.table.assign(raw.class_count, Language::kDead);
+  raw.rows.table.assign(raw.rows.class_count, Language::kDead);
   raw.accepting.push_back(false);
-  std::vector<std::vector<Config>> targets(raw.class_count);
+  std::vector<std::vector<Config>> targets(raw.rows.class_count);
   for (std::size_t n = 0; n < order.size(); ++n) {
     // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `order` grows meanwhile
     const Place place = order[n];
     const bool matched = is_match(place);
-    if (!budget_.take(raw.class_count * 4)) return nullptr;
+    if (!budget_.take(raw.rows.class_count * 4)) return nullptr;
     if (!matched) find_targets(place, classes_of_set, targets);
-    for (std::uint32_t c = 0; c < raw.class_count; ++c) {
-      raw.table.push_back(matched ? static_cast<Language::State>(n + 1)
-                                  : visit(next_place(place, targets[c], examples[c], match)));
+    for (std::uint32_t c = 0; c < raw.rows.class_count; ++c) {
+      raw.rows.table.push_back(matched ? static_cast<Language::State>(n + 1)
+                                       : visit(next_place(place, targets[c], examples[c], match)));
       if (budget_.exhausted()) return nullptr;
     }
     raw.accepting.push_back(n == 0 ? empty_matches : matched || accepts_at_end(place, false));

@@ -54,13 +54,7 @@ void merge_values(Shape& out, const Shape& a, const Shape& b, Budget& budget) {
     out.values = a.has_values ? a.values : b.values;
     return;
   }
-  for (const json::Value* value : a.values) {
-    if (!budget.spend(b.values.size() * 2)) return;
-    const bool common =
-        std::any_of(b.values.begin(), b.values.end(),
-                    [&](const json::Value* other) { return equal(*value, *other); });
-    if (common) out.values.push_back(value);
-  }
+  out.values = common_values(a.values, b.values, budget);
   if (out.values.empty()) out.types = 0;
 }
 

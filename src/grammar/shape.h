@@ -124,6 +124,10 @@ using Shapes = std::vector<Shape>;
 // Both at once; `types` is 0 when that is seen to be impossible. Null languages when the budget is
 // exhausted.
 Shape merge(const Shape& a, const Shape& b, Budget& budget);
+// What two lists have in common, in the order of the first.
+std::vector<const json::Value*> common_values(const std::vector<const json::Value*>& a,
+                                              const std::vector<const json::Value*>& b,
+                                              Budget& budget);
 // What the numbers are multiples of, `integer` included.
 Int128 step_of(const NumberRule& rule);
 // No number / no string fits.

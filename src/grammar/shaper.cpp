@@ -388,17 +388,21 @@ Shaper::Step Shaper::apply_lists(const json::Value& schema, Shapes& out) {
       TRY(apply_one_of(*branches, *list, out));
       continue;
     }
-    Shapes any;
-    for (const json::Value& branch : *branches) {
-      TRY_ASSIGN(const auto shapes, this->shapes(Term{&branch, true}));
-      if (keyword == "allOf") {
+    if (keyword == "allOf") {
+      for (const json::Value& branch : *branches) {
+        TRY_ASSIGN(const auto shapes, this->shapes(Term{&branch, true}));
         TRY(cross(out, *shapes));
-      } else {
-        if (!budget_.spend(shapes->size() * 10)) return too_complex();
-        any.insert(any.end(), shapes->begin(), shapes->end());
       }
+      continue;
     }
-    if (keyword != "anyOf") continue;
+    const Listed listed = list_branches(*branches);
+    Shapes any;
+    if (listed.branches > 0) any.push_back(listed.all);
+    for (const json::Value* branch : listed.rest) {
+      TRY_ASSIGN(const auto shapes, this->shapes(Term{branch, true}));
+      if (!budget_.spend(shapes->size() * 10)) return too_complex();
+      any.insert(any.end(), shapes->begin(), shapes->end());
+    }
     if (document_.has_unevaluated()) TRY(add_combinations(*branches, any));
     TRY(cross(out, any));
   }
@@ -426,20 +430,55 @@ Result<bool, GrammarError> Shaper::disjoint(const Shapes& a, const Shapes& b) {
   return true;
 }
 
+// Branches that list values are one, where the others have none of these.
 Shaper::Step Shaper::apply_one_of(const json::Array& branches, const json::Value& at, Shapes& out) {
-  // What stands beside oneOf helps to tell the branches apart.
+  const Listed listed = list_branches(branches);
+  Shapes one{listed.all};
+  TRY(cross(one, out));
+  bool apart = listed.branches > 1;
+  if (apart) {
+    std::vector<bool> weak;
+    TRY_ASSIGN(const auto sets, branch_shapes(listed.rest, out, weak));
+    for (std::size_t i = 0; i < sets.size() && apart; ++i) {
+      TRY_ASSIGN(apart, disjoint(one, sets[i]));
+      apart = apart && !weak[i];
+    }
+  }
+  std::vector<const json::Value*> rest = listed.rest;
+  if (!apart) {
+    rest.clear();
+    for (const json::Value& branch : branches) rest.push_back(&branch);
+    return apply_one_of(rest, at, out);
+  }
+  Shapes any{listed.once};
+  TRY(cross(any, out));
+  TRY(apply_one_of(rest, at, out));
+  out.insert(out.begin(), any.begin(), any.end());
+  return {};
+}
+
+Result<std::vector<Shapes>, GrammarError> Shaper::branch_shapes(
+    const std::vector<const json::Value*>& branches, const Shapes& beside,
+    std::vector<bool>& weak) {
   std::vector<Shapes> sets;
-  std::vector<bool> weak;
-  for (const json::Value& branch : branches) {
-    Shapes set = out;
+  for (const json::Value* branch : branches) {
+    Shapes set = beside;
     Step step;
     weak.push_back(is_weak([&] {
-      const auto shapes = this->shapes(Term{&branch, true});
+      const auto shapes = this->shapes(Term{branch, true});
       step = shapes ? cross(set, **shapes) : Step(Unexpected{shapes.error()});
     }));
     TRY(std::move(step));
     sets.push_back(std::move(set));
   }
+  return sets;
+}
+
+Shaper::Step Shaper::apply_one_of(const std::vector<const json::Value*>& branches,
+                                  const json::Value& at, Shapes& out) {
+  // What stands beside oneOf helps to tell the branches apart.
+  std::vector<bool> weak;
+  TRY_ASSIGN(const std::vector<Shapes> sets, branch_shapes(branches, out, weak));
   std::vector<std::vector<bool>> overlap(sets.size(), std::vector<bool>(sets.size(), false));
   for (std::size_t i = 0; i < sets.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
@@ -452,7 +491,7 @@ Shaper::Step Shaper::apply_one_of(const json::Array& branches, const json::Value
     Shapes only = sets[i];
     for (std::size_t j = 0; j < sets.size(); ++j) {
       if (!overlap[i][j]) continue;
-      auto others = this->shapes(Term{&branches[j], false});
+      auto others = this->shapes(Term{branches[j], false});
       if (!others) {
         if (others.error().code == GrammarErrorCode::kSchemaTooComplex) return too_complex();
         return unsupported("oneOf whose branches overlap cannot be enforced here", at);

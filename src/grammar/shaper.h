@@ -84,7 +84,21 @@ class Shaper {
   Step read_array(const json::Value& schema, Shape& shape);
   Step read_object(const json::Value& schema, Shape& shape);
   Step apply_lists(const json::Value& schema, Shapes& out);
+  // Of the branches of an anyOf or oneOf: those that only list words, numbers and strings.
+  struct Listed {
+    std::size_t branches = 0;
+    Shape all;
+    Shape once;                            // what one of them alone has
+    std::vector<const json::Value*> rest;  // the other branches
+  };
+  Listed list_branches(const json::Array& branches);
   Step apply_one_of(const json::Array& branches, const json::Value& at, Shapes& out);
+  Step apply_one_of(const std::vector<const json::Value*>& branches, const json::Value& at,
+                    Shapes& out);
+  // The shapes of each branch, with what stands beside oneOf.
+  Result<std::vector<Shapes>, GrammarError> branch_shapes(
+      const std::vector<const json::Value*>& branches, const Shapes& beside,
+      std::vector<bool>& weak);
   void leave_out(std::string_view keyword, const json::Value& at);
   Shapes split_by_presence(const json::Value& condition, const Shapes& when);
   Step apply_condition(const json::Value& schema, Shapes& out);

@@ -43,12 +43,13 @@ class SchemaMaker {
       case 4:
         return R"({"type":"string","pattern":")" + std::string(pattern()) + R"(","maxLength":6})";
       case 5:
+        if (pick(4) == 0) return many_texts();
         return R"({"enum":["a","ab",1,10,null,true,{"k":[1]},"é\n"]})";
       case 6:
         return R"({"type":["boolean","null"]})";
       case 7:
-        return R"({"type":"array","uniqueItems":true,"items":{"enum":["a","ab",1,10,null,"é\n","b"]},"minItems":)" +
-               std::to_string(pick(8)) + "}";
+        return R"({"type":"array","uniqueItems":true,"items":{"enum":["a","ab",1,10,null,"é\n","b","\\n"]},"minItems":)" +
+               std::to_string(pick(9)) + "}";
       case 8:
         return R"({"type":"array","items":)" + make(depth - 1) + R"(,"minItems":1,"maxItems":3})";
       case 9:
@@ -79,6 +80,22 @@ class SchemaMaker {
 
  private:
   std::uint32_t pick(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
+  // More than a table is made of.
+  std::string many_texts() {
+    constexpr std::string_view kCharacters[] = {"a", "b", "é", "1", "中", " ", "\\n", "\\\""};
+    std::string out = R"({"oneOf":[{"enum":["", "ab)";
+    for (int text = 0; text < 400; ++text) {
+      out += R"(", ")";
+      for (std::uint32_t left = 1 + pick(9); left > 0; --left) {
+        if (const std::uint32_t kind = pick(60); kind < std::size(kCharacters)) {
+          out += kCharacters[kind];
+        } else {
+          out += static_cast<char>((kind % 2 == 0 ? 'a' : 'A') + kind / 2 % 26);
+        }
+      }
+    }
+    return out + R"("]},{"const":"a1"},{"const":"ab"},{"const":7}]})";
+  }
   std::string number(int from) { return std::to_string(from + static_cast<int>(pick(30))); }
   std::string_view pattern() {
     constexpr std::string_view kPatterns[] = {"^[a-z]{2,5}$", "a+b", "^[^\\\"]+$", "[éx]$",

@@ -31,7 +31,9 @@ void set_bit(Words words, TokenId token) {
 TextMaskPtr TextMaskMaker::make() {
   out_->state = place_.state;
   out_->words.assign(vocabulary_.mask_words(), 0);
-  if (language_.is_total(place_.state) || !walk_plain(kSparse)) fill_dense();
+  // What is made of many texts is sparse, however long the walk.
+  const std::size_t most = language_.is_listed() ? ~std::size_t{0} : kSparse;
+  if (language_.is_total(place_.state) || !walk_plain(most)) fill_dense();
   read_special();
   return finished();
 }

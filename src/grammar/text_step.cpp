@@ -100,7 +100,10 @@ bool Stepper::can_read_free_key(const Thread& thread, std::uint32_t low, std::ui
   for (std::uint32_t c = low; c <= high && !lives; ++c) {
     if (c >= kHighBegin && c <= kLowEnd) continue;
     const Language::State to = language.next(thread.state, c);
-    if (to == Language::kDead) continue;
+    if (to == Language::kDead) {
+      c = language.last_like(c);
+      continue;
+    }
     if (language.completions(to) == kUnbounded) {
       lives = true;
       continue;

@@ -7,6 +7,9 @@ DRAFT4 = {"$schema": "http://json-schema.org/draft-04/schema#"}
 DRAFT2019 = {"$schema": "https://json-schema.org/draft/2019-09/schema"}
 DRAFT2020 = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 HUGE = 98249283749234923498293171823948729348710298301928331
+# As many texts as no table is made of, in several scripts.
+PLACES = [a + b + c for a in ("Ostrand", "Bel", "新", "Éz", "Kol-", "Łu", "d'", "São ", "ن") for b in ("mar", "vik", "ham", "京", "ia", "", "øy", "ville \"B\"", "\\")
+          for c in [str(n) for n in range(20)] + ["a", "ab", "abc", "北", "南", "é", "-", ".", "/", "x" * 40, " on Sea", "🏔", "\n", "𝔸", "\u200b"]]
 TREE = {"type": "object", "properties": {"data": True, "children": {"type": "array", "items": {"$dynamicRef": "#node"}}}}
 
 OBJECTS = {
@@ -241,6 +244,7 @@ ARRAYS = {
          [{"name": "a", "children": [{"name": "b"}, {"name": "b"}]}, {"name": "a", "children": [{"name": "b", "children": [{"name": "c"}, {"name": "d"}, {"name": "c"}]}]}]),
         ({"uniqueItems": True, "items": {"type": "string", "maxLength": 1}, "contains": {"type": "string"}, "maxContains": 2}, [["a"], ["a", "b"]], [[], ["a", "a"], ["a", "b", "c"], [1]]),
         ({"uniqueItems": True, "items": {"type": "string"}, "contains": {"type": "integer"}, "minContains": 0}, [["a"], []], [["a", "a"], [1]]),
+        ({"items": {"enum": ["\\a", "\"", "\n", "d"]}, "uniqueItems": True}, [["\\a", "d", "\n"], ["d", "\"", "\\a"], ["\"", "\\a", "\n", "d"]], [["\\a", "d", "\\a"], ["\n", "\n"]]),
         ({"items": {"enum": [0.5, 1, 1.25, "0.5"]}, "uniqueItems": True}, [[0.5, 1.25, 1, "0.5"], [0.5]], [[0.5, 0.5], [1, 0.5, 1], [2]]),
         ({"items": {"type": "object", "properties": {"v": {"enum": [0.5, 2]}}, "required": ["v"], "additionalProperties": False}, "uniqueItems": True},
          [[{"v": 0.5}, {"v": 2}], [{"v": 2}]], [[{"v": 0.5}, {"v": 0.5}], [{"v": 0.5}, {"v": 2}, {"v": 0.5}]]),
@@ -290,6 +294,12 @@ SCALARS = {
         ({"enum": [1]}, [1], [True]),
         ({"enum": ["hello\u0000there"]}, ["hello\u0000there"], ["hellothere"]),
         ({"type": "string", "enum": ["a", 1, "bb"], "maxLength": 1}, ["a"], ["bb", 1]),
+        ({"enum": PLACES}, [PLACES[0], PLACES[-1]], ["", PLACES[1][:-1], PLACES[1] + "a", 1]),
+        ({"type": "object", "properties": {"at": {"enum": PLACES, "minLength": 7}, "not": {"type": "string", "not": {"enum": PLACES}}}},
+         [{"at": next(place for place in PLACES if len(place) > 6), "not": PLACES[0] + "x"}], [{"at": "Xavi"}, {"not": PLACES[3]}]),
+        ({"allOf": [{"enum": PLACES[:2000]}, {"enum": PLACES[1000:]}]}, [PLACES[1000], PLACES[1999]], [PLACES[999], PLACES[2000]]),
+        ({"type": "object", "propertyNames": {"enum": PLACES}, "additionalProperties": {"type": "integer"}}, [{PLACES[5]: 1}, {}], [{PLACES[5]: "x"}, {"Xavi": 1}]),
+        ({"type": "array", "uniqueItems": True, "items": {"enum": PLACES}}, [PLACES[:20]], [[PLACES[7], PLACES[8], PLACES[7]], ["Xavi"]]),
     ],
     "const": [
         ({"const": 2}, [2], [5, "a"]),
@@ -418,6 +428,8 @@ COMBINED = {
         ({"anyOf": [{"properties": {"bar": {"type": "integer"}}, "required": ["bar"]}, {"properties": {"foo": {"type": "string"}}, "required": ["foo"]}]},
          [{"bar": 2}, {"foo": "baz"}, {"bar": 2, "foo": "baz"}], [{"foo": 2, "bar": "quux"}]),
         ({"anyOf": [{"anyOf": [{"type": "null"}]}]}, [None], [123]),
+        ({"anyOf": [{"type": "string", "const": place, "title": place} for place in PLACES] + [{"type": "null"}]}, [PLACES[3], None], ["Xavi", 1]),
+        ({"anyOf": [{"const": 1}, {"type": "string", "const": 2}, {"enum": [3, [4], "x"]}, {"enum": []}]}, [1, 3, [4], "x"], [2, [3], 4]),
     ],
     "oneOf": [
         ({"oneOf": [{"type": "integer"}, {"minimum": 2}]}, [1, 2.5], [3, 1.5]),
@@ -431,6 +443,10 @@ COMBINED = {
         ({"oneOf": [{"properties": {"bar": True, "baz": True}, "required": ["bar"]}, {"properties": {"foo": True}, "required": ["foo"]}]},
          [{"bar": 8}, {"foo": "foo"}], [{"bar": 8, "foo": "foo"}, {"baz": "quux"}]),
         ({"oneOf": [{"oneOf": [{"type": "null"}]}]}, [None], [123]),
+        ({"oneOf": [{"const": place, "title": place} for place in PLACES + PLACES[:1]] + [{"type": "integer"}]}, [PLACES[1], 7], [PLACES[0], "Xavi"]),
+        ({"oneOf": [{"const": 1}, {"const": 1.0}, {"enum": [1, 2, 2]}, {"const": "1"}]}, [2, "1"], [1, 3]),
+        ({"oneOf": [{"const": 1}, {"const": 2}, {"type": "integer", "maximum": 1}]}, [2, 0], [1, 3]),
+        ({"type": "integer", "oneOf": [{"const": 1}, {"const": "a"}, {"minimum": 5}]}, [1, 5], ["a", 4]),
         ({"oneOf": [{"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True, "items": {"type": "string"}}}, "required": ["a"]},
                     {"type": "object", "properties": {"b": {"type": "array", "uniqueItems": True, "items": {"type": "string"}}}, "required": ["b"]}]},
          [{"a": ["x"]}, {"b": ["x", "y"]}, {"a": ["x"], "b": 1}], [{"a": ["x"], "b": ["y"]}, {"a": ["x", "x"]}, {}]),
