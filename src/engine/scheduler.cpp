@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -114,17 +115,48 @@ std::int32_t Scheduler::tokens_of_newcomers(const StepLimits& limits) const {
   return tokens;
 }
 
-std::int32_t Scheduler::tokens_for_prompts(const StepLimits& limits, const StepPlan& plan) const {
+// How many prompts wait for each choice that decodes, as the account sees it that has most to lose:
+// its own each, those of another account as one. At least 1.
+double Scheduler::prompts_a_decode(const StepPlan& plan) {
+  accounts_.clear();
+  const auto of = [this](const AccountBook* book) -> Account& {
+    const auto found = std::find_if(accounts_.begin(), accounts_.end(),
+                                    [book](const Account& one) { return one.book == book; });
+    return found == accounts_.end() ? accounts_.emplace_back(Account{book, 0, 0}) : *found;
+  };
+  for (const Prompt& prompt : prompts_) ++of(prompt.request->book).prompts;
+  const auto with_prompts = static_cast<std::int64_t>(accounts_.size());
+  for (const StepPart& part : plan.parts) ++of(part.request->book).decodes;
+  const std::int64_t with_decodes = std::count_if(accounts_.begin(), accounts_.end(),
+                                                  [](const Account& a) { return a.decodes > 0; });
+  double least = std::numeric_limits<double>::infinity();
+  for (const Account& account : accounts_) {
+    if (account.decodes == 0) continue;
+    const std::int64_t others = with_prompts - (account.prompts > 0 ? 1 : 0);
+    const auto waiting =
+        account.book == nullptr ? 0 : static_cast<std::int64_t>(account.book->waiting.size());
+    // One prompt may always be there: it is what the bound is made for.
+    least = std::min(least, static_cast<double>(account.prompts + waiting + others - 1) /
+                                static_cast<double>(account.decodes + with_decodes - 1));
+  }
+  return std::max(least, 1.0);
+}
+
+std::int32_t Scheduler::tokens_for_prompts(const StepLimits& limits, const StepPlan& plan) {
   const LiveRequest& first = *prompts_.front().request;
   const bool of_crowd = limits.crowd != nullptr && first.book == limits.crowd;
-  const std::int32_t most =
-      of_crowd ? std::min(limits.crowd_prompts, limits.prompts) : limits.prompts;
+  // Beside its decodes what these leave, but a part in any case.
+  const std::int32_t of_crowd_most =
+      std::max({limits.crowd_prompts - plan.decodes, limits.crowd_prompts / kPassedOverShare, 1});
+  const std::int32_t most = of_crowd ? std::min(of_crowd_most, limits.prompts) : limits.prompts;
   if (plan.decodes == 0) return most;
+  const auto beside = static_cast<std::int32_t>(
+      std::min<double>(limits.beside_decodes * prompts_a_decode(plan), most));
   if (!decodes_nothing(first.book, plan.parts) || left_of(first) > kShortSteps * limits.prompts)
-    return std::min(limits.beside_decodes, most);
+    return beside;
   // The others' gaps between tokens are the shorter evil, but not for the sake of other prompts.
   const std::int32_t with_share = left_of(first) + left_of(first) / (kPassedOverShare - 1) + 1;
-  return std::clamp(with_share, std::min(limits.beside_decodes, most), most);
+  return std::clamp(with_share, beside, most);
 }
 
 void Scheduler::plan_decodes(const StepLimits& limits, std::int32_t budget, StepPlan& plan) {

@@ -8,9 +8,11 @@
 // left completes others; only a prompt that is alone may use up the step without completing, for
 // everybody waits for the step's end.
 //
-// Beside decodes, prompts have no more of a step than these take, and now and then nothing; but
-// what a short one needs that is first and whose account decodes nothing, so that its time to first
-// token is not what others' answers make it.
+// Beside decodes, prompts have no more of a step than these take, and now and then nothing; where
+// more prompts than choices wait for the step's end, so many times as much, for then the prompts
+// are what takes long; but no account's answers are held up for the sake of how many prompts
+// another has. And what a short one needs that is first and whose account decodes nothing, so that
+// its time to first token is not what others' answers make it.
 //
 // A newcomer is the only request of its account. While newcomers are first and fit into a step, it
 // is theirs alone: no other prompts, and no decodes that would make it much longer. The step behind
@@ -53,9 +55,10 @@ struct StepPlan {
 
 // Tokens of one step.
 struct StepLimits {
-  std::int32_t batch = 1;           // all together; at least 1
-  std::int32_t prompts = 1;         // of prompts; at least 1
-  std::int32_t beside_decodes = 1;  // of prompts, when the step decodes, too
+  std::int32_t batch = 1;    // all together; at least 1
+  std::int32_t prompts = 1;  // of prompts; at least 1
+  // Of prompts, when the step decodes, too, and not more of them wait than decode.
+  std::int32_t beside_decodes = 1;
   // An account whose many requests would make steps long for others; null: there is none.
   const AccountBook* crowd = nullptr;
   std::int32_t crowd_decodes = 0;  // of that account; at least 1
@@ -74,13 +77,21 @@ class Scheduler {
     std::int32_t chunk = 0;
   };
 
+  // What one account has in this step.
+  struct Account {
+    const AccountBook* book = nullptr;
+    std::int64_t prompts = 0;
+    std::int64_t decodes = 0;  // choices
+  };
+
   void collect(std::span<const std::unique_ptr<LiveRequest>> running);
   bool is_newcomer(const LiveRequest& request) const;
   std::int32_t tokens_of_newcomers(const StepLimits& limits) const;
   void plan_decodes(const StepLimits& limits, std::int32_t budget, StepPlan& plan);
   void take_turns(std::span<const StepPart> parts, std::int32_t budget, std::size_t& turn,
                   StepPlan& plan);
-  std::int32_t tokens_for_prompts(const StepLimits& limits, const StepPlan& plan) const;
+  double prompts_a_decode(const StepPlan& plan);
+  std::int32_t tokens_for_prompts(const StepLimits& limits, const StepPlan& plan);
   void plan_prompts(std::int32_t budget, bool for_newcomers, StepPlan& plan);
   std::int32_t for_others(const Prompt& one, std::int32_t budget) const;
   void give_newcomers(std::int32_t budget);
@@ -92,7 +103,8 @@ class Scheduler {
   std::vector<StepPart> decodable_;    // scratch; in the end but for those in of_crowd_
   std::vector<StepPart> of_crowd_;     // scratch
   std::int32_t decodable_tokens_ = 0;
-  std::vector<Prompt> prompts_;  // in progress; scratch
+  std::vector<Prompt> prompts_;    // in progress; scratch
+  std::vector<Account> accounts_;  // scratch
 };
 
 }  // namespace tessera::engine

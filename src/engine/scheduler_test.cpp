@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -102,6 +103,61 @@ TEST_F(SchedulerTest, DecodesMayHaveAStepForThemselves) {
   EXPECT_EQ(plan_.parts.size(), 1U * 3);
   EXPECT_EQ(prompt.passed_over, 0);  // it was not another prompt's turn
   EXPECT_EQ(plan({.batch = 64, .prompts = 40, .beside_decodes = 8}), (Tokens{8, 3}));
+}
+
+// So many prompts and choices of each account, and what prompts then have of a step whose decodes
+// take as long as one token of a prompt.
+class BacklogTest : public SchedulerTest {
+ protected:
+  void prompts(AccountBook& book, int count) {
+    for (int i = 0; i < count; ++i) join(add(100), book);
+  }
+  void decodes(AccountBook& book, int count) {
+    for (int i = 0; i < count; ++i) join(add_decoding(), book);
+  }
+  std::int32_t tokens_of_prompts() {
+    plan({.batch = 512, .prompts = 100, .beside_decodes = 1});
+    return plan_.prompt_tokens;
+  }
+  AccountBook a, b, c;
+
+ private:
+  static void join(LiveRequest& request, AccountBook& book) {
+    request.book = &book;
+    book.holds.requests += 1;
+  }
+};
+
+TEST_F(BacklogTest, WhereMorePromptsThanChoicesWaitTheyHaveMoreOfAStep) {
+  prompts(a, 1);
+  decodes(a, 2);
+  EXPECT_EQ(tokens_of_prompts(), 1);
+  prompts(a, 2);
+  EXPECT_EQ(tokens_of_prompts(), 1);  // two for two, and one that may always be there
+  prompts(a, 4);
+  EXPECT_EQ(tokens_of_prompts(), 3);
+  a.waiting.resize(10);
+  EXPECT_EQ(tokens_of_prompts(), 8);
+  a.waiting.resize(1000);
+  EXPECT_EQ(tokens_of_prompts(), 100);
+}
+
+TEST_F(BacklogTest, AnAccountsManyPromptsAreOneToAnother) {
+  prompts(a, 60);
+  decodes(a, 2);
+  decodes(b, 1);
+  EXPECT_EQ(tokens_of_prompts(), 1);
+}
+
+TEST_F(BacklogTest, OtherAccountsCountOnceEach) {
+  decodes(a, 1);
+  decodes(b, 1);
+  prompts(a, 2);
+  prompts(c, 9);
+  EXPECT_EQ(tokens_of_prompts(), 1);
+  std::array<AccountBook, 4> more;
+  for (AccountBook& book : more) prompts(book, 2);
+  EXPECT_EQ(tokens_of_prompts(), 2);  // b sees six accounts with prompts and two that decode
 }
 
 TEST_F(SchedulerTest, AShortPromptOfAnAccountWithNothingElseHasTheStep) {

@@ -37,7 +37,7 @@ class StepPace {
   static constexpr std::int32_t kLeastBeside = 4;
   static constexpr std::int32_t kMixedSteps = 32;
   static constexpr std::int32_t kLeastOfCrowd = 8;       // decodes
-  static constexpr std::int32_t kLeastCrowdPrompt = 32;  // tokens
+  static constexpr std::int32_t kLeastCrowdPrompt = 24;  // tokens
 
  private:
   static constexpr double kNoBound = 1e9;

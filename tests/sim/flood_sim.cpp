@@ -141,6 +141,19 @@ TEST(FloodSim, NorWhereTokensShareNothing) {
   expect_little_later([](std::size_t tokens) { return 0.5 + 0.03 * static_cast<double>(tokens); });
 }
 
+// Prompts that wait are read in large chunks, whatever is answered beside them: many at once are
+// to be served faster, not at the pace of a few answers.
+TEST(FloodSim, ABacklogOfPromptsIsReadFast) {
+  const double most = 256 / step_ms(256) * 1000;  // tokens a second
+  const auto share = [&](Shape shape) {
+    Flood flood(shape, step_ms);
+    (void)flood.tokens_in(std::chrono::seconds(100));
+    return flood.tokens_in(std::chrono::seconds(200)) / 200 / most;
+  };
+  EXPECT_GE(share({16, 1024, 256}), 0.4);
+  EXPECT_GE(share({96, 1024, 256}), 0.7);
+}
+
 TEST(FloodSim, WhileNobodyElseIsThereTheFloodHasTheMachine) {
   for (const Shape& shape : kFloods) {
     Flood alone(shape, step_ms);
