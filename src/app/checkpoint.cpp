@@ -94,9 +94,12 @@ chat::Sampling sampling_defaults(const weights::GgufFile& file, bool thinking) {
 
 Result<std::unique_ptr<model::Backend>> make_fake(const ModelOptions& options) {
   constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+  if (options.fake_script.empty())
+    return fail(ErrorCode::kInvalidArgument, "--backend fake needs --fake-script FILE");
   TRY_ASSIGN(const std::string text, read_small_file(options.fake_script, kMostBytes));
-  TRY_ASSIGN(engine::FakeOptions fake, engine::parse_fake_script(text));
-  return std::unique_ptr<model::Backend>(std::make_unique<engine::FakeBackend>(std::move(fake)));
+  auto fake = engine::parse_fake_script(text);
+  if (!fake) return fail(fake.error().code, options.fake_script + ": " + fake.error().message);
+  return std::unique_ptr<model::Backend>(std::make_unique<engine::FakeBackend>(*std::move(fake)));
 }
 
 // The weights are the file's pages, which stay in memory as long as nobody else wants it: what is

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <initializer_list>
 #include <iostream>
 #include <iterator>
@@ -22,6 +21,7 @@
 
 #include "app/checkpoint.h"
 #include "app/commands.h"
+#include "app/read_text.h"
 #include "base/json.h"
 #include "chat/custom_tool.h"
 #include "grammar/compile.h"
@@ -269,10 +269,9 @@ int run_grammar_check(const std::string& model_path, bool bytes) {
 }
 
 int run_grammar_sample(const GrammarSampleOptions& options) {
-  std::ifstream file(options.schema_path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file) return report(Error{ErrorCode::kNotFound, options.schema_path + ": cannot be read"});
-  const auto schema = json::parse(text, {.max_depth = 2000});
+  const auto text = read_text(options.schema_path);
+  if (!text) return report(text.error());
+  const auto schema = json::parse(*text, {.max_depth = 2000});
   if (!schema) {
     return report(
         Error{ErrorCode::kInvalidArgument, options.schema_path + ": " + schema.error().message});
@@ -281,7 +280,8 @@ int run_grammar_sample(const GrammarSampleOptions& options) {
   if (!grammar) {
     const GrammarError& error = grammar.error();
     return report(Error{ErrorCode::kInvalidArgument,
-                        error.message + " at " + (error.path.empty() ? "/" : error.path)});
+                        fmt::format("{}: {} at {}", options.schema_path, error.message,
+                                    error.path.empty() ? "/" : error.path)});
   }
   const auto words = load_words(options.model_path);
   if (!words) return report(words.error());

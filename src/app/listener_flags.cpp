@@ -1,6 +1,6 @@
 #include "app/listener_flags.h"
 
-#include "app/flag_range.h"
+#include "app/flag_values.h"
 
 namespace tessera::app {
 namespace {
@@ -8,18 +8,23 @@ namespace {
 void add_address_flags(CLI::App& command, NetworkOptions& network) {
   command.add_option("--host", network.host, "address to listen on; 0.0.0.0 for all of them")
       ->envname("TESSERA_HOST")
+      ->check(not_empty())
       ->capture_default_str();
   command.add_option("-p,--port", network.port, "port; 0: any free one")
       ->envname("TESSERA_PORT")
+      ->check(CLI::Range(0, 65535))
+      ->type_name("N")
       ->capture_default_str();
   command
       .add_option("--tls-cert", network.tls_cert,
                   "PEM file, the server's certificate first: https instead of http; read again "
                   "when it changes")
       ->envname("TESSERA_TLS_CERT")
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_option("--tls-key", network.tls_key, "PEM file with the certificate's key")
       ->envname("TESSERA_TLS_KEY")
+      ->check(not_empty())
       ->type_name("FILE");
   command
       .add_option("--admin-port", network.admin_port,
@@ -53,8 +58,7 @@ void add_body_flag(CLI::App& command, NetworkOptions& network) {
           "bytes for bodies over 64 KiB of all requests together, more get 503; one account "
           "has at most as much as it leaves free")
       ->envname("TESSERA_BODY_MEMORY")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(std::size_t{32} << 20, std::size_t{1} << 50))
+      ->transform(byte_count(std::uint64_t{32} << 20, std::uint64_t{1} << 50))
       ->type_name("BYTES")
       ->default_str("512MiB");
 }
@@ -95,6 +99,7 @@ void add_api_flags(CLI::App& command, ApiOptions& options) {
                   "name that the Host header may have, beside localhost (repeatable); without it, "
                   "any may when listening on other addresses than loopback")
       ->envname("TESSERA_ALLOWED_HOST")
+      ->check(not_empty())
       ->type_name("NAME");
   command
       .add_flag("--strict-params", options.strict_params,

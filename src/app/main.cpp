@@ -7,10 +7,11 @@
 #include <map>
 
 #include "app/commands.h"
-#include "app/flag_range.h"
+#include "app/flag_values.h"
 #include "app/listener_flags.h"
 #include "app/model_flags.h"
 #include "app/tool_flags.h"
+#include "app/wrong_use.h"
 
 namespace tessera::app {
 namespace {
@@ -84,13 +85,14 @@ void add_engine_flags(CLI::App& command, ServeOptions& options) {
                   "bytes of --memory for what is kept of prompts and answers (2GiB); 0: none; "
                   "without it: what running sequences leave")
       ->envname("TESSERA_PREFIX_CACHE")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(byte_count(0, std::uint64_t{1} << 50))
       ->type_name("BYTES");
   command
       .add_option("--shared-prompts", options.shared_prompts,
                   "SHA-256 digests of system prompts, one a line, whose state all accounts may "
                   "share in the prefix cache")
       ->envname("TESSERA_SHARED_PROMPTS")
+      ->check(not_empty())
       ->type_name("FILE");
 }
 
@@ -115,11 +117,13 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
                   "file of accounts, keys and usage; without it: tessera/tessera.db in the user's "
                   "state folder")
       ->envname("TESSERA_DB")
+      ->check(not_empty())
       ->type_name("FILE");
   command
       .add_option("--tiers", options.tiers_file,
                   "TOML file with cells of the tier table; followed while serving")
       ->envname("TESSERA_TIERS")
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_flag("--new-key", options.new_key,
                    "make a new key for the account 'default', even if there is one; the one that "
@@ -202,12 +206,14 @@ void add_database_flag(CLI::App& command, std::string& database) {
                   "file of accounts, keys and usage; without it: tessera/tessera.db in the user's "
                   "state folder")
       ->envname("TESSERA_DB")
+      ->check(not_empty())
       ->type_name("FILE");
 }
 
 void add_tier_flags(CLI::App& command, KeysOptions& options) {
   command.add_option("--tiers", options.tiers_file, "TOML file with cells of the tier table")
       ->envname("TESSERA_TIERS")
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_option("--context", options.context, "tokens of one request; without it: the tier's")
       ->check(CLI::Range(1, 1 << 24))
@@ -354,9 +360,7 @@ int run_main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("tessera ") + TESSERA_VERSION);
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  app.footer(
-      "Every flag --some-flag can be set as TESSERA_SOME_FLAG. `tessera COMMAND --help` tells "
-      "more.");
+  app.footer("A flag marked (Env:NAME) can be set by that variable instead.");  // of each command
   Everything all;
   std::function<int()> run;
   add_serve(app, all.serve, run);
@@ -366,7 +370,13 @@ int run_main(int argc, char** argv) {
   add_pack(app, all.pack, run);
   add_tools(app, all, run);
   add_grammar(app, all.grammar, run);
-  CLI11_PARSE(app, argc, argv);
+  app.footer("`tessera COMMAND --help` tells more.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const bool asked_for_help = error.get_exit_code() == 0;
+    return asked_for_help ? app.exit(error) : report_wrong_use(app, error);
+  }
   return run();
 }
 

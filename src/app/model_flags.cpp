@@ -1,5 +1,7 @@
 #include "app/model_flags.h"
 
+#include "app/flag_values.h"
+
 namespace tessera::app {
 
 void add_model_flags(CLI::App& command, ModelOptions& model) {
@@ -7,6 +9,7 @@ void add_model_flags(CLI::App& command, ModelOptions& model) {
       .add_option("-m,--model", model.path,
                   "GGUF file (the first part, if it is split); without it: the embedded demo model")
       ->envname("TESSERA_MODEL")
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_option("-t,--threads", model.threads, "threads that compute; 0: one for each core")
       ->envname("TESSERA_THREADS")
@@ -64,7 +67,7 @@ void add_memory_flag(CLI::App& command, ModelOptions& model) {
                   "bytes for weights, scratch, sequences and their cache together (20GiB); 0: the "
                   "weights and half of what the machine has left (cpu backend)")
       ->envname("TESSERA_MEMORY")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(byte_count(0, std::uint64_t{1} << 50))
       ->type_name("BYTES");
 }
 

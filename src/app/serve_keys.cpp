@@ -67,6 +67,10 @@ Result<ServeKeys> find_keys(const ServeOptions& options) {
   for (const std::string& key : options.api_keys) {
     if (key.empty())
       return fail(ErrorCode::kInvalidArgument, "--api-key (or TESSERA_API_KEY) is empty");
+    if (std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; }))
+      return fail(ErrorCode::kInvalidArgument,
+                  "--api-key (or TESSERA_API_KEY) has characters that clients cannot send in a "
+                  "header: printable ASCII without blanks is taken");
     keys.operator_keys.push_back(sha256(key));
   }
   if (keys.database == ":memory:" && (options.new_key || keys.operator_keys.empty()))

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <string>
 
@@ -13,6 +11,7 @@
 #include "api/parse_chat.h"
 #include "app/checkpoint.h"
 #include "app/commands.h"
+#include "app/read_text.h"
 #include "chat/prompt.h"
 #include "model/inspect.h"
 #include "model/logits.h"
@@ -68,13 +67,11 @@ int run_inspect(const std::string& path, std::int32_t context) {
 int run_logits(const LogitsOptions& options) {
   const auto checkpoint = load_checkpoint(options.model.path);
   if (!checkpoint) return report(checkpoint.error());
-  std::ifstream file(options.tokens_path);
-  if (!file)
-    return report(
-        {ErrorCode::kIo, fmt::format("cannot read the tokens file '{}'", options.tokens_path)});
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  const auto tokens = model::parse_token_ids(text, checkpoint->tensors.config.vocabulary);
-  if (!tokens) return report(tokens.error());
+  const auto text = read_text(options.tokens_path);
+  if (!text) return report(text.error());
+  const auto tokens = model::parse_token_ids(*text, checkpoint->tensors.config.vocabulary);
+  if (!tokens)
+    return report({tokens.error().code, options.tokens_path + ": " + tokens.error().message});
   auto backend =
       make_backend(options.model, *checkpoint, checkpoint->tensors.config.max_context, 1);
   if (!backend) return report(backend.error());

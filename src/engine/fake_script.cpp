@@ -144,8 +144,7 @@ Result<FakeOptions> parse_fake_script(std::string_view text) {
   const Result<json::Value, json::ParseError> parsed = json::parse(text);
   if (!parsed) {
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("the script is not JSON: {} at byte {}", parsed.error().message,
-                            parsed.error().offset));
+                fmt::format("the script is not JSON: {}", parsed.error().message));
   }
   const json::Object* root = parsed->if_object();
   if (root == nullptr) return fail(ErrorCode::kInvalidArgument, "the script must be a JSON object");

@@ -132,8 +132,9 @@ void count_layer(Footprint& sum, const LayerTensors& layer, const ModelConfig& c
           static_cast<std::uint64_t>(c.experts));
   }
   if (layer.kind == LayerKind::kAttention) {
-    sum.kv_values_per_token +=
-        2 * static_cast<std::uint64_t>(c.kv_heads) * static_cast<std::uint64_t>(c.head_dim);
+    const std::uint64_t rows = 2 * static_cast<std::uint64_t>(c.kv_heads);
+    sum.kv_rows_per_token += rows;
+    sum.kv_values_per_token += rows * static_cast<std::uint64_t>(c.head_dim);
   } else {
     const std::uint64_t recurrent = static_cast<std::uint64_t>(c.gdn_value_width()) *
                                     static_cast<std::uint64_t>(c.gdn_head_dim);
@@ -188,14 +189,19 @@ std::string describe(const TensorTable& table, std::int64_t context) {
   line(out, "  weights           {} B ({}), of which a token reads {} B ({})", sum.weight_bytes,
        human_bytes(sum.weight_bytes), sum.active_weight_bytes,
        human_bytes(sum.active_weight_bytes));
-  line(out, "  KV a token        {} numbers: {} in 16 bits, {} in 32", sum.kv_values_per_token,
-       human_bytes(2 * sum.kv_values_per_token), human_bytes(4 * sum.kv_values_per_token));
+  const std::uint64_t kv = sum.kv_values_per_token;
+  const std::uint64_t kv_in_8_bits = kv + sizeof(float) * sum.kv_rows_per_token;
+  line(out, "  KV a token        {} numbers: {} in 8 bits, {} in 16, {} in 32", kv,
+       human_bytes(kv_in_8_bits), human_bytes(2 * kv), human_bytes(4 * kv));
   line(out, "  state a sequence  {} B ({}), whatever its length", sum.state_bytes_per_sequence,
        human_bytes(sum.state_bytes_per_sequence));
   const std::uint64_t fixed = sum.weight_bytes + sum.state_bytes_per_sequence;
-  const std::uint64_t kv = sum.kv_values_per_token * static_cast<std::uint64_t>(context);
-  line(out, "  memory for one sequence of {} tokens: {} with KV in 16 bits, {} in 32, and scratch",
-       context, human_bytes(fixed + 2 * kv), human_bytes(fixed + 4 * kv));
+  const auto tokens = static_cast<std::uint64_t>(context);
+  line(out,
+       "  memory for one sequence of {} tokens: {} with KV in 8 bits, {} in 16, {} in 32, and "
+       "scratch",
+       context, human_bytes(fixed + tokens * kv_in_8_bits), human_bytes(fixed + 2 * tokens * kv),
+       human_bytes(fixed + 4 * tokens * kv));
   if (!table.unused_tensors.empty()) {
     line(out, "\nNot used: {}", fmt::join(table.unused_tensors, ", "));
   }

@@ -17,8 +17,8 @@ struct Footprint {
   std::uint64_t active_parameters = 0;  // of those that one token multiplies: without the embedding
   std::uint64_t weight_bytes = 0;       // of the tensors that are used
   std::uint64_t active_weight_bytes = 0;
-  std::uint64_t kv_values_per_token =
-      0;  // numbers, not bytes: a backend stores them in 2 or 4 bytes
+  std::uint64_t kv_values_per_token = 0;  // numbers: a backend stores them in 1, 2 or 4 bytes
+  std::uint64_t kv_rows_per_token = 0;    // of such numbers: with 1 byte, each has a float32 scale
   std::uint64_t state_bytes_per_sequence = 0;  // recurrent state and convolution inputs in float32
 };
 Footprint footprint(const TensorTable& table);

@@ -181,7 +181,9 @@ class EndOfServe(unittest.TestCase):
             self.assertIn(str(server.port), taken.stderr.decode())
             server.stop()
         for flags, word in ((["--model", "/no/such/file"], "No such file"), (["--model", __file__], "GGUF"), (["--model", "/"], "directory"),
-                            (["--ctx", "1"], "--ctx"), (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
+                            (["--ctx", "1"], "--ctx"), (["--api-key", "a b"], "printable ASCII"), (["--backend", "fake"], "--fake-script"),
+                            (["--backend", "fake", "--fake-script", "/no/script"], "/no/script: No such file"),
+                            (["--backend", "fake", "--fake-script", __file__], "cli_test.py: the script is not JSON"), (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
                             (["--tls-cert", "/no/cert"], "--tls-key is missing"), (["--tls-key", "/no/key"], "--tls-cert is missing"),
                             (["--tls-cert", "/no/cert", "--tls-key", "/no/key"], "/no/cert: cannot open: No such file"),
                             (["--tls-cert", __file__, "--tls-key", __file__], "certificate (PEM)")):
@@ -280,7 +282,20 @@ class Tools(unittest.TestCase):
         self.assertRegex(run("--version").stdout.decode(), r"^tessera \d+\.\d+\.\d+")
         for command in ("serve", "chat", "inspect", "logits", "render", "tokenize", "detokenize"):
             self.assertEqual(run(command, "--help").returncode, 0)
-        self.assertNotEqual(run("fly").returncode, 0)
+
+    def test_wrong_use_is_told(self):
+        """What is wrong and which help tells more, and status 2."""
+        for arguments, word, command in (((), "which command? There are serve, chat", ""), (("fly",), "'fly' is no command; commands are serve", ""),
+                                         (("--fly",), "'--fly' is no flag here", ""), (("keys", "fly"), "'fly' is no command; commands are create", " keys"),
+                                         (("serve", "--fly"), "--fly", " serve"), (("serve", "--port", "65536"), "not in range 0 to 65535", " serve"),
+                                         (("serve", "--model", ""), "--model: the value is empty", " serve"), (("logits",), "--tokens is required", " logits"),
+                                         (("serve", "--memory", "-5"), "-5 is no whole number of bytes", " serve"),
+                                         (("serve", "--memory", "5 apples"), "5 apples is no whole number of bytes", " serve"),
+                                         (("serve", "--body-memory", "33554431"), "not in range 32.00 MiB to", " serve")):
+            done = run(*arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, b""), arguments)
+            self.assertIn(word, done.stderr.decode())
+            self.assertTrue(done.stderr.decode().endswith(f"`tessera{command} --help` tells more.\n"), done.stderr)
 
     def test_text_goes_there_and_back(self):
         text = "Summarise Cervantes: 12 + 30, ¿qué? \U0001F600 <|im_end|>\n".encode()

@@ -136,6 +136,7 @@ TEST(Inspect, CountsWhatIsThere) {
   EXPECT_EQ(sum.active_parameters, parameters - idle);
   EXPECT_EQ(sum.active_weight_bytes, bytes - 4 * idle);
   EXPECT_EQ(sum.kv_values_per_token, 2u * 1 * 32);
+  EXPECT_EQ(sum.kv_rows_per_token, 2u * 1);
   EXPECT_EQ(sum.state_bytes_per_sequence, 3u * 4 * (4 * 32 * 32 + 3 * (2 * 2 * 32 + 4 * 32)));
 }
 

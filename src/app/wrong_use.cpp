@@ -1,0 +1,44 @@
+#include "app/wrong_use.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace tessera::app {
+namespace {
+
+constexpr int kExitWrongUse = 2;
+
+std::vector<std::string> listed_commands(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (!command->get_group().empty()) names.push_back(command->get_name());
+  return names;
+}
+
+// CLI11 says of all of these that a subcommand is required.
+std::string no_command(const CLI::App& app, const std::vector<std::string>& rest) {
+  const std::string there_are = fmt::format("{}", fmt::join(listed_commands(app), ", "));
+  if (rest.empty()) return "which command? There are " + there_are;
+  const char* const what = rest.front().starts_with('-') ? "flag here" : "command";
+  return fmt::format("'{}' is no {}; commands are {}", rest.front(), what, there_are);
+}
+
+}  // namespace
+
+int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
+  std::string name = "tessera";
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += " " + command->get_name();
+  }
+  const bool wants_command = command->get_require_subcommand_min() > 0;
+  const std::string what = wants_command ? no_command(*command, app.remaining(true)) : error.what();
+  fmt::print(stderr, "tessera: {}\n`{} --help` tells more.\n", what, name);
+  return kExitWrongUse;
+}
+
+}  // namespace tessera::app
