@@ -1,10 +1,10 @@
 #include "app/checkpoint.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "app/embedded_model.h"
@@ -136,6 +136,11 @@ Result<std::shared_ptr<const weights::GgufFile>> open_weights(const std::string&
   if (path.empty())
     return weights::GgufFile::from_memory(embedded_model(), "the embedded demo model",
                                           unknown_types);
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} is a directory; `tessera pack` makes a GGUF file of a checkpoint's", path));
   return weights::GgufFile::open(path, unknown_types);
 }
 

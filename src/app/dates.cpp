@@ -66,8 +66,11 @@ Result<std::int64_t> parse_date(std::string_view text) {
 
 Result<std::int64_t> parse_moment(std::string_view text, std::int64_t now) {
   if (text.find('-') != std::string_view::npos) return parse_date(text);
-  TRY_ASSIGN(const std::int64_t duration, parse_duration(text));
-  return now + duration;
+  const Result<std::int64_t> duration = parse_duration(text);
+  if (duration) return now + *duration;
+  const bool malformed = duration.error().code == ErrorCode::kInvalidArgument;
+  return fail(duration.error().code,
+              duration.error().message + (malformed ? ", and no date like 2027-01-31" : ""));
 }
 
 std::string format_date(std::int64_t unix_seconds) {

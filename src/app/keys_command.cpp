@@ -60,7 +60,8 @@ Result<access::Tier> find_tier(const std::string& tiers_file, const std::string&
   std::string names;
   for (const access::Tier& tier : tiers) names += (names.empty() ? "" : ", ") + tier.name;
   return fail(ErrorCode::kInvalidArgument,
-              fmt::format("there is no tier '{}': it is one of {}", name, names));
+              fmt::format("there is no tier '{}': it is one of {}{}", name, names,
+                          tiers_file.empty() ? " (--tiers FILE may add others)" : ""));
 }
 
 // 0: the tier's own.

@@ -36,7 +36,13 @@ int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
     name += " " + command->get_name();
   }
   const bool wants_command = command->get_require_subcommand_min() > 0;
-  const std::string what = wants_command ? no_command(*command, app.remaining(true)) : error.what();
+  const std::vector<std::string> rest = app.remaining(true);
+  std::string what = error.what();
+  if (wants_command) {
+    what = no_command(*command, rest);
+  } else if (!rest.empty()) {
+    what = fmt::format("'{}' is not taken here", fmt::join(rest, " "));
+  }
   fmt::print(stderr, "tessera: {}\n`{} --help` tells more.\n", what, name);
   return kExitWrongUse;
 }

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -157,7 +159,9 @@ Result<void> read_quantisation(const std::string& path, const json::Value& whole
 Result<json::Value> read_json_file(const std::string& path, bool must) {
   std::ifstream file(path, std::ios::binary);
   if (!file && !must) return json::Value(json::Object());
-  if (!file) return fail(ErrorCode::kNotFound, fmt::format("{}: cannot open", path));
+  if (!file)
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: cannot open: {}", path, std::strerror(errno)));
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   auto parsed = json::parse(text);
   if (!parsed) {

@@ -180,7 +180,7 @@ class EndOfServe(unittest.TestCase):
             self.assertEqual(taken.returncode, 1)
             self.assertIn(str(server.port), taken.stderr.decode())
             server.stop()
-        for flags, word in ((["--model", "/no/such/file"], "No such file"), (["--model", __file__], "GGUF"), (["--model", "/"], "directory"),
+        for flags, word in ((["--model", "/no/such/file"], "No such file"), (["--model", __file__], "GGUF"), (["--model", "/"], "is a directory; `tessera pack`"),
                             (["--ctx", "1"], "--ctx"), (["--api-key", "a b"], "printable ASCII"), (["--backend", "fake"], "--fake-script"),
                             (["--backend", "fake", "--fake-script", "/no/script"], "/no/script: No such file"),
                             (["--backend", "fake", "--fake-script", __file__], "cli_test.py: the script is not JSON"), (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
@@ -287,7 +287,7 @@ class Tools(unittest.TestCase):
         """What is wrong and which help tells more, and status 2."""
         for arguments, word, command in (((), "which command? There are serve, chat", ""), (("fly",), "'fly' is no command; commands are serve", ""),
                                          (("--fly",), "'--fly' is no flag here", ""), (("keys", "fly"), "'fly' is no command; commands are create", " keys"),
-                                         (("serve", "--fly"), "--fly", " serve"), (("serve", "--port", "65536"), "not in range 0 to 65535", " serve"),
+                                         (("serve", "--fly"), "'--fly' is not taken here", " serve"), (("keys", "list", "--fly", "x"), "'--fly x' is not taken", " keys list"), (("serve", "--port", "65536"), "not in range 0 to 65535", " serve"),
                                          (("serve", "--model", ""), "--model: the value is empty", " serve"), (("logits",), "--tokens is required", " logits"),
                                          (("serve", "--memory", "-5"), "-5 is no whole number of bytes", " serve"),
                                          (("serve", "--memory", "5 apples"), "5 apples is no whole number of bytes", " serve"),

@@ -108,7 +108,7 @@ class Create(Case):
         for flags, said in [
             (["--account", ""], "1 to 64"), (["--account", "a b"], "1 to 64"), (["--account", "a" * 65], "1 to 64"),
             (["--account", "a", "--label", "x/y"], "1 to 64"), (["--account", "a", "--tier", "gold"], "async, lite, pro, scale, enterprise"),
-            (["--account", "a", "--expires", "yesterday"], "30d"), (["--account", "a", "--expires", "2020-01-01"], "future"),
+            (["--account", "a", "--expires", "yesterday"], "30d, and no date"), (["--account", "a", "--expires", "2020-01-01"], "future"),
             (["--account", "a", "--expires", "2027-02-29"], "there is no day"), (["--account", "a", "--expires", "0d"], "future"),
             (["--account", "a", "--expires", "-1d"], "no date"), (["--account", "a", "--expires", "99999d"], "ten years"),
             (["--account", "a", "--expires", "2027-1-31"], "no date"),
