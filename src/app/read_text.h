@@ -1,4 +1,5 @@
-// A small file or pipe that a command reads once, whole. What a server keeps reading is base/regular_file.h's.
+// A small file or pipe that a command reads once, whole. What a server keeps reading is
+// base/regular_file.h's.
 #pragma once
 
 #include <string>

@@ -182,7 +182,7 @@ class EndOfServe(unittest.TestCase):
             server.stop()
         for flags, word in ((["--model", "/no/such/file"], "No such file"), (["--model", __file__], "GGUF"), (["--model", "/"], "is a directory; `tessera pack`"),
                             (["--ctx", "1"], "--ctx"), (["--api-key", "a b"], "printable ASCII"), (["--backend", "fake"], "--fake-script"),
-                            (["--backend", "fake", "--fake-script", "/no/script"], "/no/script: No such file"),
+                            (["--backend", "fake", "--fake-script", "/no/script"], "/no/script: cannot open: No such file"),
                             (["--backend", "fake", "--fake-script", __file__], "cli_test.py: the script is not JSON"), (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
                             (["--tls-cert", "/no/cert"], "--tls-key is missing"), (["--tls-key", "/no/key"], "--tls-cert is missing"),
                             (["--tls-cert", "/no/cert", "--tls-key", "/no/key"], "/no/cert: cannot open: No such file"),
