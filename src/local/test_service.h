@@ -78,6 +78,17 @@ class LocalServiceTest : public testing::Test {
     made.prompt.messages.back().content = std::move(content);
     return made;
   }
+  // What a request is refused with; a dry run says the same.
+  chat::Refusal refused(const chat::ChatRequest& made) {
+    const auto measured = service_->measure(made);
+    const auto started = service_->start(made, [] {});
+    EXPECT_FALSE(started);
+    EXPECT_TRUE(measured && measured->refusal);
+    if (started || !measured || !measured->refusal) return {};
+    EXPECT_EQ(measured->refusal->param, started.error().param);
+    EXPECT_EQ(measured->refusal->message, started.error().message);
+    return started.error();
+  }
 
   static chat::TextRequest text_request(std::variant<std::string, std::vector<TokenId>> prompt) {
     chat::TextRequest made;

@@ -66,15 +66,6 @@ class WholeAnswerTest : public LocalServiceTest {
   std::int32_t count(std::string_view text) const {
     return static_cast<std::int32_t>(ids(text).size());
   }
-  chat::Refusal refused(const chat::ChatRequest& made) {
-    const auto measured = service_->measure(made);
-    const auto started = service_->start(made, [] {});
-    EXPECT_FALSE(started);
-    EXPECT_FALSE(measured);
-    if (started || measured) return {};
-    EXPECT_EQ(started.error().message, measured.error().message);
-    return started.error();
-  }
   // Below `least` tokens refused, from there on whole.
   void expect_whole(chat::ChatRequest made, std::int32_t least, bool call) {
     for (std::int32_t tokens = std::max(1, least - 2); tokens < least; ++tokens) {
