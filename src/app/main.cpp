@@ -121,7 +121,7 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
       ->type_name("FILE");
   command
       .add_option("--tiers", options.tiers_file,
-                  "TOML file with cells of the tier table; followed while serving")
+                  "TOML file with values of the tier table; followed while serving")
       ->envname("TESSERA_TIERS")
       ->check(not_empty())
       ->type_name("FILE");
@@ -157,7 +157,7 @@ void add_chat(CLI::App& app, ChatOptions& options, std::function<int()>& run) {
   command.add_option("--temperature", options.temperature, "0: always the likeliest token")
       ->check(between(0.0, 2.0));
   command.add_option("--seed", options.seed, "the same seed gives the same answer");
-  command.add_option("--max-tokens", options.max_tokens, "of one answer")
+  command.add_option("--max-tokens", options.max_tokens, "most tokens of one answer")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
   command.callback([&] { run = [&] { return run_chat(options); }; });
@@ -211,7 +211,7 @@ void add_database_flag(CLI::App& command, std::string& database) {
 }
 
 void add_tier_flags(CLI::App& command, KeysOptions& options) {
-  command.add_option("--tiers", options.tiers_file, "TOML file with cells of the tier table")
+  command.add_option("--tiers", options.tiers_file, "TOML file with values of the tier table")
       ->envname("TESSERA_TIERS")
       ->check(not_empty())
       ->type_name("FILE");
@@ -221,20 +221,24 @@ void add_tier_flags(CLI::App& command, KeysOptions& options) {
 }
 
 void add_create_flags(CLI::App& command, KeysOptions& options) {
-  command.add_option("--account", options.account, "whose")->required()->type_name("NAME");
-  command.add_option("--tier", options.tier, "of a new account; without it: lite")
+  command.add_option("--account", options.account, "the key's account")
+      ->required()
+      ->type_name("NAME");
+  command.add_option("--tier", options.tier, "tier of a new account; without it: lite")
       ->type_name("NAME");
   command.add_option("--label", options.label, "what the key is for")
       ->type_name("NAME")
       ->capture_default_str();
   command
-      .add_option("--expires", options.expires, "like 30d, or 2027-01-31 (its first moment, UTC)")
+      .add_option("--expires", options.expires,
+                  "when the key ends: like 30d, or 2027-01-31 (its first moment, UTC)")
       ->type_name("WHEN");
   command
-      .add_option("--model", options.models, "that the key may use (repeatable); all, without it")
+      .add_option("--model", options.models,
+                  "served model that the key may use (repeatable); without it: all")
       ->type_name("NAME");
   add_tier_flags(command, options);
-  command.add_flag("--json", options.json, "as JSON");
+  command.add_flag("--json", options.json, "one JSON value instead of text");
 }
 
 // Each verb has options of its own: the environment is read for all of them, also for those that
@@ -249,7 +253,7 @@ void add_keys(CLI::App& app, std::map<KeysVerb, KeysOptions>& all, std::function
     return command;
   };
   const auto add_account = [&](KeysVerb verb, CLI::App& command) {
-    command.add_option("ACCOUNT", all[verb].account, "which")->required();
+    command.add_option("ACCOUNT", all[verb].account, "its name")->required();
   };
 
   add_create_flags(
@@ -259,19 +263,21 @@ void add_keys(CLI::App& app, std::map<KeysVerb, KeysOptions>& all, std::function
   CLI::App& list = add(KeysVerb::kList, "list", "all keys, revoked ones too");
   list.add_option("--account", all[KeysVerb::kList].account, "of this account alone")
       ->type_name("NAME");
-  list.add_flag("--json", all[KeysVerb::kList].json, "as JSON");
+  list.add_flag("--json", all[KeysVerb::kList].json, "one JSON value instead of text");
 
   KeysOptions& rotate = all[KeysVerb::kRotate];
   CLI::App& rotate_command =
       add(KeysVerb::kRotate, "rotate", "a new key, shown once, in the place of an old one");
-  rotate_command.add_option("KEY_ID", rotate.key_id, "the old one")->required();
+  rotate_command
+      .add_option("KEY_ID", rotate.key_id, "the old one's id, as `tessera keys list` has it")
+      ->required();
   rotate_command
       .add_option("--overlap", rotate.overlap, "how long the old one still works, like 10m")
       ->type_name("TIME");
-  rotate_command.add_flag("--json", rotate.json, "as JSON");
+  rotate_command.add_flag("--json", rotate.json, "one JSON value instead of text");
 
   add(KeysVerb::kRevoke, "revoke", "a key stops working now")
-      .add_option("KEY_ID", all[KeysVerb::kRevoke].key_id, "which")
+      .add_option("KEY_ID", all[KeysVerb::kRevoke].key_id, "its id, as `tessera keys list` has it")
       ->required();
 
   CLI::App& tier = add(KeysVerb::kTier, "tier", "put an account on a tier");
@@ -290,15 +296,17 @@ void add_usage(CLI::App& app, UsageOptions& options, std::function<int()>& run) 
   add_database_flag(command, options.database);
   command.add_option("--account", options.account, "of this account alone")->type_name("NAME");
   command.add_option("--key", options.key_id, "of this key alone")->type_name("KEY_ID");
-  CLI::Option* days = command.add_option("--days", options.days, "so many, up to the last one")
-                          ->check(CLI::Range(1, 36500))
-                          ->type_name("N")
-                          ->capture_default_str();
+  CLI::Option* days =
+      command.add_option("--days", options.days, "how many days, the last one included")
+          ->check(CLI::Range(1, 36500))
+          ->type_name("N")
+          ->capture_default_str();
   command.add_option("--from", options.from, "first day, like 2026-11-22")
       ->type_name("DATE")
       ->excludes(days);
-  command.add_option("--to", options.to, "last day; today, without it")->type_name("DATE");
-  command.add_flag("--json", options.json, "as JSON");
+  command.add_option("--to", options.to, "last day, like 2026-11-22; without it: today")
+      ->type_name("DATE");
+  command.add_flag("--json", options.json, "one JSON value instead of text");
   command.callback([&] { run = [&] { return run_usage(options); }; });
 }
 

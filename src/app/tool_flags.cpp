@@ -8,7 +8,7 @@ void add_pack(CLI::App& app, PackCommandOptions& pack, std::function<int()>& run
   command.add_option("IN", pack.in, "directory with config.json and *.safetensors, or GGUF file")
       ->required();
   command.add_option("OUT", pack.out, "file to write")->required();
-  command.add_option("--type", pack.type, "of the matrices: " + pack_types())
+  command.add_option("--type", pack.type, "type of the matrices: " + pack_types())
       ->type_name("NAME")
       ->capture_default_str();
   command.add_option("-t,--threads", pack.threads, "threads; 0: one for each core")
@@ -45,7 +45,7 @@ void add_grammar(CLI::App& app, GrammarFlags& flags, std::function<int()>& run) 
   sample.add_option("--seed", flags.sample.seed, "the same one gives the same answers")
       ->type_name("N")
       ->capture_default_str();
-  sample.add_option("--count", flags.sample.count, "so many")
+  sample.add_option("--count", flags.sample.count, "how many answers")
       ->type_name("K")
       ->capture_default_str();
   sample.callback([&] { run = [&] { return run_grammar_sample(flags.sample); }; });
