@@ -241,8 +241,7 @@ void add_create_flags(CLI::App& command, KeysOptions& options) {
   command.add_flag("--json", options.json, "one JSON value instead of text");
 }
 
-// Each verb has options of its own: the environment is read for all of them, also for those that
-// were not asked for.
+// Each verb has options of its own.
 void add_keys(CLI::App& app, std::map<KeysVerb, KeysOptions>& all, std::function<int()>& run) {
   CLI::App& keys = *app.add_subcommand("keys", "accounts and their API keys");
   keys.require_subcommand(1);
@@ -367,6 +366,8 @@ int run_main(int argc, char** argv) {
       "engine of its own.");
   app.set_version_flag("--version", std::string("tessera ") + TESSERA_VERSION);
   app.require_subcommand(1);
+  app.immediate_callback();  // of all commands: the environment is read for the one that is asked
+                             // for
   app.get_formatter()->column_width(34);
   app.footer("A flag marked (Env:NAME) can be set by that variable instead.");  // of each command
   Everything all;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,15 @@ std::string no_command(const CLI::App& app, const std::vector<std::string>& rest
   return fmt::format("'{}' is no {}; commands are {}", rest.front(), what, there_are);
 }
 
+// A value that cannot be read may stand where nobody looks.
+std::string variable_of(const CLI::App& command, const std::string& what) {
+  const CLI::Option* option = command.get_option_no_throw(what.substr(0, what.find(':')));
+  if (option == nullptr || option->get_envname().empty()) return {};
+  const char* value = std::getenv(option->get_envname().c_str());
+  if (value == nullptr || option->results() != std::vector<std::string>{value}) return {};
+  return fmt::format(" (from {})", option->get_envname());
+}
+
 }  // namespace
 
 int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
@@ -42,6 +52,8 @@ int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
     what = no_command(*command, rest);
   } else if (!rest.empty()) {
     what = fmt::format("'{}' is not taken here", fmt::join(rest, " "));
+  } else {
+    what += variable_of(*command, what);
   }
   fmt::print(stderr, "tessera: {}\n`{} --help` tells more.\n", what, name);
   return kExitWrongUse;

@@ -283,6 +283,15 @@ class Tools(unittest.TestCase):
         for command in ("serve", "chat", "inspect", "logits", "render", "tokenize", "detokenize"):
             self.assertEqual(run(command, "--help").returncode, 0)
 
+    def test_the_environment_is_read_for_the_command_that_is_asked_for(self):
+        environment = {**os.environ, "TESSERA_PORT": "many"}
+        for arguments, status, said in ((("tokenize",), 0, ""), (("--help",), 0, ""),
+                                        (("serve",), 2, "--port: Value many not in range 0 to 65535 (from TESSERA_PORT)"),
+                                        (("serve", "--port", "few"), 2, "--port: Value few not in range 0 to 65535\n")):
+            done = subprocess.run([BINARY, *arguments], input=b"", capture_output=True, timeout=120, env=environment)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertIn(said, done.stderr.decode())
+
     def test_wrong_use_is_told(self):
         """What is wrong and which help tells more, and status 2."""
         for arguments, word, command in (((), "which command? There are serve, chat", ""), (("fly",), "'fly' is no command; commands are serve", ""),
