@@ -23,6 +23,7 @@
 #include "app/commands.h"
 #include "app/machine_peak.h"
 #include "app/read_bandwidth.h"
+#include "app/warm_up.h"
 
 namespace tessera::app {
 namespace {
@@ -294,6 +295,7 @@ Result<void> bench(BenchOptions options) {
   if (options.by_isa.empty()) options.by_isa = {options.model.isa};
   if (options.by_threads.empty()) options.by_threads = {options.model.threads};
   TRY_ASSIGN(const Checkpoint checkpoint, load_checkpoint(options.model.path));
+  if (!checkpoint.embedded) warm_up(*checkpoint.tensors.file);
   for (const std::string& isa : options.by_isa) {
     for (const int threads : options.by_threads) {
       options.model.isa = isa;

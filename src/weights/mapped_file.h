@@ -5,7 +5,8 @@
 // and the mapping pins the file: renaming or deleting it afterwards does no harm. Truncating it in
 // place takes pages away: they then read as zeros and damaged() tells so, instead of the SIGBUS
 // that would end the process (bus_guard.h). Nothing is read ahead of use: a 21 GB model opens in
-// milliseconds and comes in page by page.
+// milliseconds and comes in page by page, pages
+// of 2 MiB where the kernel can.
 #pragma once
 
 #include <cstddef>
