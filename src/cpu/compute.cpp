@@ -8,16 +8,14 @@
 namespace tessera::cpu {
 namespace {
 
-// Weights that a member takes at a time: enough for a stream from memory to get going, few enough
-// that all end together.
-constexpr std::size_t kChunkBytes = 32 << 10;
 constexpr std::size_t kManyTokens = 8;
 
-// Many tokens: as many rows as a kernel packs at once.
+// What a member takes at a time: enough for a stream from memory to get going, few enough that all
+// end together. Many tokens: as many rows as a kernel packs at once.
 std::size_t chunk_rows(const Product& product) {
   if (product.tokens > kManyTokens) return kInt8PanelRows;
-  const std::size_t rows = kChunkBytes / product.weights.row_bytes / kPanelRows * kPanelRows;
-  return std::max(rows, kPanelRows);
+  const std::size_t bytes = kPanelRows * product.weights.row_bytes;
+  return (kInt8AheadBytes + bytes - 1) / bytes * kPanelRows;
 }
 
 }  // namespace

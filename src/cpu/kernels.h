@@ -83,6 +83,9 @@ struct Int8Matmul {
   // What will be read after these rows, asked from memory while the last of them are worked on.
   const std::byte* ahead = nullptr;
 };
+// How far ahead a kernel asks, in whole groups of sixteen rows. A call of as many rows or more
+// needs nothing but `ahead` to do so.
+constexpr std::size_t kInt8AheadBytes = 32 << 10;
 // Rows and columns that are packed at once for many tokens, and the room that they take.
 constexpr std::size_t kInt8PanelRows = 64, kInt8PanelColumns = 512;
 constexpr std::size_t kInt8PanelBytes = kInt8PanelRows / 16 * kInt8PanelColumns * 24;
