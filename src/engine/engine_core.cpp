@@ -43,6 +43,12 @@ bool may_run_ahead(const LiveRequest& request, const Choice& choice) {
   return choice.constraint && !request.request.top_logprobs;
 }
 
+// `last`: the request ends with this step, and its terminal event calls the reader; called twice
+// within some microseconds it would fall asleep between.
+void push(LiveRequest& request, EngineEvent event, bool last) {
+  last ? request.events->push_quietly(std::move(event)) : request.events->push(std::move(event));
+}
+
 // The most events that one step publishes for the request.
 std::int32_t events_of_step(const LiveRequest& request) {
   std::size_t events = request.in_prefill() ? 1 : 0;
@@ -375,7 +381,7 @@ void EngineCore::publish(const model::LogitsView& logits) {
 // The prompt is computed: the other choices get copies of its sequence in place of what was
 // reserved for them, and every choice samples its first token from the same row.
 Result<void> EngineCore::finish_prompt(LiveRequest& request, std::span<const float> logits) {
-  request.events->push(PrefillDone{request.cached});
+  request.events->push_quietly(PrefillDone{request.cached});
   for (Choice& choice : request.choices) TRY(sample_choice(request, choice, logits));
   memory_.publish_places(request);
   return memory_.copy_prompt(request);
@@ -388,7 +394,7 @@ Result<void> EngineCore::sample_choice(LiveRequest& request, Choice& choice,
   if (!reason && may_run_ahead(request, choice)) reason = take_forced(request, choice);
   if (reason) {
     choice.ended = true;
-    request.events->push(ChoiceEnd{choice.number, *reason});
+    push(request, ChoiceEnd{choice.number, *reason}, request.live_choices() == 0);
   }
   return {};
 }
@@ -407,8 +413,9 @@ std::optional<EndReason> EngineCore::take_token(LiveRequest& request, Choice& ch
   TokenEvent event{choice.number, token};
   if (wanted.top_logprobs)
     event.logprobs = compute_logprobs(logits, token, *wanted.top_logprobs, wanted.unlisted);
-  request.events->push(std::move(event));
-  if (choice.generated < wanted.max_tokens) return std::nullopt;
+  const bool last = choice.generated >= wanted.max_tokens;
+  push(request, std::move(event), last && request.live_choices() == 1);
+  if (!last) return std::nullopt;
   const bool complete = choice.constraint && choice.constraint->is_complete();
   return complete ? EndReason::kEnd : EndReason::kMaxTokens;
 }

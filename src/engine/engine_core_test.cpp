@@ -38,6 +38,29 @@ TEST(EngineCore, StopsAtMaxTokens) {
   EXPECT_EQ(sim[1].end(), EndReason::kMaxTokens);
 }
 
+// Who reads at once would be called twice: for the last token, and for the end behind it.
+TEST(EngineCore, TheStepThatEndsARequestCallsItsReaderOnce) {
+  const auto calls = [](FakeOptions backend, std::int32_t max_tokens) {
+    Simulation sim(std::move(backend));
+    int count = 0;
+    std::shared_ptr<EventChannel> events;
+    events = std::make_shared<EventChannel>(8, [&] {
+      ++count;
+      while (events->pop()) {
+      }
+    });
+    const EngineRequest request = make_test_request({1}, max_tokens);
+    sim.core().add(
+        std::make_unique<LiveRequest>(*sim.ledger().accept(request.account), request, events));
+    while (sim.step()) {
+    }
+    return count;
+  };
+  EXPECT_EQ(calls(with_script(script_never_ends(9)), 1), 1);
+  EXPECT_EQ(calls(with_script(script_never_ends(9)), 3), 3);
+  EXPECT_EQ(calls(with_script(script_responses({{5, 6}}, 0)), 10), 3);
+}
+
 TEST(EngineCore, FillsTheContextToTheLastToken) {
   FakeOptions backend = with_script(script_never_ends(9));
   backend.limits.max_context = 12;

@@ -25,14 +25,19 @@ bool EventChannel::has_room(std::size_t events) {
 void EventChannel::push(EngineEvent event) {
   CHECK(!ended_);
   ended_ = is_terminal(event);
-  deliver(std::move(event));
+  deliver(std::move(event), false);
+}
+
+void EventChannel::push_quietly(EngineEvent event) {
+  CHECK(!ended_ && !is_terminal(event));
+  deliver(std::move(event), true);
 }
 
 void EventChannel::abort(Error error) {
-  deliver(RequestFailed{std::move(error)});
+  deliver(RequestFailed{std::move(error)}, false);
 }
 
-void EventChannel::deliver(EngineEvent event) {
+void EventChannel::deliver(EngineEvent event, bool quiet) {
   // Dropped with no lock held: what it owns may own this channel.
   std::shared_ptr<const std::function<void()>> on_ready;
   bool was_empty = false;
@@ -40,7 +45,6 @@ void EventChannel::deliver(EngineEvent event) {
     std::lock_guard lock(mutex_);
     if (over_) return;
     was_empty = events_.empty() || unheard_;
-    const bool quiet = std::holds_alternative<PrefillDone>(event);
     if (is_terminal(event)) {
       over_ = true;
       terminal_ = std::move(event);

@@ -21,10 +21,9 @@ namespace tessera::engine {
 class EventChannel {
  public:
   // `on_ready` is called on the engine thread, with no lock held, when the channel goes from empty
-  // to not empty; the last time for the terminal event at the latest. PrefillDone alone is not
-  // worth a call: what follows in the same step makes it. It owns (or shares) what it touches: it
-  // can still be running when the reader has gone. `doorbell` is rung by the reader that makes the
-  // room the engine waits for; it may be null.
+  // to not empty; the last time for the terminal event at the latest. It owns (or shares) what it
+  // touches: it can still be running when the reader has gone. `doorbell` is rung by the reader
+  // that makes the room the engine waits for; it may be null.
   EventChannel(std::size_t capacity, std::function<void()> on_ready,
                std::shared_ptr<Doorbell> doorbell = nullptr);
 
@@ -33,6 +32,8 @@ class EventChannel {
   bool has_room(std::size_t events);
   // Nothing comes after a terminal event.
   void push(EngineEvent event);
+  // An event that is not worth a call of its own: what follows in the same step makes it.
+  void push_quietly(EngineEvent event);
   // Any thread, when the engine's hangs: the terminal event, unless it is there; what the engine
   // pushes afterwards is dropped.
   void abort(Error error);
@@ -46,7 +47,7 @@ class EventChannel {
   std::optional<EngineEvent> pop();
 
  private:
-  void deliver(EngineEvent event);
+  void deliver(EngineEvent event, bool quiet);
   bool fits(std::size_t events) const {
     return events_.empty() || events_.size() + events <= capacity_;
   }

@@ -38,7 +38,7 @@ TEST(EventChannel, CallsOnReadyOnTheEdgeAlone) {
 TEST(EventChannel, APromptsEndIsHeardOfWithTheFirstToken) {
   int calls = 0;
   EventChannel channel(4, [&] { ++calls; });
-  channel.push(PrefillDone{7});
+  channel.push_quietly(PrefillDone{7});
   EXPECT_EQ(calls, 0);
   channel.push(TokenEvent{0, 1});
   EXPECT_EQ(calls, 1);
@@ -47,7 +47,7 @@ TEST(EventChannel, APromptsEndIsHeardOfWithTheFirstToken) {
   EXPECT_EQ(std::get<PrefillDone>(*channel.pop()).cached_tokens, 7);
 
   EventChannel failing(4, [&] { ++calls; });
-  failing.push(PrefillDone{7});
+  failing.push_quietly(PrefillDone{7});
   failing.push(RequestFailed{{ErrorCode::kCancelled, ""}});
   EXPECT_EQ(calls, 2);
 }
