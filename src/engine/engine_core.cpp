@@ -17,6 +17,8 @@ namespace {
 // An account crowds with so many sequences, and more than all others together.
 constexpr std::int64_t kCrowd = 8;
 constexpr std::chrono::seconds kCrowdIsWatched{60};
+// Somebody may have been in before it became a crowd, and come again.
+constexpr std::chrono::seconds kSeenBefore{10};
 
 // The most tokens that a choice has unread.
 constexpr std::size_t kMaxUnread = 32;
@@ -179,18 +181,30 @@ void EngineCore::plan() {
 // The account of most that runs, when somebody else is there too or was a moment ago, for whose
 // sake its steps are to be short. While it is alone it has the machine.
 const AccountBook* EngineCore::find_crowd() {
-  const AccountBook* most = nullptr;
+  const Clock::Instant now = clock_.now();
+  const LiveRequest* most = nullptr;
   std::int64_t sequences = 0;
   for (const auto& request : running_) {
+    note_account(request->request.account, now);
     sequences += request->request.choices;
-    if (most == nullptr || request->book->holds.sequences > most->holds.sequences)
-      most = request->book;
+    if (most == nullptr || request->book->holds.sequences > most->book->holds.sequences)
+      most = request.get();
   }
-  if (most == nullptr || most->holds.sequences < kCrowd || 2 * most->holds.sequences <= sequences)
+  if (most == nullptr || most->book->holds.sequences < kCrowd ||
+      2 * most->book->holds.sequences <= sequences)
     return nullptr;
-  const Clock::Instant now = clock_.now();
-  if (most->holds.sequences < sequences) others_seen_ = now;
-  return others_seen_ && now - *others_seen_ <= kCrowdIsWatched ? most : nullptr;
+  if (most->book->holds.sequences < sequences) watched_until_ = now + kCrowdIsWatched;
+  const Seen& other = last_seen_[last_seen_[0].account == most->request.account ? 1 : 0];
+  const bool watched = now <= watched_until_ || (other.account && now <= other.at + kSeenBefore);
+  return watched ? most->book : nullptr;
+}
+
+void EngineCore::note_account(AccountId account, Clock::Instant now) {
+  if (last_seen_[0].account != account) {
+    std::swap(last_seen_[0], last_seen_[1]);
+    last_seen_[0].account = account;
+  }
+  last_seen_[0].at = now;
 }
 
 // How long the step took, and what it was.

@@ -8,6 +8,7 @@
 // sequences are those of running choices that have not ended, and no others.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -61,6 +62,7 @@ class EngineCore {
   void make_room();
   void plan();
   const AccountBook* find_crowd();
+  void note_account(AccountId account, Clock::Instant now);
   void note_time(Clock::Duration elapsed);
   void compute();
   void publish(const model::LogitsView& logits);
@@ -93,8 +95,13 @@ class EngineCore {
   std::vector<std::unique_ptr<LiveRequest>> running_;  // in order of admission
   StepPlan plan_;
   const AccountBook* crowd_ = nullptr;  // of this step: see find_crowd()
-  // When somebody was in beside the account that crowds.
-  std::optional<Clock::Instant> others_seen_;
+  // Somebody was in beside an account that crowds.
+  Clock::Instant watched_until_ = Clock::Instant::min();
+  struct Seen {
+    std::optional<AccountId> account;
+    Clock::Instant at;
+  };
+  std::array<Seen, 2> last_seen_;  // the account that ran last, and the one before
 
   // The head of the queue did not fit when so much had been given back: no use in trying again
   // before more is.

@@ -30,6 +30,7 @@ class Flood {
     clock_ = &sim_.clock();
   }
 
+  void become(Shape shape) { shape_ = shape; }
   // Of so many requests of the other account, one after the other at random moments.
   std::vector<double> first_token_ms(int requests, std::int32_t prompt) {
     std::vector<double> times;
@@ -102,7 +103,7 @@ class Flood {
     });
   }
 
-  const Shape shape_;
+  Shape shape_;
   const std::function<double(std::size_t)> step_ms_;
   FakeClock* clock_ = nullptr;
   std::minstd_rand random_{5};
@@ -139,6 +140,19 @@ TEST(FloodSim, AFloodDoesNotDoubleAnothersTimeToFirstTokenOnTheTrueShape) {
 // As a small model does, whose weights stay in the caches: all tokens cost the same.
 TEST(FloodSim, NorWhereTokensShareNothing) {
   expect_little_later([](std::size_t tokens) { return 0.5 + 0.03 * static_cast<double>(tokens); });
+}
+
+// The first who comes when the flood has begun has been there shortly before.
+TEST(FloodSim, TheFirstBesideAFloodWaitsNoLonger) {
+  for (const Shape& shape : kFloods) {
+    for (const int seconds : {1, 2, 4, 8}) {
+      Flood flood({}, step_ms);
+      const std::vector<double> idle = flood.first_token_ms(20, 32);
+      flood.become(shape);
+      (void)flood.tokens_in(std::chrono::seconds(seconds));
+      EXPECT_LE(flood.first_token_ms(1, 32)[0], 2.5 * quantile(idle, 0.5)) << shape.longest;
+    }
+  }
 }
 
 // Prompts that wait are read in large chunks, whatever is answered beside them: many at once are
