@@ -152,7 +152,10 @@ bool EngineCore::step() {
   });
   admit();
   make_room();
-  if (!contained("planning a step", [this] { plan(); }) || plan_.items.empty()) return false;
+  if (!contained("planning a step", [this] { plan(); }) || plan_.items.empty()) {
+    memory_.settle();  // what was cancelled since the last step has given back its own
+    return false;
+  }
   compute();
   finish_ended();
   memory_.settle();

@@ -70,6 +70,20 @@ TEST(EngineCore, FillsTheContextToTheLastToken) {
   EXPECT_EQ(sim[0].tokens().size(), 10U);
 }
 
+TEST(EngineCore, WhatACancelledRequestHeldIsCountedAsFreeWithoutAnotherStep) {
+  FakeOptions backend = with_script(script_never_ends(9));
+  backend.limits.kv_block_tokens = 4;
+  Simulation sim(std::move(backend));
+  sim.submit(make_test_request({1, 2, 3, 4, 5}, 10));
+  sim.step();
+  const std::int64_t all = sim.counters().kv_blocks_free + sim.counters().kv_blocks_running;
+  EXPECT_EQ(sim.counters().kv_blocks_running, 2);
+  sim.cancel(0);
+  EXPECT_FALSE(sim.step());
+  EXPECT_EQ(sim.counters().kv_blocks_running, 0);
+  EXPECT_EQ(sim.counters().kv_blocks_free + sim.counters().kv_blocks_cached, all);
+}
+
 TEST(EngineCore, EachEndTokenEndsAndNoneIsPublished) {
   Simulation sim(with_script(script_responses({{5, 17, 6}, {17}, {5, 0}}, 0)));
   EngineRequest request = make_test_request({1}, 10);

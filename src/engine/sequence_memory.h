@@ -62,7 +62,8 @@ class SequenceMemory {
   std::int32_t live_sequences() const { return sequences_.live(); }
   // CHECKs, the backend's own included. `pending`: checkpoints that requests hold.
   void check_integrity(std::int32_t pending) const;
-  // After each step: what has ended may have left the cache more than its cap. Counts for others.
+  // After each step, and when there was none to compute: what has ended may have left the cache
+  // more than its cap. Counts for others.
   void settle();
 
  private:
