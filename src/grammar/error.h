@@ -1,6 +1,7 @@
 // What can be wrong with a schema or a set of tools, and the fuel that compiling one may burn.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -49,6 +50,17 @@ class Budget {
   bool take(std::size_t bytes) {
     bytes_ -= static_cast<std::int64_t>(bytes);
     return !exhausted();
+  }
+  // No more than this is left.
+  void keep(const CompileLimits& limits) {
+    steps_ = std::min(steps_, limits.steps);
+    bytes_ = std::min(bytes_, limits.bytes);
+  }
+  // What another one has spent; its memory only if that is kept.
+  void pay(const Budget& before, const Budget& after) {
+    const bool kept = !after.exhausted();
+    steps_ -= std::min(before.steps_ - after.steps_, before.steps_);
+    bytes_ -= kept ? before.bytes_ - after.bytes_ : 0;
   }
   void exhaust() { steps_ = -1; }
   bool exhausted() const { return steps_ < 0 || bytes_ < 0; }

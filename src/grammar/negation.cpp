@@ -64,11 +64,11 @@ Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
   }
   for (const std::string_view keyword : {"unevaluatedProperties", "unevaluatedItems"}) {
     if (const json::Value* rest = object->find(keyword)) {
-      leave_out(keyword, *rest);
+      leave_out("the negation of " + std::string(keyword) + " cannot be enforced", *rest);
     }
   }
   if (const json::Value* unique = object->find("uniqueItems"); unique && *unique->if_bool())
-    leave_out("uniqueItems", *unique);
+    leave_out("the negation of uniqueItems cannot be enforced", *unique);
   TRY(negate_simple(schema, out));
   TRY(negate_values(schema, out));
   TRY(negate_strings(schema, out));
@@ -106,12 +106,11 @@ Result<Shapes, GrammarError> Shaper::negate(const json::Value& schema) {
   return out;
 }
 
-void Shaper::leave_out(std::string_view keyword, const json::Value& at) {
+void Shaper::leave_out(std::string message, const json::Value& at) {
   weak_ = true;
   if (left_out_) return;
-  left_out_ = GrammarError{GrammarErrorCode::kUnsupportedSchema,
-                           "the negation of " + std::string(keyword) + " cannot be enforced",
-                           document_.path_of(at)};
+  left_out_ =
+      GrammarError{GrammarErrorCode::kUnsupportedSchema, std::move(message), document_.path_of(at)};
 }
 
 Shaper::Step Shaper::negate_simple(const json::Value& schema, Shapes& out) {

@@ -142,6 +142,8 @@ class Nfa {
 };
 
 constexpr std::size_t kMaxDebts = 12;  // at once
+// A pattern with longer repeats may cost so much before fewer texts will do.
+constexpr CompileLimits kWholeLimits{1'000'000, 12 << 20};
 
 constexpr std::uint64_t config_of(std::uint32_t state, std::uint32_t debt) {
   return static_cast<std::uint64_t>(state) << 32 | debt;
@@ -478,31 +480,6 @@ LanguagePtr Nfa::determinise(State match) {
   return Language::create(std::move(raw), budget_);
 }
 
-bool has_assertion(const RegexNode& node) {
-  return node.kind == Kind::kBegin || node.kind == Kind::kEnd || node.kind == Kind::kLookAhead ||
-         node.kind == Kind::kLookBehind ||
-         std::any_of(node.children.begin(), node.children.end(), has_assertion);
-}
-
-// A match may begin and end anywhere: where a repeat stands first or last, and no anchor holds it,
-// a text that has more of it has the least of it, too.
-void trim(RegexNode& node, bool first) {
-  if (node.kind == Kind::kChoice) {
-    for (RegexNode& child : node.children) trim(child, first);
-  } else if (node.kind == Kind::kSequence) {
-    while (!node.children.empty()) {
-      RegexNode& edge = first ? node.children.front() : node.children.back();
-      trim(edge, first);
-      if (edge.kind != Kind::kEmpty) return;
-      node.children.erase(first ? node.children.begin() : node.children.end() - 1);
-    }
-    node.kind = Kind::kEmpty;
-  } else if (node.kind == Kind::kRepeat && !has_assertion(node.children[0])) {
-    node.max = node.min;
-    if (node.max == 0) node = RegexNode();
-  }
-}
-
 // Takes the look-aheads off the beginning of a top-level sequence, behind its ^ if it has one.
 std::vector<RegexNode> take_look_aheads(RegexNode& root) {
   std::vector<RegexNode> out;
@@ -531,8 +508,8 @@ Result<LanguagePtr, GrammarError> compile_tree(const RegexNode& root, Budget& bu
 // A tree, and the look-aheads at its beginning.
 Result<LanguagePtr, GrammarError> compile_with_looks(RegexNode root, Budget& budget) {
   std::vector<RegexNode> looks = take_look_aheads(root);
-  if (!has(root, Kind::kLookBehind)) trim(root, true);
-  trim(root, false);
+  if (!has(root, Kind::kLookBehind)) trim_edge(root, true);
+  trim_edge(root, false);
   TRY_ASSIGN(LanguagePtr language, compile_tree(root, budget));
   for (RegexNode& look : looks) {
     const RegexNode anchored = sequence(anchor(Kind::kBegin), std::move(look.children[0]));
@@ -551,6 +528,25 @@ Result<LanguagePtr, GrammarError> compile_with_looks(RegexNode root, Budget& bud
 Result<LanguagePtr, GrammarError> compile_regex(std::string_view pattern, Budget& budget) {
   TRY_ASSIGN(RegexNode root, parse_regex(pattern, budget));
   return compile_with_looks(std::move(root), budget);
+}
+
+Result<SearchedTexts, GrammarError> compile_some_regex(std::string_view pattern, Budget& budget) {
+  TRY_ASSIGN(RegexNode root, parse_regex(pattern, budget));
+  RegexNode shorter = root;
+  if (!shorten_repeats(shorter)) {
+    TRY_ASSIGN(LanguagePtr language, compile_with_looks(std::move(root), budget));
+    return SearchedTexts{std::move(language), true};
+  }
+  Budget some = budget;
+  some.keep(kWholeLimits);
+  const Budget before = some;
+  auto language = compile_with_looks(std::move(root), some);
+  budget.pay(before, some);
+  if (language) return SearchedTexts{*std::move(language), true};
+  if (language.error().code != GrammarErrorCode::kSchemaTooComplex)
+    return Unexpected{std::move(language).error()};
+  TRY_ASSIGN(LanguagePtr fewer, compile_with_looks(std::move(shorter), budget));
+  return SearchedTexts{std::move(fewer), false};
 }
 
 Result<LanguagePtr, GrammarError> compile_whole_regex(std::string_view pattern, Budget& budget) {

@@ -15,6 +15,13 @@ namespace tessera::grammar {
 
 // The texts in which `pattern` (valid UTF-8) is found. The error's path is empty.
 Result<LanguagePtr, GrammarError> compile_regex(std::string_view pattern, Budget& budget);
+// The same, or, where that takes too much, fewer of these texts: repeats that may go on for longer
+// stop at 32.
+struct SearchedTexts {
+  LanguagePtr language;
+  bool all = true;
+};
+Result<SearchedTexts, GrammarError> compile_some_regex(std::string_view pattern, Budget& budget);
 // The texts that `pattern`, or a tree of one, matches from their beginning to their end.
 Result<LanguagePtr, GrammarError> compile_whole_regex(std::string_view pattern, Budget& budget);
 Result<LanguagePtr, GrammarError> compile_whole_regex(RegexNode root, Budget& budget);

@@ -435,4 +435,44 @@ bool take_copy(const RegexNode& tree, Budget& budget) {
                      [&](const RegexNode& child) { return take_copy(child, budget); });
 }
 
+namespace {
+
+// A longer repeat is shortened to this.
+constexpr std::uint32_t kShortRepeat = 32;
+
+bool has_assertion(const RegexNode& node) {
+  return node.kind == RegexNode::Kind::kBegin || node.kind == RegexNode::Kind::kEnd ||
+         node.kind == RegexNode::Kind::kLookAhead || node.kind == RegexNode::Kind::kLookBehind ||
+         std::any_of(node.children.begin(), node.children.end(), has_assertion);
+}
+
+}  // namespace
+
+void trim_edge(RegexNode& node, bool first) {
+  if (node.kind == RegexNode::Kind::kChoice) {
+    for (RegexNode& child : node.children) trim_edge(child, first);
+  } else if (node.kind == RegexNode::Kind::kSequence) {
+    while (!node.children.empty()) {
+      RegexNode& edge = first ? node.children.front() : node.children.back();
+      trim_edge(edge, first);
+      if (edge.kind != RegexNode::Kind::kEmpty) return;
+      node.children.erase(first ? node.children.begin() : node.children.end() - 1);
+    }
+    node.kind = RegexNode::Kind::kEmpty;
+  } else if (node.kind == RegexNode::Kind::kRepeat && !has_assertion(node.children[0])) {
+    node.max = node.min;
+    if (node.max == 0) node = RegexNode();
+  }
+}
+
+bool shorten_repeats(RegexNode& node) {
+  if (node.kind == RegexNode::Kind::kLookAhead || node.kind == RegexNode::Kind::kLookBehind)
+    return false;
+  bool any = node.kind == RegexNode::Kind::kRepeat && node.max != kUnbounded &&
+             node.max > node.min && node.max > kShortRepeat;
+  if (any) node.max = std::max(node.min, kShortRepeat);
+  for (RegexNode& child : node.children) any = shorten_repeats(child) || any;
+  return any;
+}
+
 }  // namespace tessera::grammar

@@ -32,6 +32,13 @@ struct RegexNode {
 
 Result<RegexNode, GrammarError> parse_regex(std::string_view pattern, Budget& budget);
 
+// Of a pattern that is searched for: a match may begin and end anywhere; where a repeat stands
+// first or last, and no anchor holds it, a text that has more of it has the least of it, too.
+void trim_edge(RegexNode& node, bool first);
+// Whether there were any repeats that were too long. What an assertion says stays whole: less might
+// mean more.
+bool shorten_repeats(RegexNode& node);
+
 // Pays for a copy of the tree.
 bool take_copy(const RegexNode& tree, Budget& budget);
 

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "grammar/regex.h"
 #include "grammar/shaper.h"
 
 namespace tessera::grammar {
@@ -107,6 +108,39 @@ Result<std::vector<Term>, GrammarError> Shaper::member_terms(const ObjectRule& r
     if (member == name) terms.push_back(term);
   }
   return terms;
+}
+
+Result<LanguagePtr, GrammarError> Shaper::pattern(const std::string& text, const json::Value& at) {
+  const auto found = patterns_.whole.find(text);
+  if (found != patterns_.whole.end()) return found->second;
+  auto language = compile_regex(text, budget_);
+  if (!language) {
+    GrammarError error = std::move(language).error();
+    error.path = document_.path_of(at);
+    return Unexpected{std::move(error)};
+  }
+  patterns_.whole.emplace(text, *language);
+  return *std::move(language);
+}
+
+Result<LanguagePtr, GrammarError> Shaper::some_pattern(const std::string& text,
+                                                       const json::Value& at) {
+  const auto found = patterns_.whole.find(text);
+  if (found != patterns_.whole.end()) return found->second;
+  auto known = patterns_.fewer.find(text);
+  if (known == patterns_.fewer.end()) {
+    auto made = compile_some_regex(text, budget_);
+    if (!made) {
+      GrammarError error = std::move(made).error();
+      error.path = document_.path_of(at);
+      return Unexpected{std::move(error)};
+    }
+    auto& kept = made->all ? patterns_.whole : patterns_.fewer;
+    known = kept.emplace(text, made->language).first;
+    if (made->all) return known->second;
+  }
+  leave_out("a pattern with so many repeats cannot be enforced here", at);
+  return known->second;
 }
 
 Result<LanguagePtr, GrammarError> Shaper::names_language(const std::vector<Term>& terms) {

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "grammar/formats.h"
-#include "grammar/regex.h"
 
 namespace tessera::grammar {
 namespace {
@@ -281,19 +280,6 @@ Shaper::Step Shaper::read_number(const json::Value& schema, Shape& shape) {
   return {};
 }
 
-Result<LanguagePtr, GrammarError> Shaper::pattern(const std::string& text, const json::Value& at) {
-  const auto found = patterns_.find(text);
-  if (found != patterns_.end()) return found->second;
-  auto language = compile_regex(text, budget_);
-  if (!language) {
-    GrammarError error = std::move(language).error();
-    error.path = document_.path_of(at);
-    return Unexpected{std::move(error)};
-  }
-  patterns_.emplace(text, *language);
-  return *std::move(language);
-}
-
 Shaper::Step Shaper::read_string(const json::Value& schema, Shape& shape) {
   TRY_ASSIGN(const auto min, read_count(document_, schema, "minLength"));
   TRY_ASSIGN(const auto max, read_count(document_, schema, "maxLength"));
@@ -301,7 +287,7 @@ Shaper::Step Shaper::read_string(const json::Value& schema, Shape& shape) {
   shape.string.max = max.value_or(kUnbounded);
   if (const json::Value* text = schema.find("pattern")) {
     if (text->if_string() == nullptr) return invalid("pattern must be a string", *text);
-    TRY_ASSIGN(shape.string.language, pattern(*text->if_string(), *text));
+    TRY_ASSIGN(shape.string.language, some_pattern(*text->if_string(), *text));
   }
   if (const json::Value* name = schema.find("format")) {
     if (name->if_string() == nullptr) return invalid("format must be a string", *name);

@@ -29,7 +29,10 @@ const json::Value& anything();
 class Shaper {
  public:
   // The languages of patterns and formats, by their text: compiled once for several documents.
-  using Patterns = std::map<std::string, LanguagePtr, std::less<>>;
+  struct Patterns {
+    std::map<std::string, LanguagePtr, std::less<>> whole;
+    std::map<std::string, LanguagePtr, std::less<>> fewer;  // of those that take too much
+  };
 
   // `patterns` may be null; then the shaper has its own.
   Shaper(const SchemaDocument& document, Budget& budget, Patterns* patterns = nullptr)
@@ -61,6 +64,8 @@ class Shaper {
   static std::pair<const json::Array*, const json::Value*> tuple_of(const json::Value& schema);
 
   Result<LanguagePtr, GrammarError> pattern(const std::string& text, const json::Value& at);
+  // The same or, where that takes too much, a part of it, which is then known to be one (weak_).
+  Result<LanguagePtr, GrammarError> some_pattern(const std::string& text, const json::Value& at);
   // The strings that the terms allow.
   Result<LanguagePtr, GrammarError> names_language(const std::vector<Term>& terms);
 
@@ -99,7 +104,7 @@ class Shaper {
   Result<std::vector<Shapes>, GrammarError> branch_shapes(
       const std::vector<const json::Value*>& branches, const Shapes& beside,
       std::vector<bool>& weak);
-  void leave_out(std::string_view keyword, const json::Value& at);
+  void leave_out(std::string message, const json::Value& at);
   Shapes split_by_presence(const json::Value& condition, const Shapes& when);
   Step apply_condition(const json::Value& schema, Shapes& out);
   Step apply_dependencies(const json::Value& schema, Shapes& out);
@@ -151,9 +156,10 @@ class Shaper {
   bool met_open_ = false;  // such a loop was met: the answer is not to be kept
   int depth_ = 0;
   bool pruning_ = false;
-  // Shapes may be fewer than the schema has: a denial may leave out what cannot be enforced. What
-  // is left fits, but that there is none proves nothing. Set where that happened since it was last
-  // cleared; the sets that are kept and are such; the first of what was left out.
+  // Shapes may be fewer than the schema has: a denial may leave out what cannot be enforced, a
+  // pattern the texts that take too much. What is left fits, but that there is none proves nothing.
+  // Set where that happened since it was last cleared; the sets that are kept and are such; the
+  // first of what was left out.
   bool weak_ = false;
   std::set<const Shapes*> weak_shapes_;
   std::optional<GrammarError> left_out_;

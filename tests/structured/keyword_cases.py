@@ -6,6 +6,8 @@ DRAFT7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
 DRAFT4 = {"$schema": "http://json-schema.org/draft-04/schema#"}
 DRAFT2019 = {"$schema": "https://json-schema.org/draft/2019-09/schema"}
 DRAFT2020 = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+# Its automaton is too large for the repeat as it stands.
+URL = "https?:\\/\\/(www\\.)?[-a-zA-Z0-9@:%._\\+~#=]{1,256}\\.[a-zA-Z0-9()]{1,6}\\b([-a-zA-Z0-9()@:%_\\+.~#?&//=]*)"
 HUGE = 98249283749234923498293171823948729348710298301928331
 # As many texts as no table is made of, in several scripts.
 PLACES = [a + b + c for a in ("Ostrand", "Bel", "新", "Éz", "Kol-", "Łu", "d'", "São ", "ن") for b in ("mar", "vik", "ham", "京", "ia", "", "øy", "ville \"B\"", "\\")
@@ -344,6 +346,9 @@ SCALARS = {
     "maxLength": [({"maxLength": 2}, ["f", "fo", 100, "\U0001f4a9\U0001f4a9"], ["foo"]), ({"maxLength": 2.0}, ["f"], ["foo"])],
     "minLength": [({"minLength": 2}, ["foo", "fo", 1], ["f", "\U0001f4a9"]), ({"minLength": 2.0}, ["foo"], ["f"])],
     "pattern": [
+        ({"type": "string", "pattern": URL, "maxLength": 60}, ["https://www.example.com/a?b=c", "see http://a.io, now", "http://sub.some-domain.example.co.uk:80/x"],
+         ["https://example", "ftp://a.b", "http://.", ""]),
+        ({"type": "object", "properties": {"link": {"type": ["string", "null"], "pattern": "^" + URL + "$"}}}, [{"link": "http://a.io/x"}, {"link": None}], [{"link": "http://a.io/x y"}, {"link": 1}]),
         ({"pattern": "^a*$"}, ["aaa", "", True, 123, 1.0, {}, [], None], ["abc"]),
         ({"pattern": "a+"}, ["xxaayy", "a"], ["xx", ""]),
         ({"type": "string", "pattern": "^(\\([0-9]{3}\\))?[0-9]{3}-[0-9]{4}$"}, ["555-1212", "(888)555-1212"], ["(888)555-1212 ext. 532", "(800)FLOWERS"]),
@@ -561,5 +566,7 @@ REFUSED = {
     "not uniqueItems of arrays": ({"type": "array", "not": {"type": "array", "uniqueItems": True}}, "negation of uniqueItems"),
     "not uniqueItems": ({"type": "array", "not": {"uniqueItems": True}}, "negation of uniqueItems"),
     "uniqueItems of too few": ({"type": "array", "uniqueItems": True, "minItems": 4, "items": {"type": "array", "prefixItems": [{"type": "boolean"}], "maxItems": 1}}, "so many items"),
+    "a pattern that is too large, denied": ({"type": "string", "not": {"pattern": URL}}, "too complex"),
+    "a pattern that is too large beside another branch": ({"oneOf": [{"type": "string", "pattern": URL}, {"type": "string", "pattern": "^https?://[a-z]{40,50}[.]com$"}]}, "too complex"),
     "a malformed type": ({"type": "strnig"}, "type"),
 }
