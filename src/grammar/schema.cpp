@@ -169,6 +169,10 @@ std::string SchemaDocument::enter_names(const json::Value& part, std::string bas
     if (anchor == nullptr) continue;
     names_.emplace(base + '#' + *anchor, &part);
     ++dynamic_names_[*anchor];
+    if (key == "$dynamicAnchor" && base == root_base_) {
+      const auto [found, fresh] = root_anchors_.emplace(*anchor, &part);
+      if (!fresh) found->second = nullptr;
+    }
   }
   const json::Value* recursive = part.find("$recursiveAnchor");
   if (recursive != nullptr && &part != &root_) ++dynamic_names_[""];
@@ -194,13 +198,6 @@ void SchemaDocument::index(const json::Value& part, std::string base, Budget& bu
   if (const json::Array* array = part.if_array()) {
     for (const json::Value& child : *array) index(child, base, budget);
   }
-}
-
-bool SchemaDocument::is_static(std::string_view reference) const {
-  const std::size_t hash = reference.find('#');
-  if (hash == std::string_view::npos || reference.substr(hash + 1).starts_with("/")) return true;
-  const auto found = dynamic_names_.find(std::string(reference.substr(hash + 1)));
-  return found == dynamic_names_.end() || found->second == 1;
 }
 
 Result<const json::Value*, GrammarError> SchemaDocument::resolve(std::string_view reference,
@@ -232,6 +229,31 @@ Result<const json::Value*, GrammarError> SchemaDocument::resolve(std::string_vie
     return error(GrammarErrorCode::kInvalidSchema, "$ref names nothing in the schema", at);
   }
   return target;
+}
+
+Result<const json::Value*, GrammarError> SchemaDocument::resolve_dynamic(
+    std::string_view keyword, std::string_view reference, const json::Value& at) const {
+  TRY_ASSIGN(const json::Value* target, resolve(reference, at));
+  const std::size_t hash = std::min(reference.find('#'), reference.size());
+  const std::string name(reference.substr(std::min(hash + 1, reference.size())));
+  if (keyword == "$recursiveRef") {
+    const auto is_anchor = [](const json::Value& part) {
+      const json::Value* anchor = part.find("$recursiveAnchor");
+      return anchor != nullptr && anchor->if_bool() != nullptr && *anchor->if_bool();
+    };
+    if (!is_anchor(*target)) return target;
+    if (is_anchor(root_)) return &root_;
+  } else {
+    const json::Value* anchor = target->find("$dynamicAnchor");
+    if (anchor == nullptr || anchor->if_string() == nullptr || *anchor->if_string() != name)
+      return target;
+    const auto found = root_anchors_.find(name);
+    if (found != root_anchors_.end() && found->second != nullptr) return found->second;
+  }
+  const auto found = dynamic_names_.find(name);
+  if (found == dynamic_names_.end() || found->second == 1) return target;
+  return error(GrammarErrorCode::kUnsupportedSchema,
+               "keyword " + std::string(keyword) + " with several targets", at);
 }
 
 std::string SchemaDocument::path_of(const json::Value& part) const {

@@ -27,8 +27,11 @@ class SchemaDocument {
   bool ref_stands_alone() const { return ref_stands_alone_; }
   bool is_2019() const { return is_2019_; }
   bool has_unevaluated() const { return has_unevaluated_; }
-  // A dynamic reference that can mean one place alone.
-  bool is_static(std::string_view reference) const;
+  // The same of $dynamicRef and $recursiveRef. Whoever refers, the root is what was entered first:
+  // its anchor is what such a reference means. Else there may be only one that it can mean.
+  Result<const json::Value*, GrammarError> resolve_dynamic(std::string_view keyword,
+                                                           std::string_view reference,
+                                                           const json::Value& at) const;
 
   Unexpected<GrammarError> error(GrammarErrorCode code, std::string message,
                                  const json::Value& at) const;
@@ -45,6 +48,7 @@ class SchemaDocument {
   std::unordered_map<std::string, const json::Value*> names_;     // absolute, with anchors
   std::unordered_map<const json::Value*, std::string> bases_;     // of references below an `$id`
   std::unordered_map<std::string, std::uint32_t> dynamic_names_;  // anchors, and how many there are
+  std::unordered_map<std::string, const json::Value*> root_anchors_;  // null: twice
   std::string root_base_;
 };
 

@@ -183,9 +183,7 @@ Result<const json::Value*, GrammarError> Shaper::refer(std::string_view keyword,
                                                        const json::Value& reference) {
   const std::string* text = reference.if_string();
   if (text == nullptr) return invalid(std::string(keyword) + " must be a string", reference);
-  if (keyword != "$ref" && !document_.is_static(*text)) {
-    return unsupported("keyword " + std::string(keyword) + " with several targets", reference);
-  }
+  if (keyword != "$ref") return document_.resolve_dynamic(keyword, *text, reference);
   return document_.resolve(*text, reference);
 }
 

@@ -538,6 +538,15 @@ COMBINED = {
               "$defs": {"foo": {"$dynamicAnchor": "items", "type": "string"}}}), [["foo", "bar"]], [["foo", 42]]),
         (dict(DRAFT2020, **{"$id": "https://example.test/plain", "type": "array", "items": {"$dynamicRef": "#items"},
               "$defs": {"foo": {"$anchor": "items", "type": "string"}}}), [["foo", "bar"]], [["foo", 42]]),
+        # The root is entered first, whatever lies between.
+        (dict(DRAFT2020, **{"$id": "https://example.test/names", "$ref": "between", "$defs": {"name": {"$dynamicAnchor": "item", "type": "string"}, "between": {"$id": "between", "$ref": "list"},
+              "list": {"$id": "list", "type": "array", "items": {"$dynamicRef": "#item"}, "$defs": {"any": {"$dynamicAnchor": "item"}}}}}), [["a", "b"], []], [["a", 1], [None]]),
+        (dict(DRAFT2020, **{"$id": "https://example.test/closed", "$dynamicAnchor": "node", "$ref": "open", "unevaluatedProperties": False,
+              "$defs": {"open": {"$id": "open", "$dynamicAnchor": "node", **TREE}}}), [{"data": 1, "children": [{"data": 2}]}], [{"x": 1}, {"children": [{"x": 1}]}]),
+        (dict(DRAFT2020, **{"$id": "https://example.test/plainly", "$ref": "list", "$defs": {"name": {"$dynamicAnchor": "item", "type": "string"},
+              "list": {"$id": "list", "type": "array", "items": {"$dynamicRef": "#item"}, "$defs": {"any": {"$anchor": "item"}}}}}), [["a", 1]], [{"a": 1}]),
+        (dict(DRAFT2019, **{"$id": "https://example.test/outer", "$recursiveAnchor": True, "anyOf": [{"type": "boolean"}, {"$ref": "inner"}], "$defs": {
+              "inner": {"$id": "inner", "$recursiveAnchor": True, "type": "object", "additionalProperties": {"$recursiveRef": "#"}}}}), [True, {"a": False}, {"a": {"b": True}}], [1, {"a": 1}]),
         (dict(DRAFT2020, **{"$id": "https://example.test/tree", "$dynamicAnchor": "node", **TREE}), [{"data": 1, "children": [{"data": 2, "children": []}]}], [{"children": [1]}]),
         (dict(DRAFT2019, **{"$recursiveAnchor": True, "type": "object", "properties": {"child": {"$recursiveRef": "#"}}, "additionalProperties": False}),
          [{"child": {"child": {}}}], [{"child": {"x": 1}}]),
@@ -561,7 +570,7 @@ REFUSED = {
     "nothing fits": (False, "no value satisfies"),
     "nothing fits, allOf": ({"allOf": [{"type": "string"}, {"type": "integer"}]}, "no value satisfies"),
     "a target that is not there": ({"$ref": "#/$defs/x"}, "names nothing"),
-    "$dynamicRef": ({"$id": "https://example.test/typical", "$ref": "list", "$defs": {"foo": {"$dynamicAnchor": "items", "type": "string"}, "list": {
+    "$dynamicRef": ({"$id": "https://example.test/typical", "$ref": "list", "$defs": {"foo": {"$id": "foo", "$dynamicAnchor": "items", "type": "string"}, "list": {
         "$id": "list", "type": "array", "items": {"$dynamicRef": "#items"}, "$defs": {"items": {"$dynamicAnchor": "items"}}}}}, "$dynamicRef with several targets"),
     "not uniqueItems of arrays": ({"type": "array", "not": {"type": "array", "uniqueItems": True}}, "negation of uniqueItems"),
     "not uniqueItems": ({"type": "array", "not": {"uniqueItems": True}}, "negation of uniqueItems"),
