@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 namespace tessera {
 namespace {
@@ -21,7 +23,7 @@ class RegularFile : public testing::Test {
     return folder_ + "/file";
   }
 
-  const std::string folder_ = testing::TempDir() + "regular_file_test";
+  const std::string folder_ = testing::TempDir() + "regular_file_test" + std::to_string(::getpid());
 };
 
 TEST_F(RegularFile, IsReadUpToItsLimit) {
