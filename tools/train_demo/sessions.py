@@ -9,7 +9,7 @@ import json
 import random
 
 import corpus
-from corpus import people_system
+from corpus.people import system as people_system
 from corpus.draft import SYSTEMS
 
 LIMIT_CHARACTERS = 4000  # about 1,150 tokens

@@ -5,9 +5,10 @@ import json
 
 from chatml import TOOLS_HEAD, TOOLS_TAIL
 
-from . import extraction, people_skills, skills_chat, skills_text, skills_tools, test_split
+from . import extraction, skills_chat, skills_text, skills_tools, test_split
 from .chooser import HELDOUT, TRAIN, Chooser
 from .draft import finish
+from .people import skills as people_skills
 
 TEST = "test"  # a split of its own, for the five skills that have a bar; see test_split.py
 

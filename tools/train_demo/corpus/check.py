@@ -7,18 +7,19 @@ import re
 import sys
 import time
 
-from . import (HELDOUT, SKILLS, TRAIN, draft, examples, extraction, facts, facts_es, facts_single, known_tools, more_tools,
-               natural_tools, people_chat, people_facts, people_parallel, people_passages, people_records, people_records_b,
-               people_system, people_tessera, people_text, people_values, people_wishes, phrasing, plain_text, requests,
-               skills_chat, skills_text, skills_tools, summaries, tessera_facts, test_split, wordings)
+from . import (HELDOUT, SKILLS, TRAIN, draft, examples, extraction, facts, facts_es, facts_single, known_tools, more_tools, natural_tools, phrasing,
+               plain_text, requests, skills_chat, skills_text, skills_tools, summaries, tessera_facts, test_split, wordings)
 from .chooser import is_held, template_partition
 from .draft import capitalised
-from .people_kinds import NUMBER_WORDS
+from .people import (chat as people_chat, facts as people_facts, more_records, parallel as people_parallel, passages as people_passages,
+                     records as people_records, system as people_system, tessera as people_tessera, text as people_text,
+                     values as people_values, wishes as people_wishes)
+from .people.kinds import NUMBER_WORDS
 from .phrasing import normalised, small
 from .tool_maker import TRAIN_NAMES
 
 PEOPLE_FILES = (people_chat, people_facts, people_system, people_tessera, people_text)
-TRAINING_ALONE = (wordings, natural_tools, people_parallel, people_passages, people_records, people_records_b, people_wishes, *PEOPLE_FILES)
+TRAINING_ALONE = (wordings, natural_tools, people_parallel, people_passages, people_records, more_records, people_wishes, *PEOPLE_FILES)
 WITH_QUESTIONS = (draft, facts, facts_es, facts_single, skills_chat, skills_text, summaries, tessera_facts)
 ROLES = ("system", "user", "assistant", "tool")
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}

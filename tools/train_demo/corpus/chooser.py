@@ -7,7 +7,8 @@ wordings come first and are for training, the last ones (about 15 %, at least on
 import random
 import zlib
 
-from . import people_chat, people_facts, people_system, people_tessera, people_text, phrasing, words
+from . import phrasing, words
+from .people import chat as people_chat, facts as people_facts, system as people_system, tessera as people_tessera, text as people_text
 
 HELD_PERCENT = 15
 TRAIN, HELDOUT = "train", "heldout"

@@ -2,8 +2,9 @@
 
 import json
 
-from . import people_extraction, tool_maker, wordings, words
+from . import tool_maker, wordings, words
 from .draft import Draft, article, ask, capitalised
+from .people import extraction as people_extraction
 from .phrasing import SLOT, polite
 from .skills_text import random_word
 

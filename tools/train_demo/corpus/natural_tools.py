@@ -7,9 +7,10 @@ that each is a distractor for its sisters.
 import functools
 import re
 
-from . import everyday_tools, people_tools_a, people_tools_b, people_tools_c, people_tools_d
+from . import everyday_tools
+from .people import tools_daily, tools_shops, tools_offices, tools_towns
 
-LISTS = [everyday_tools.EVERYDAY, people_tools_a.TOOLS, people_tools_b.TOOLS, people_tools_c.PEOPLE, people_tools_d.PEOPLE]
+LISTS = [everyday_tools.EVERYDAY, tools_daily.TOOLS, tools_shops.TOOLS, tools_offices.PEOPLE, tools_towns.PEOPLE]
 FAMILIES = [item if isinstance(item, list) else [item] for items in LISTS for item in items]
 NATURAL = [entry for family in FAMILIES for entry in family]
 BY_NAME = {entry[0]["function"]["name"]: entry for entry in NATURAL}

@@ -1,7 +1,8 @@
 """Skills of plain chat: summaries, greetings, Tessera itself, facts, unknown things, several turns, system wishes."""
 
-from . import facts, facts_es, facts_single, people_chat, summaries, tessera_facts, words
+from . import facts, facts_es, facts_single, summaries, tessera_facts, words
 from .draft import Draft, article, ask, capitalised, decorate, user
+from .people import chat as people_chat
 
 PEOPLE = list(summaries.PEOPLE)
 THINGS = list(summaries.THINGS)

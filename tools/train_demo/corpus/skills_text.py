@@ -1,7 +1,8 @@
 """Skills on numbers and text: sums, copying, sorting, counting, JSON from a sentence, questions on a passage."""
 
-from . import people_passages, wordings, words
+from . import wordings, words
 from .draft import Draft, article, ask, decorate
+from .people import passages as people_passages
 
 PLUS = ["{a}+{b}", "What's {a}+{b}?", "{a}+{b}=", "What do you get when you add {a} and {b}?", "{a} plus {b}", "{a} and {b} together?",
         "How much are {a} and {b}?", "Sum of {a} and {b}?", "Please add {b} to {a}.", "What does {a} + {b} make?", "Total of {a} and {b}?",

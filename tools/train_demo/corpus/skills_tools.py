@@ -3,8 +3,9 @@
 import json
 import re
 
-from . import known_tools, natural_tools, people_parallel, requests, tool_maker, wordings, words
+from . import known_tools, natural_tools, requests, tool_maker, wordings, words
 from .draft import Draft, ask, call_message, capitalised, decorate
+from .people import parallel as people_parallel
 from .phrasing import listed, small
 from .skills_chat import a_fact, greeting, tessera, unknown
 from .tool_maker import several

@@ -2,8 +2,9 @@
 
 import re
 
-from . import everyday_tools, known_tools, more_tools, natural_tools, people_kinds, words
+from . import everyday_tools, known_tools, more_tools, natural_tools, words
 from .draft import article
+from .people import kinds as people_kinds
 from .phrasing import lightly, listed, polite
 
 STYLES = ["snake", "snake", "snake", "snake", "camel", "kebab", "made_up", "made_up"]

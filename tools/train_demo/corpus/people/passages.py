@@ -1,9 +1,9 @@
-"""Short texts of everyday life with questions on them: (text, slots, [(question, answer)]); slots and booleans as in people_extraction.py.
+"""Short texts of everyday life with questions on them: (text, slots, [(question, answer)]); slots and booleans as in extraction.py.
 What a text does not tell is answered with SILENT. Training alone."""
 
-from .draft import Draft, ask, decorate
-from .people_extraction import draw, filled, slots_of
-from .phrasing import small
+from ..draft import Draft, ask, decorate
+from ..phrasing import small
+from .extraction import draw, filled, slots_of
 
 SILENT = "The text does not say."
 FORMS = [

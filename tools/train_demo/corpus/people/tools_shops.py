@@ -1,9 +1,9 @@
 """Tools as people give them to assistants, second part: shops, parcels, money, cars, pets, plants, events, restaurants. For training alone.
 
-Families as in people_tools_a.py.
+Families as in tools_daily.py.
 """
 
-from .people_kinds import entry
+from .kinds import entry
 
 SHOPPING = [
     [entry("searchCatalog", "Search a shop's catalogue.", {"query": "want", "maxPrice?": "money", "color?": "color", "inStock?": {"in stock": True}},

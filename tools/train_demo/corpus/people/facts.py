@@ -1,4 +1,4 @@
-"""Single facts (facts_single.py) as people ask for them: for training alone. Data only. ASKED is as in people_chat.py."""
+"""Single facts (facts_single.py) as people ask for them: for training alone. Data only. ASKED is as in chat.py."""
 
 ASKED = {
     "What is the largest planet?": [

@@ -1,4 +1,4 @@
-"""Questions on Tessera as people put them: for training alone. Data only. ASKED is as in people_chat.py."""
+"""Questions on Tessera as people put them: for training alone. Data only. ASKED is as in chat.py."""
 
 ASKED = {
     "What is Tessera?": [

@@ -1,4 +1,4 @@
-"""What people write about, with the values and the names they are asked for by: (texts, "name/alias:kind ..."). See people_extraction.py.
+"""What people write about, with the values and the names they are asked for by: (texts, "name/alias:kind ..."). See extraction.py.
 Orders, bookings, bills, travel, events, sports, weather, homes, cars, health, school, jobs. Training alone."""
 
 RECORDS = [

@@ -1,4 +1,4 @@
-"""More of people_records.py: the plain cases that everybody tries first (BASICS, drawn more often), and the news, the household, machines, games,
+"""More of records.py: the plain cases that everybody tries first (BASICS, drawn more often), and the news, the household, machines, games,
 farms, offices, clubs, law, science, phones, insurance. Training alone."""
 
 BASICS = [

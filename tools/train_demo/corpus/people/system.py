@@ -1,6 +1,6 @@
-"""System messages as people write them, and the wishes in them: for training alone. Data only. ASKED is as in people_chat.py.
+"""System messages as people write them, and the wishes in them: for training alone. Data only. ASKED is as in chat.py.
 
-The new wishes stand in WISHES; what each does to the answer is in people_skills.py.
+The new wishes stand in WISHES; what each does to the answer is in skills.py.
 """
 
 ASKED = {

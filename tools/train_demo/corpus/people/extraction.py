@@ -1,4 +1,4 @@
-"""JSON from what people write: notes, mails, adverts, receipts, logs. The machinery for people_records.py and people_wishes.py.
+"""JSON from what people write: notes, mails, adverts, receipts, logs. The machinery for records.py and wishes.py.
 
 A record is (texts, slots). The slots are one string of `name/alias/alias:kind`: the text says {name}, the question asks for it by any of its
 names, in a style of its own. {name?words if true|words if false} is a boolean, kind `bool`. What the text does not say is null. Training alone."""
@@ -6,11 +6,11 @@ names, in a style of its own. {name?words if true|words if false} is a boolean, 
 import json
 import re
 
-from . import people_records, people_records_b, people_values, people_wishes
-from .draft import Draft, ask, user
-from .phrasing import polite
+from ..draft import Draft, ask, user
+from ..phrasing import polite
+from . import records as people_records, more_records, values as people_values, wishes as people_wishes
 
-RECORDS = people_records.RECORDS + people_records_b.RECORDS + 3 * people_records_b.BASICS
+RECORDS = people_records.RECORDS + more_records.RECORDS + 3 * more_records.BASICS
 SAID = re.compile(r"\{(\w+)(?:\?([^|}]*)\|([^}]*))?\}")
 # Keys that may be asked for in vain, with the kinds of a record that could be meant by them.
 MISSING = {

@@ -6,11 +6,12 @@ The other splits take theirs from skills_text.py and skills_chat.py, and so does
 import json
 import re
 
-from . import facts, people_chat, people_system, people_text, phrasing, skills_chat, skills_text, tessera_facts, words, wordings
-from .chooser import PEOPLE
-from .draft import SYSTEMS, Draft, article, ask, capitalised, user
-from .phrasing import small
-from .skills_text import item_list, random_word, spaced
+from .. import facts, phrasing, skills_chat, skills_text, tessera_facts, words, wordings
+from ..chooser import PEOPLE
+from ..draft import SYSTEMS, Draft, article, ask, capitalised, user
+from ..phrasing import small
+from ..skills_text import item_list, random_word, spaced
+from . import chat as people_chat, system as people_system, text as people_text
 
 NUMBERS = [*skills_text.NUMBER_WORDS, "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
            "seventeen", "eighteen", "nineteen", "twenty"]

@@ -1,9 +1,9 @@
 """Kinds of values in people's notes and mails, each with the way it stands in the text: prices, dates as people write
-them, phone numbers, titles, things, places. For training alone (people_extraction.py, people_passages.py)."""
+them, phone numbers, titles, things, places. For training alone (extraction.py, passages.py)."""
 
 import re
 
-from . import tool_maker, words
+from .. import tool_maker, words
 
 NUMBER_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 

@@ -1,10 +1,10 @@
 """Tools as people give them to assistants, first part: travel, weather, cooking, home, health, sports, media. For training alone.
 
 Families of entries (natural_tools.py): the tools of one family are distractors for each other, so a question fits one alone. Kinds of
-values are in people_kinds.py and tool_maker.py; a slot that a question leaves out is an optional parameter that the call leaves out.
+values are in kinds.py and tool_maker.py; a slot that a question leaves out is an optional parameter that the call leaves out.
 """
 
-from .people_kinds import entry
+from .kinds import entry
 
 ON_OFF = {"on": True, "off": False}
 TRAVEL = [

@@ -1,9 +1,9 @@
 """Tools of companies, schools, town halls and streets with requests as people write them, for training alone. Data only.
 
-Entries by people_kinds.entry; a question may be a pair as in people_tools_c.py. Each list is a family.
+Entries by people_kinds.entry; a question may be a pair as in tools_offices.py. Each list is a family.
 """
 
-from .people_kinds import entry
+from .kinds import entry
 
 STAFF = [
     entry("request_leave", "Ask for days off.", {"employee": "person", "from": "date", "to": "date", "kind?": ["vacation", "sick", "parental", "unpaid"]},

@@ -1,4 +1,4 @@
-"""Facts, sums and work on text as people ask for them: for training alone. Data only. ASKED is as in people_chat.py."""
+"""Facts, sums and work on text as people ask for them: for training alone. Data only. ASKED is as in chat.py."""
 
 ASKED = {
     # Facts.
@@ -336,7 +336,7 @@ ASKED = {
         "Use one sentence to describe {x}.", "I have no time. {x} in one sentence!",
     ],
 }
-# Work on text that people_skills.py adds: {x} is what it is done to.
+# Work on text that skills.py adds: {x} is what it is done to.
 WORK = {
     "largest": [
         "Which is the largest: {x}?", "Which number is the largest, {x}?", "Which of these numbers is the largest: {x}?",

@@ -4,8 +4,8 @@ A kind is a name of MAKERS here or of tool_maker.value_of; a list is an enum; a 
 a question says a boolean; a tuple of one kind is an array of a few such values.
 """
 
-from . import office_values, words
-from .known_tools import prop, tool
+from .. import office_values, words
+from ..known_tools import prop, tool
 
 DEVICES = """heater fan washer dryer oven kettle vacuum dishwasher toaster sprinkler humidifier thermostat fridge freezer boiler
 stereo projector doorbell blinds curtains fireplace sauna fountain aquarium""".split()

@@ -3,7 +3,7 @@
 A question may be a pair of its text and the values that its words settle ("with everybody's answers hidden": {"hidden": True}).
 """
 
-from .known_tools import prop, tool
+from ..known_tools import prop, tool
 
 TEXT, NUMBER, INTEGER, TRUTH = prop("string"), prop("number"), prop("integer"), prop("boolean")
 

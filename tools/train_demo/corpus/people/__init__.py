@@ -1,0 +1,1 @@
+"""What people write: wordings, tools, records and the machinery for them, in training alone."""
