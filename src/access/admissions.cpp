@@ -79,7 +79,7 @@ class Admissions::Held final : public Admission {
   ~Held() override {
     try {
       if (!settled_) settle(Outcome::kFailed, kStatusFailed, {}, nullptr);
-    } catch (const std::bad_alloc&) {  // its place is given back; its reserve stays
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the place is given back
     }
   }
 

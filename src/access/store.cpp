@@ -176,7 +176,7 @@ template <class Change>
 Result<void> SqliteStore::mutate(Change&& change) {
   TRY(check_in_place());
   TRY(database_.execute("PRAGMA synchronous = FULL"));
-  const auto changed = [&]() -> Result<void> {
+  auto changed = [&]() -> Result<void> {
     TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
     TRY(change());
     TRY(database_.execute("UPDATE generation SET value = value + 1"));
