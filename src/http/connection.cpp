@@ -42,10 +42,10 @@ Rejection no_body_memory() {
 }  // namespace
 
 Connection::Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket,
-                       const asio::ip::address& peer, std::shared_ptr<const TlsContext> tls,
+                       const asio::ip::address& peer, const std::shared_ptr<const TlsContext>& tls,
                        std::size_t loop, Strand strand)
     : state_(std::move(state)),
-      wire_(std::move(socket), std::move(tls)),
+      wire_(std::move(socket), tls),
       loop_(loop),
       strand_(std::move(strand)),
       timer_(strand_),
@@ -331,7 +331,8 @@ asio::awaitable<bool> Connection::wait_until(TimePoint deadline) {
     deadline_ = deadline;
     arm_timer();
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
-        [this](auto&& handler) { waiter_.emplace(std::move(handler)); }, asio::use_awaitable);
+        [this](auto&& handler) { waiter_.emplace(std::forward<decltype(handler)>(handler)); },
+        asio::use_awaitable);
   }
   const bool happened = std::exchange(notified_, false);
   co_return (happened && steady_clock::now() < deadline);

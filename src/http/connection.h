@@ -27,8 +27,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // `tls` null: plain. `strand`: of the runtime's `loop`.
   Connection(std::shared_ptr<ServerState> state, asio::ip::tcp::socket socket,
-             const asio::ip::address& peer, std::shared_ptr<const TlsContext> tls, std::size_t loop,
-             Strand strand);
+             const asio::ip::address& peer, const std::shared_ptr<const TlsContext>& tls,
+             std::size_t loop, Strand strand);
 
   // Whose connection it is, for the limit on one client's: the address, of IPv6 the first half.
   const std::string& client() const { return client_; }

@@ -144,8 +144,8 @@ std::string TlsContext::date_fault(std::int64_t unix_seconds) const {
 
 // ---------------------------------------------------------------- session
 
-TlsSession::TlsSession(std::shared_ptr<const TlsContext> context, int socket)
-    : socket_{socket, false}, session_(SSL_new(context->native())) {  // holds the context, too
+TlsSession::TlsSession(const TlsContext& context, int socket)
+    : socket_{socket, false}, session_(SSL_new(context.native())) {  // holds the native context
   CHECK(session_ != nullptr);
   BIO* bio = BIO_new(bio_method());
   CHECK(bio != nullptr);

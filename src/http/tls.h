@@ -60,7 +60,7 @@ struct TlsSocket {
 // connection's strand.
 class TlsSession {
  public:
-  TlsSession(std::shared_ptr<const TlsContext> context, int socket);
+  TlsSession(const TlsContext& context, int socket);
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;

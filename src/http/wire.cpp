@@ -23,7 +23,7 @@ IoResult result_of(const boost::system::error_code& error, std::size_t bytes, Io
 std::span<const char> front_of(std::span<const std::string_view> pieces) {
   thread_local std::array<char, kTlsWriteBytes> joined;
   if (pieces[0].size() >= kTlsWriteBytes || pieces.size() == 1)
-    return {pieces[0].data(), std::min(pieces[0].size(), kTlsWriteBytes)};
+    return pieces[0].substr(0, kTlsWriteBytes);
   std::size_t bytes = 0;
   for (const std::string_view piece : pieces) {
     const std::size_t taken = std::min(piece.size(), kTlsWriteBytes - bytes);
@@ -35,12 +35,12 @@ std::span<const char> front_of(std::span<const std::string_view> pieces) {
 
 }  // namespace
 
-Wire::Wire(asio::ip::tcp::socket socket, std::shared_ptr<const TlsContext> tls)
+Wire::Wire(asio::ip::tcp::socket socket, const std::shared_ptr<const TlsContext>& tls)
     : socket_(std::move(socket)) {
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  if (tls) tls_.emplace(std::move(tls), socket_.native_handle());
+  if (tls) tls_.emplace(*tls, socket_.native_handle());
 }
 
 IoResult Wire::read(std::span<char> to) {

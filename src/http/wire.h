@@ -15,7 +15,7 @@ namespace tessera::http {
 class Wire {
  public:
   // `tls` null: plain.
-  Wire(boost::asio::ip::tcp::socket socket, std::shared_ptr<const TlsContext> tls);
+  Wire(boost::asio::ip::tcp::socket socket, const std::shared_ptr<const TlsContext>& tls);
 
   // For waiting and options; bytes go through the verbs below.
   boost::asio::ip::tcp::socket& socket() { return socket_; }
