@@ -291,9 +291,9 @@ Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::start(
   engine_request.prompt = std::move(tokens.ids);
   engine_request.shared_tokens = count_shared(request, tokens.boundaries);
   engine_request.boundaries = std::move(tokens.boundaries);
-  // A call's result continues the answer; without tools the next turn's prompt leaves its think
-  // block out.
-  engine_request.keep_answer = !request.prompt.tools.empty();
+  // A call's result continues the answer, and so does the next turn where its prompt keeps the
+  // think block; else that leaves it out.
+  engine_request.keep_answer = !request.prompt.tools.empty() || request.prompt.preserve_thinking;
   engine_request.max_tokens = room.answer;
   engine_request.choices = request.choices;
   engine_request.sampling =

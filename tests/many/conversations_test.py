@@ -130,6 +130,19 @@ class Conversations(unittest.TestCase):
                 thoughts = {"reasoning_content": answer.texts[0][0]} if kept else {}
                 talk.messages.append(message("assistant", answer.texts[0][1] or "Yes.", **thoughts))
 
+    def test_thoughts_that_are_preserved_are_not_computed_again(self):
+        for mode in (True, False):
+            talk = Talk(self, self.system, max_tokens=120, chat_template_kwargs={"enable_thinking": mode, "preserve_thinking": True})
+            answered = 0
+            for turn in range(6):
+                computed, answer = talk.ask(message("user", self.words(15)))
+                if turn > 0:
+                    self.assertLessEqual(computed, talk.added - answered + FRAME)
+                # One that was cut in its thoughts gets a word of ours; the last token of an answer was not computed.
+                answered = answer.usage["completion_tokens"]
+                thoughts = {"reasoning_content": answer.texts[0][0]} if answer.texts[0][0] else {}
+                talk.messages.append(message("assistant", answer.texts[0][1] or "Yes.", **thoughts))
+
     def test_direct_after_thinking(self):
         talk = Talk(self, self.system)
         talk.say(self.words(15), **THINKING)
