@@ -116,6 +116,15 @@ inline std::vector<HostileSchema> hostile_objects() {
            listed(2'000, [&](int i) { return name(i) + R"(:{"type":"integer"})"; }) +
            R"(},"dependentRequired":{)" +
            listed(2'000, [&](int i) { return name(i) + ":[" + name(i + 1) + "]"; }) + "}}"},
+      {"a hundred thousand names that have to come",
+       R"({"type":"object","required":[)" +
+           listed(100'000, [](int i) { return fmt::format("\"r{}\"", i); }) + "]}"},
+      {"names among a hundred thousand other values",
+       R"({"type":"object","propertyNames":{"enum":[)" +
+           listed(100'000,
+                  [](int i) { return fmt::format("{0}{1}{0}", i % 200 == 0 ? "\"" : "", i); }) +
+           "]}}",
+       true},
       {"contains, many thousand times",
        R"({"type":"array","contains":{"type":"integer"},"minContains":60000})"},
       {"contains, of many kinds",

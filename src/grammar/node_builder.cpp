@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 namespace tessera::grammar {
@@ -38,12 +41,20 @@ const json::Array* listed_names(const ObjectRule& rule) {
   return nullptr;
 }
 
-std::size_t place_of(const json::Array* listed, const std::string& name) {
-  if (listed == nullptr) return 0;
-  const auto found = std::find_if(listed->begin(), listed->end(), [&](const json::Value& value) {
-    return value.if_string() != nullptr && *value.if_string() == name;
+// Sorts names as they are listed, what is not there behind them.
+void sort_as_listed(const json::Array* listed, std::span<std::string> names) {
+  const std::size_t listed_size = listed == nullptr ? 0 : listed->size();
+  std::unordered_map<std::string_view, std::size_t> places;
+  for (std::size_t i = 0; i < listed_size; ++i) {
+    if (const std::string* name = (*listed)[i].if_string()) places.emplace(*name, i);
+  }
+  const auto place = [&](const std::string& name) {
+    const auto found = places.find(name);
+    return found == places.end() ? listed_size : found->second;
+  };
+  std::sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
+    return std::pair(place(a), std::string_view(a)) < std::pair(place(b), std::string_view(b));
   });
-  return static_cast<std::size_t>(found - listed->begin());
 }
 
 NumberAlt number_alt(const NumberRule& rule) {
@@ -370,19 +381,19 @@ NodeBuilder::Step NodeBuilder::add_object_with(NodeId id, const ObjectRule& rule
   object.needed = static_cast<std::uint8_t>((1u << free.size()) - 1);
   const std::size_t named = names.size();
   TRY(add_regions(rule, free, object, names));
-  std::sort(names.begin() + static_cast<std::ptrdiff_t>(named), names.end(),
-            [listed = listed_names(rule)](const std::string& a, const std::string& b) {
-              return std::pair(place_of(listed, a), a) < std::pair(place_of(listed, b), b);
-            });
+  const auto behind = names.begin() + static_cast<std::ptrdiff_t>(named);
+  names.erase(std::remove_if(behind, names.end(),
+                             [&](const std::string& name) { return seen.contains(name); }),
+              names.end());
+  sort_as_listed(listed_names(rule), std::span(names).subspan(named));
   LanguagePtr allowed;
   if (!rule.names.empty()) {
     TRY_ASSIGN(allowed, shaper_.names_language(rule.names));
   }
+  const std::set<std::string_view> forbidden(rule.forbidden.begin(), rule.forbidden.end());
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string& name = names[i];
-    const bool banned =
-        std::find(rule.forbidden.begin(), rule.forbidden.end(), name) != rule.forbidden.end() ||
-        (allowed != nullptr && !allowed->matches(name));
+    const bool banned = forbidden.contains(name) || (allowed != nullptr && !allowed->matches(name));
     ObjectAlt::Key key;
     const auto found = seen.find(name);
     key.required = found != seen.end() && found->second;
@@ -506,10 +517,7 @@ NodeBuilder::Step NodeBuilder::add_region(LanguagePtr language, const std::vecto
     if (marks != 0) return too_complex();
     if (language->state_count() > kMaxNameStates) return too_complex();
     // Few keys: each is a name like those of the schema.
-    for (std::string& name : language->texts()) {
-      const bool known = std::find(names.begin(), names.end(), name) != names.end();
-      if (!known) names.push_back(std::move(name));
-    }
+    for (std::string& name : language->texts()) names.push_back(std::move(name));
     return {};
   }
   object.regions.push_back({std::move(language), node(terms), marks});

@@ -4,6 +4,8 @@
 #include <numeric>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "base/utf8.h"
@@ -16,6 +18,24 @@ template <class T>
 void append_new(std::vector<T>& to, const std::vector<T>& from) {
   for (const T& item : from) {
     if (std::find(to.begin(), to.end(), item) == to.end()) to.push_back(item);
+  }
+}
+
+// Names can be a hundred thousand, in one schema.
+using NameSet = std::unordered_set<std::string_view>;
+
+NameSet set_of(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+void append_new(std::vector<std::string>& to, const std::vector<std::string>& from) {
+  if (from.empty()) return;
+  to.reserve(to.size() + from.size());  // what the set looks at stays where it is
+  NameSet there = set_of(to);
+  for (const std::string& name : from) {
+    if (there.contains(name)) continue;
+    to.push_back(name);
+    there.insert(to.back());
   }
 }
 
@@ -89,8 +109,8 @@ std::optional<std::vector<std::string>> all_names(const ObjectRule& rule) {
     });
   }
   if (!names) return names;
-  std::erase_if(*names, [&](const std::string& name) {
-    return std::find(rule.forbidden.begin(), rule.forbidden.end(), name) != rule.forbidden.end();
+  std::erase_if(*names, [forbidden = set_of(rule.forbidden)](const std::string& name) {
+    return forbidden.contains(name);
   });
   return names;
 }
@@ -103,9 +123,12 @@ void settle_some(Shape& shape, Budget& budget) {
   if (!names) return;
   budget.spend(names->size() * (rule.parts.size() + 1));
   const auto impossible = [&] { shape.types &= static_cast<std::uint8_t>(~kObjectBit); };
-  for (const std::string& name : rule.required) {
-    budget.spend(names->size());
-    if (std::find(names->begin(), names->end(), name) == names->end()) return impossible();
+  if (!rule.required.empty()) {
+    budget.spend(names->size() + rule.required.size());
+    const NameSet known = set_of(*names);
+    for (const std::string& name : rule.required) {
+      if (!known.contains(name)) return impossible();
+    }
   }
   std::vector<std::vector<std::string>> asked;
   std::vector<Some> rest;
@@ -167,9 +190,7 @@ bool admits(const StringRule& rule, std::string_view text) {
 
 Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   Shape out;
-  budget.spend(24 + a.weight() + b.weight() +
-               a.object.required.size() * b.object.required.size() / 4 +
-               a.object.forbidden.size() * b.object.required.size() / 4);
+  budget.spend(24 + a.weight() + b.weight());
   out.types = a.types & b.types;
   if (out.types == 0) return out;
   out.has_values = a.has_values || b.has_values;
@@ -210,12 +231,12 @@ Shape merge(const Shape& a, const Shape& b, Budget& budget) {
   out.object.min = std::max(a.object.min, b.object.min);
   out.object.max = std::min(a.object.max, b.object.max);
   if (!out.object.some.empty()) settle_some(out, budget);
-  budget.spend(out.object.required.size() * out.object.forbidden.size() / 4);
   const bool contradiction =
-      std::any_of(out.object.required.begin(), out.object.required.end(), [&](const auto& name) {
-        const auto& no = out.object.forbidden;
-        return std::find(no.begin(), no.end(), name) != no.end();
-      });
+      !out.object.forbidden.empty() &&
+      std::any_of(out.object.required.begin(), out.object.required.end(),
+                  [forbidden = set_of(out.object.forbidden)](const std::string& name) {
+                    return forbidden.contains(name);
+                  });
   if (contradiction || out.object.min > out.object.max) {
     out.types &= static_cast<std::uint8_t>(~kObjectBit);
   }
