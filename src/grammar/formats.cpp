@@ -57,13 +57,15 @@ std::string ipv6() {
 
 const std::string kLabel = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 
-std::string uri(bool reference) {
+// `more`: of characters that are letters beside ASCII's; RFC 3987's for an IRI.
+std::string uri(bool reference, const std::string& more = "") {
   const std::string pct = "%[0-9A-Fa-f]{2}";
-  const std::string pchar = "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|" + pct + ")";
+  const std::string plain = "A-Za-z0-9._~!$&'()*+,;=" + more;
+  const std::string pchar = "(?:[" + plain + ":@-]|" + pct + ")";
   const std::string scheme = "[A-Za-z][A-Za-z0-9+.-]*:";
-  const std::string host = "(?:\\[" + ipv6() + "\\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|" + pct + ")*)";
+  const std::string host = "(?:\\[" + ipv6() + "\\]|(?:[" + plain + "-]|" + pct + ")*)";
   const std::string authority =
-      "//(?:(?:[A-Za-z0-9._~!$&'()*+,;=:-]|" + pct + ")*@)?" + host + "(?::[0-9]*)?";
+      "//(?:(?:[" + plain + ":-]|" + pct + ")*@)?" + host + "(?::[0-9]*)?";
   const std::string path = "(?:/" + pchar + "*)*";
   const std::string rootless = pchar + "+" + path;
   const std::string tail = "(?:\\?(?:" + pchar + "|[/?])*)?(?:#(?:" + pchar + "|[/?])*)?";
@@ -71,15 +73,23 @@ std::string uri(bool reference) {
   const std::string full =
       scheme + "(?:" + authority + path + "|" + absolute + "|" + rootless + ")" + tail;
   if (!reference) return full;
-  const std::string no_colon = "(?:[A-Za-z0-9._~!$&'()*+,;=@-]|" + pct + ")+" + path;
+  const std::string no_colon = "(?:[" + plain + "@-]|" + pct + ")+" + path;
   return "(?:" + full + "|(?:" + authority + path + "|" + absolute + "|" + no_colon + ")?" + tail +
          ")";
 }
 
-std::string email() {
-  const std::string atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
-  return atom + "(?:\\." + atom + ")*@" + kLabel + "(?:\\." + kLabel + ")+";
+const std::string kIri = R"(\u00A0-\uD7FF\uF900-\uFDCF\uFDF0-\uFFEF)";
+
+std::string email(const std::string& more = "", const std::string& label = kLabel) {
+  const std::string atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~" + more + "-]+";
+  return atom + "(?:\\." + atom + ")*@" + label + "(?:\\." + label + ")+";
 }
+
+// Of an international name, what needs no table of IDNA2008: small letters, and those of some
+// scripts that are written from left to right; few enough for their encoded form.
+const std::string kIdnLabel =
+    "(?:[a-z0-9](?:-?[a-z0-9]){0,30}|"
+    R"([\u00E0-\u00F6\u00F8-\u00FF\u0430-\u044F\u3041-\u3093\u4E00-\u9FA5\uAC00-\uD7A3]{1,10}))";
 
 // RFC 6570.
 std::string uri_template() {
@@ -125,8 +135,12 @@ const Patterns& patterns() {
       {"ipv4", ipv4()},
       {"ipv6", ipv6()},
       {"uuid", "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"},
+      {"idn-email", email(kIri, kIdnLabel)},
+      {"idn-hostname", kIdnLabel + "(?:\\." + kIdnLabel + "){0,3}"},
       {"uri", uri(false)},
       {"uri-reference", uri(true)},
+      {"iri", uri(false, kIri)},
+      {"iri-reference", uri(true, kIri)},
       {"json-pointer", "(?:/(?:[^/~]|~[01])*)*"},
       {"relative-json-pointer", "(?:0|[1-9][0-9]*)(?:#|(?:/(?:[^/~]|~[01])*)*)"},
       {"json-pointer-uri-fragment",
