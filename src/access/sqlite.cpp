@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace tessera::access {
@@ -176,8 +178,33 @@ bool Database::in_transaction() const {
 
 bool Database::moved() const {
   int moved = 0;
-  return sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
-         moved != 0;
+  if (sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+      moved != 0)
+    return true;
+  return std::any_of(companions_.begin(), companions_.end(), [](const Companion& file) {
+    struct stat status{};
+    return ::stat(file.path.c_str(), &status) != 0 || status.st_dev != file.device ||
+           status.st_ino != file.number;
+  });
+}
+
+void Database::remember_wal(const std::string& path) {
+  for (const char* suffix : {"-wal", "-shm"}) {
+    struct stat status{};
+    if (::stat((path + suffix).c_str(), &status) == 0)
+      companions_.push_back({path + suffix, status.st_dev, status.st_ino});
+  }
+}
+
+void Database::leave_wal() {
+  if (std::exchange(left_wal_, true)) return;
+  const bool alone = std::all_of(companions_.begin(), companions_.end(), [](const Companion& file) {
+    struct stat status{};
+    return ::stat(file.path.c_str(), &status) != 0 || status.st_ino == file.number;
+  });
+  if (alone)
+    sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  sqlite3_db_config(handle_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 Result<Transaction> Transaction::begin(Database& database) {

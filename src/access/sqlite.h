@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -81,11 +82,22 @@ class Database {
   std::int64_t changes() const;  // rows that the last statement changed
   std::int64_t last_insert_id() const;
   bool in_transaction() const;
-  // Whether the file at the path is no longer the one that was opened.
+  // Whether the file at the path is no longer the one that was opened, or its WAL or the WAL's
+  // index is not, since remember_wal(): whoever opens it now shares neither locks nor commits with
+  // us.
   bool moved() const;
+  void remember_wal(const std::string& path);
+  // Of one that moved: what the WAL holds goes into the file as long as nobody else has begun
+  // another WAL, and nothing does afterwards.
+  void leave_wal();
   sqlite3* handle() const { return handle_.get(); }
 
  private:
+  struct Companion {  // a file beside the database's
+    std::string path;
+    std::uint64_t device;
+    std::uint64_t number;
+  };
   struct Close {
     void operator()(sqlite3* database) const;
   };
@@ -95,6 +107,8 @@ class Database {
   std::unique_ptr<sqlite3, Close> handle_;
   std::optional<Statement> begin_;
   std::optional<Statement> commit_;
+  std::vector<Companion> companions_;
+  bool left_wal_ = false;
 };
 
 // BEGIN IMMEDIATE … COMMIT; rolled back when it is dropped before commit() succeeded.

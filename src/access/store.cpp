@@ -151,7 +151,7 @@ class SqliteStore final : public Store {
   // Changes accounts or keys: one transaction, durable, and the generation goes up.
   template <class Change>
   Result<void> mutate(Change&& change);
-  Result<void> check_in_place() const;
+  Result<void> check_in_place();
   Result<Directory> read_directory();
   Result<void> write_key(const KeyRow& key);
   Result<void> write_one(const UsageWrite& write);
@@ -165,11 +165,13 @@ class SqliteStore final : public Store {
   int wal_pages_ = 0;
 };
 
-// A file that was moved away still takes writes, which nobody will ever see.
-Result<void> SqliteStore::check_in_place() const {
+// Files that were moved away still take writes, which nobody will ever see.
+Result<void> SqliteStore::check_in_place() {
   if (!database_.moved()) return {};
+  database_.leave_wal();
   return fail(ErrorCode::kIo,
-              "the database file was moved, deleted or replaced while it was open: restart");
+              "the database file, or its -wal or -shm, was moved, deleted or replaced while it was "
+              "open: restart");
 }
 
 template <class Change>

@@ -202,7 +202,10 @@ Result<Database> open_store_file(const std::string& path, std::int32_t busy_time
   auto database = Database::open(place, busy_timeout_ms);
   if (!database) return cannot_open(place, database.error());
   const auto prepared = prepare_file(*database, place, busy_timeout_ms);
-  if (prepared) return database;
+  if (prepared) {
+    if (place != ":memory:") database->remember_wal(place);
+    return database;
+  }
   const bool told = prepared.error().message.find(place) != std::string::npos;
   if (told) return Unexpected{prepared.error()};
   return cannot_open(place, prepared.error());

@@ -123,6 +123,29 @@ class Storage(Served):
             self.assertEqual((ready.status, json.loads(ready.body)), (200, {"status": "ok", "store": "failing"}))
             self.assertNotEqual(self.run_keys(server, "list").returncode, 0)
 
+    def test_wal_deleted(self):
+        self.check_deleted("-wal")
+
+    def test_wal_index_deleted(self):
+        self.check_deleted("-shm")
+
+    def check_deleted(self, suffix):
+        """Others would not see our rows, nor we their revocations: that is told, and what the WAL held is in the file."""
+        with self.serve(FAST) as server:
+            key, key_id = server.create_key("acme", "pro")
+            gone, gone_id = server.create_key("acme", "pro")
+            server.keys("revoke", gone_id)
+            self.answers(server, key, 20)
+            os.unlink(server.database + suffix)
+            self.assertTrue(eventually(lambda: "cannot be read; those known go on" in self.log(server)))
+            self.answers(server, key, 5)
+            self.assertEqual(json.loads(server.ask("GET", "/readyz").body)["store"], "failing")
+            self.assertEqual(self.run_keys(server, "revoke", key_id).returncode, 0)
+            late = self.run_keys(server, "create", "--account", "late").stdout.strip()
+        self.assertEqual(self.rows(server), 20)
+        with server:
+            self.assertEqual([server.chat(k).status for k in (key, gone, late)], [401, 401, 200])
+
     def test_replaced(self):
         with self.serve(FAST) as server:
             key, _ = server.create_key("acme", "pro")
