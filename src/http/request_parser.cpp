@@ -9,6 +9,8 @@
 namespace tessera::http {
 namespace {
 
+constexpr std::int64_t kNoPort = 65536;
+
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -38,6 +40,19 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+// Digits alone; saturates.
+std::optional<std::int64_t> parse_decimal(std::string_view text) {
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  if (text.empty() || !std::all_of(text.begin(), text.end(), is_digit)) return std::nullopt;
+  std::int64_t value = 0;
+  for (const char c : text) {
+    const int digit = c - '0';
+    if (value > (kMax - digit) / 10) return kMax;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 // RFC 3986, 3.2.2 and 3.2.3: host with an optional port; no user information.
 bool is_authority(std::string_view text) {
   std::string_view port;
@@ -63,7 +78,7 @@ bool is_authority(std::string_view text) {
     if (colon == std::string_view::npos) return true;
     port = text.substr(colon + 1);
   }
-  return port.size() <= 5 && std::all_of(port.begin(), port.end(), is_digit);
+  return port.empty() || (port.size() <= 5 && parse_decimal(port).value_or(kNoPort) < kNoPort);
 }
 
 // A segment that means "here" or "up", plainly or percent-encoded.
@@ -79,19 +94,6 @@ bool is_dot_segment(std::string_view segment) {
     }
   }
   return dots == 1 || dots == 2;
-}
-
-// Digits alone; saturates.
-std::optional<std::int64_t> parse_length(std::string_view text) {
-  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
-  if (text.empty() || !std::all_of(text.begin(), text.end(), is_digit)) return std::nullopt;
-  std::int64_t value = 0;
-  for (const char c : text) {
-    const int digit = c - '0';
-    if (value > (kMax - digit) / 10) return kMax;
-    value = value * 10 + digit;
-  }
-  return value;
 }
 
 }  // namespace
@@ -324,7 +326,7 @@ bool HeadParser::read_framing() {
       return reject("The only supported Transfer-Encoding is: chunked.");
     parsed_.content_length = -1;
   } else if (lengths != 0) {
-    const auto length = parse_length(head.header("Content-Length"));
+    const auto length = parse_decimal(head.header("Content-Length"));
     if (!length) return reject("Content-Length is not a number in decimal digits.");
     parsed_.content_length = *length;
   }
