@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/origin.h"
 #include "base/clock.h"
 #include "base/histogram.h"
 
@@ -70,6 +71,8 @@ class AdminHandler final : public http::Handler {
         start_(Clock::real().unix_seconds()) {}
 
   std::unique_ptr<http::Response> on_head(const http::RequestHead& head, std::int64_t) override {
+    if (!own_names_.takes_host(head.header("Host")))  // a page whose name leads to 127.0.0.1
+      return std::make_unique<http::Response>(text(403, "the Host header has another name\n"));
     if (head.path != "/metrics")
       return std::make_unique<http::Response>(text(404, "there is only /metrics here\n"));
     if (head.method == "GET" || head.method == "HEAD") return nullptr;
@@ -154,6 +157,7 @@ class AdminHandler final : public http::Handler {
                 engine.cache_evictions);
   }
 
+  const api::OriginPolicy own_names_{api::OriginOptions{{}, {}, true}};
   const http::Server& server_;
   const api::ApiHandler& api_;
   const engine::Engine& engine_;

@@ -193,9 +193,9 @@ class EndOfServe(unittest.TestCase):
 
 
 class Metrics(unittest.TestCase):
-    def ask(self, port, method, path):
+    def ask(self, port, method, path, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request(method, path)
+        connection.request(method, path, headers=headers)
         response = connection.getresponse()
         text = response.read().decode()
         connection.close()
@@ -246,6 +246,8 @@ class Metrics(unittest.TestCase):
             self.assertEqual(self.ask(port, "GET", "/v1/models")[0].status, 404)
             refused = self.ask(port, "POST", "/metrics")[0]
             self.assertEqual((refused.status, refused.headers["Allow"]), (405, "GET, HEAD"))
+            self.assertEqual([self.ask(port, "GET", "/metrics", Host=name)[0].status for name in ("localhost:1", "rebound.example")],
+                             [200, 403])
             self.assertEqual(server.ask("GET", "/metrics")[0], 404)  # not on the public port
             self.assertEqual(server.stop(), 0)
         with self.assertRaises(OSError):
