@@ -95,3 +95,32 @@ test("toolChoice required", { skip }, async (t) => {
   assert.equal((await sdk.run(agent, "Paris?")).finalOutput, "20 C.");
   assert.deepEqual(asked, ["Paris"]);
 });
+
+test("handoffs there and back with a tool between them, streamed", { skip }, async (t) => {
+  const says = [
+    toolCall("transfer_to_Helper", {}),
+    toolCall("get_weather", { city: "Paris" }),
+    toolCall("transfer_to_Guide", {}),
+    '{"celsius":20}',
+  ];
+  const fake = await servers.extra(t, { says });
+  const asked = [];
+  const helper = agentOf(fake, { name: "Helper", tools: [weather(asked)] });
+  const guide = agentOf(fake, { handoffs: [helper], outputType: z.object({ celsius: z.number() }) });
+  helper.handoffs.push(guide);
+  const result = await sdk.run(guide, "How warm is Paris?", { stream: true });
+  const agents = [];
+  for await (const event of result) if (event.type === "agent_updated_stream_event") agents.push(event.agent.name);
+  await result.completed;
+  assert.deepEqual(agents, ["Helper", "Guide"]);
+  assert.deepEqual(asked, ["Paris"]);
+  assert.deepEqual(result.finalOutput, { celsius: 20 });
+});
+
+test("an agent as another one's tool", { skip }, async (t) => {
+  const says = [toolCall("translate", { input: "good day" }), "buenos dias", "They say: buenos dias."];
+  const fake = await servers.extra(t, { says });
+  const translator = agentOf(fake, { name: "Translator" });
+  const guide = agentOf(fake, { tools: [translator.asTool({ toolName: "translate", toolDescription: "Translates" })] });
+  assert.equal((await sdk.run(guide, "What do they say?")).finalOutput, "They say: buenos dias.");
+});

@@ -1,8 +1,11 @@
 // Vercel's AI SDK with its provider for OpenAI-compatible servers.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateObject, generateText, stepCountIs, streamObject, streamText, tool } from "ai";
+import { APICallError, generateObject, generateText, Output, stepCountIs, streamObject, streamText, tool } from "ai";
 import { z } from "zod";
 import { endlessScript, fakeScript, KEY, MODEL, until } from "./support/server.mjs";
 import { hasCancelled, toolCall, useServers } from "./support/suite.mjs";
@@ -155,6 +158,42 @@ test("generateObject without structured outputs asks for a JSON object", async (
   const { object } = await generateObject({ model: modelOf(fake), output: "no-schema", prompt: "A city", temperature: 0, maxRetries: 0 });
   assert.deepEqual(object, { city: "Paris" });
   assert.equal(fake.seen.at(-1).body.response_format.type, "json_object");
+});
+
+test("an output form beside tools: calls first, then the object, whole and streamed", async (t) => {
+  const fake = await servers.extra(t, { says: [weatherCall("Paris"), '{"celsius":20}'] });
+  const body = (asked) => ({
+    model: modelOf(fake, { supportsStructuredOutputs: true }), prompt: "Paris?", temperature: 0, maxRetries: 0, stopWhen: stepCountIs(3),
+    tools: { get_weather: weather(asked) }, output: Output.object({ schema: z.object({ celsius: z.number() }) }),
+  });
+  const asked = [];
+  assert.deepEqual((await generateText(body(asked))).output, { celsius: 20 });
+  const streamed = streamText(body(asked));
+  let last;
+  for await (const partial of streamed.partialOutputStream) last = partial;
+  assert.deepEqual([last, asked], [{ celsius: 20 }, ["Paris", "Paris"]]);
+});
+
+test("arrays and choices as output", async (t) => {
+  const fake = await servers.extra(t, { says: ['{"elements":["Paris","Rome"]}', '{"result":"rain"}'] });
+  const body = { model: modelOf(fake, { supportsStructuredOutputs: true }), prompt: "Well?", temperature: 0, maxRetries: 0 };
+  assert.deepEqual((await generateText({ ...body, output: Output.array({ element: z.string() }) })).output, ["Paris", "Rome"]);
+  assert.equal((await generateText({ ...body, output: Output.choice({ options: ["sun", "rain"] }) })).output, "rain");
+});
+
+test("its retries wait as a 429 tells them", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "tessera-tiers-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(`${folder}/tiers.toml`, "[tier.enterprise]\nconcurrent_requests = 1\n");
+  const limited = await servers.extra(t, { script: endlessScript(), flags: ["--tiers", `${folder}/tiers.toml`] });
+  const abort = new AbortController();
+  const running = streamText(ask(limited, "Hi", { maxOutputTokens: 30000, abortSignal: abort.signal, onError: () => {} }));
+  const pieces = running.textStream[Symbol.asyncIterator]();
+  await pieces.next();
+  const retried = generateText(ask(limited, "Hi", { maxOutputTokens: 1, maxRetries: 2 }));
+  await until(() => limited.seen.some(({ status }) => status === 429), "the refusal");
+  abort.abort();
+  assert.equal((await retried).usage.outputTokens, 1);
 });
 
 test("toolChoice required gives a call", async (t) => {

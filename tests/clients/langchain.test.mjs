@@ -122,3 +122,25 @@ test("withStructuredOutput in JSON mode", { skip }, async (t) => {
   const structured = chat(fake).withStructuredOutput(trip, { name: "trip", method: "jsonMode" });
   assert.deepEqual(await structured.invoke("A trip, as JSON"), { city: "Paris", days: 3 });
 });
+
+test("withStructuredOutput: raw and parsed, streamed, and what cannot be parsed", { skip }, async (t) => {
+  const fake = await servers.extra(t, { says: ['{"city":"Paris","days":3}'] });
+  const both = chat(fake).withStructuredOutput(trip, { name: "trip", method: "jsonSchema", includeRaw: true });
+  const { raw, parsed } = await both.invoke("A trip");
+  assert.ok(raw instanceof AIMessage);
+  assert.deepEqual(parsed, { city: "Paris", days: 3 });
+  let last;
+  for await (const piece of await chat(fake).withStructuredOutput(trip, { name: "trip", method: "jsonSchema" }).stream("A trip")) last = piece;
+  assert.deepEqual(last, { city: "Paris", days: 3 });
+});
+
+test("streamEvents", { skip }, async () => {
+  const kinds = [];
+  let text = "";
+  for await (const { event, data } of chat(servers.demo, { maxTokens: 20 }).streamEvents("Tell me about the sea.", { version: "v2" })) {
+    kinds.push(event);
+    if (event === "on_chat_model_stream") text += data.chunk.content;
+    if (event === "on_chat_model_end") assert.equal(data.output.content, text);
+  }
+  assert.deepEqual([kinds[0], kinds.at(-1)], ["on_chat_model_start", "on_chat_model_end"]);
+});

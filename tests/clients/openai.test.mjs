@@ -277,6 +277,55 @@ test("runTools runs the loop", async (t) => {
   assert.deepEqual(asked, ["Paris"]);
 });
 
+test("runTools, streamed: several calls, and what all turns took", async (t) => {
+  const fake = await servers.extra(t, { says: [`Let me look.\n\n${weatherCall("Paris")}\n${weatherCall("Atlantis")}`, "20 C, and no such place."] });
+  const tool = {
+    type: "function",
+    function: {
+      ...weather.function,
+      function: ({ city }) => (city === "Atlantis" ? "no such city" : { celsius: 20 }),
+      parse: JSON.parse,
+    },
+  };
+  const runner = open(fake).chat.completions.runTools({
+    ...ask("Paris and Atlantis?", { temperature: 0 }), tools: [tool], stream: true, stream_options: { include_usage: true },
+  });
+  const contents = [];
+  runner.on("content", (delta) => contents.push(delta));
+  assert.equal(await runner.finalContent(), "20 C, and no such place.");
+  assert.equal(contents.join(""), "Let me look.20 C, and no such place.");
+  assert.deepEqual(runner.messages.map((message) => message.role), ["user", "assistant", "tool", "tool", "assistant"]);
+  const sent = fake.seen.map(({ body }) => body).filter((body) => body.messages).at(-1).messages;
+  assert.equal(sent[2].content, '{"celsius":20}');
+  assert.equal(sent[3].content, "no such city");
+  const { prompt_tokens, completion_tokens, total_tokens } = await runner.totalUsage();
+  assert.ok(prompt_tokens > 0 && completion_tokens > 0);
+  assert.equal(total_tokens, prompt_tokens + completion_tokens);
+});
+
+test("images, sounds and files in messages are refused by their place", async () => {
+  const parts = [
+    { type: "image_url", image_url: { url: "http://127.0.0.1:9/never-asked-for.png", detail: "low" } },
+    { type: "input_audio", input_audio: { data: "AAAA", format: "wav" } },
+    { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,AAAA" } },
+    { type: "file", file: { file_id: "file-1" } },
+  ];
+  for (const part of parts)
+    for (const stream of [false, true])
+      await assert.rejects(client.chat.completions.create(ask([{ type: "text", text: "What is this?" }, part], { stream })), (error) => {
+        assert.ok(error instanceof OpenAI.BadRequestError);
+        assert.deepEqual([error.code, error.param], ["unsupported_content", "messages[0].content[1].type"]);
+        return true;
+      });
+});
+
+test("asResponse is the answer as it came", async () => {
+  const response = await client.chat.completions.create(ask("Hi", { max_tokens: 2, stream: true })).asResponse();
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
+  assert.match(await response.text(), /\ndata: \[DONE\]\n\n$/);
+});
+
 test("a strict zod tool is parsed by the SDK", async (t) => {
   const fake = await servers.extra(t, { says: [weatherCall("Paris")] });
   const tool = zodFunction({ name: "get_weather", parameters: z.object({ city: z.string() }) });
@@ -480,10 +529,11 @@ test("breaking out of the loop cancels as well", async (t) => {
 });
 
 test("an abort of a request that is not streamed cancels it", async (t) => {
-  const fake = await servers.extra(t, { script: endlessScript() });
+  const fake = await servers.extra(t, { script: endlessScript(), flags: ["--admin-port", "0"] });
   const abort = new AbortController();
   const answer = open(fake).chat.completions.create(ask("Hi", { max_tokens: 1_000_000 }), { signal: abort.signal });
-  await sleep(100);
+  const metrics = async () => (await fetch(`${fake.adminOrigin}/metrics`)).text();
+  await until(async () => (await metrics()).includes("\ntessera_requests_running 1\n"), "the request under way");
   abort.abort();
   await assert.rejects(answer, OpenAI.APIUserAbortError);
   await until(() => hasCancelled(fake), "the server's note of the cancel");

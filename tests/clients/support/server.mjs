@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { completionErrors, errorErrors, schemaErrors, SseRules, StreamRules, textCompletionErrors } from "./contract.mjs";
@@ -11,14 +10,6 @@ export const MODEL = "Qwen/Qwen3.6-35B-A3B";
 export const KEY = "sk-tessera-" + "B".repeat(40);
 export const BINARY = process.env.TESSERA_BINARY;
 if (!BINARY) throw new Error("TESSERA_BINARY is to name the binary under test");
-
-export async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -56,20 +47,19 @@ export function endlessScript(more = {}) {
 // One server process. `says` (texts) or `script` choose the fake backend; without them the embedded demo model answers.
 export async function startServer({ says, script, flags = [], names = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "tessera-clients-"));
-  const port = await freePort();
-  const args = ["serve", "--port", String(port), "--threads", "2", "--db", join(folder, "tessera.db"), "--api-key", KEY, ...flags];
+  const args = ["serve", "--port", "0", "--threads", "2", "--db", join(folder, "tessera.db"), "--api-key", KEY, ...flags];
   for (const name of names) args.push("--served-model-name", name);
   if (says || script) {
     const path = join(folder, "script.json");
     writeFileSync(path, JSON.stringify(script ?? fakeScript(says)));
     args.push("--backend", "fake", "--fake-script", path);
   }
-  const process_ = spawn(BINARY, args, { stdio: ["ignore", "ignore", "pipe"] });
-  const server = new Server(process_, folder, port);
+  const process_ = spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const server = new Server(process_, folder);
   try {
     await until(async () => {
       if (process_.exitCode !== null) throw new Error(`the server ended: ${server.log}`);
-      return fetch(`${server.origin}/readyz`).then((response) => response.ok, () => false);
+      return server.origin && fetch(`${server.origin}/readyz`).then((response) => response.ok, () => false);
     }, "a ready server");
   } catch (error) {
     process_.kill("SIGKILL");
@@ -80,18 +70,31 @@ export async function startServer({ says, script, flags = [], names = [] } = {})
 }
 
 class Server {
-  constructor(process_, folder, port) {
+  constructor(process_, folder) {
     this.process = process_;
     this.folder = folder;
-    this.origin = `http://127.0.0.1:${port}`;
-    this.baseURL = `${this.origin}/v1`;
+    this.greeting = ""; // where it tells its port
     this.log = "";
+    process_.stdout.setEncoding("utf8").on("data", (text) => (this.greeting += text));
     process_.stderr.setEncoding("utf8").on("data", (text) => (this.log += text));
     this.seen = []; // requests that went by, newest last: {path, body, headers, status, responseHeaders}
     this.violations = [];
     this.reading = new Set(); // streams that are not at their end
     this.stopping = false;
     this.fetch = (input, init) => this.checkedFetch(input, init);
+  }
+
+  get baseURL() {
+    return /url +(\S+)\n/.exec(this.greeting)?.[1];
+  }
+
+  get origin() {
+    return this.baseURL && new URL(this.baseURL).origin;
+  }
+
+  // Of a server with the flags `--admin-port 0`.
+  get adminOrigin() {
+    return /metrics on (\S+)\/metrics/.exec(this.log)[1];
   }
 
   // Call it from afterEach: what was wrong with the answers since the last time.
