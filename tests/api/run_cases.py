@@ -6,7 +6,6 @@ import http.client
 import json
 import pathlib
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,12 +29,6 @@ def expect(condition, text):
 
 # ---------------------------------------------------------------- the server
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def token_ids(binary, text):
     out = subprocess.run([binary, "tokenize", "--added"], input=text.encode(), capture_output=True, check=True).stdout
     return [int(i) for i in out.decode().split(",") if i.strip()]
@@ -56,13 +49,13 @@ class Server:
         self.script = tempfile.NamedTemporaryFile("w", suffix=".json")
         json.dump(script, self.script)
         self.script.flush()
-        self.port = free_port()
         self.state = tempfile.TemporaryDirectory()
         self.log = tempfile.TemporaryFile()  # not a pipe, which would fill up and stall the server
         self.process = subprocess.Popen(
-            [binary, "serve", "--backend", "fake", "--fake-script", self.script.name, "--port", str(self.port), "--api-key", KEY,
+            [binary, "serve", "--backend", "fake", "--fake-script", self.script.name, "--port", "0", "--api-key", KEY,
              "--db", self.state.name + "/tessera.db"] + self.tier_flags(tiers) + flags,
-            stdout=subprocess.DEVNULL, stderr=self.log)
+            stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.port = self.read_port()
         self.wait_ready()
 
     def tier_flags(self, tiers):
@@ -71,6 +64,15 @@ class Server:
         path = pathlib.Path(self.state.name) / "tiers.toml"
         path.write_text("\n".join(tiers))
         return ["--tiers", str(path)]
+
+    def read_port(self):
+        """What it tells when it listens; the rest of what it says is little, and stays in the pipe."""
+        for line in self.process.stdout:
+            found = re.search(r"url +http://127\.0\.0\.1:(\d+)/", line)
+            if found:
+                return int(found[1])
+        self.log.seek(0)
+        raise Mismatch("the server ended: " + self.log.read().decode())
 
     def wait_ready(self):
         for _ in range(600):
@@ -98,6 +100,7 @@ class Server:
         alive = self.process.poll() is None
         self.process.terminate()
         status = self.process.wait(timeout=60)
+        self.process.stdout.close()
         self.log.close()
         self.state.cleanup()
         expect(alive and status == 0, f"the server ended with status {status}, alive before: {alive}")

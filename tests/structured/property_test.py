@@ -34,15 +34,15 @@ class Server(run_cases.Server):
     def __init__(self, binary, script=None):
         self.state = tempfile.TemporaryDirectory()
         self.log = tempfile.TemporaryFile()
-        self.port = run_cases.free_port()
         flags = ["--threads", "2", "--max-running", "8"]
         if script is not None:
             path = pathlib.Path(self.state.name) / "script.json"
             path.write_text(json.dumps(dict(script, vocabulary=run_cases.token_count(binary), max_context=1 << 15, max_sequences=16)))
             flags = ["--backend", "fake", "--fake-script", str(path)]
         self.process = subprocess.Popen(
-            [binary, "serve", "--port", str(self.port), "--api-key", KEY, "--db", self.state.name + "/tessera.db"] + self.tier_flags(TIERS) + flags,
-            stdout=subprocess.DEVNULL, stderr=self.log)
+            [binary, "serve", "--port", "0", "--api-key", KEY, "--db", self.state.name + "/tessera.db"] + self.tier_flags(TIERS) + flags,
+            stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.port = self.read_port()
         self.wait_ready()
 
 
