@@ -19,6 +19,7 @@ constexpr TypeName kTypeNames[] = {{kBoolean, "boolean"}, {kInteger, "integer"},
                                    {kNumber, "number"},   {kString, "string"},
                                    {kArray, "array"},     {kObject, "object"}};
 constexpr std::string_view kNamePattern = "^[A-Za-z0-9_-]+$";
+constexpr std::string_view kNoNulPattern = "^[^\\u0000]*$";
 
 std::string_view effect_name(Effect effect) {
   switch (effect) {
@@ -196,7 +197,7 @@ void add_below(std::span<const Field> table, std::string_view parent, std::strin
       schema.set("items", field_schema(table, field));
     } else if (step == "*") {
       schema.set("additionalProperties", field_schema(table, field));
-    } else if (field.effect != Effect::kRefused) {
+    } else {
       properties.set(step, field_schema(table, field));
       if (field.required) required.emplace_back(step);
     }
@@ -210,12 +211,9 @@ json::Object type_schema(std::span<const Field> table, const Field& field, const
   schema.set("type", type.name);
   if (type.type == kString) {
     if (!field.choices.empty()) schema.set("enum", to_words(field.choices));
-    if (!field.in_bytes) {
-      set_length(schema, "minLength", "maxLength", field.string);
-    } else if (field.string.min != 0) {
-      schema.set("minLength", to_number(field.string.min));
-    }
+    set_length(schema, "minLength", "maxLength", field.string);  // bytes are no fewer
     if (field.letters == Letters::kName) schema.set("pattern", kNamePattern);
+    if (field.letters == Letters::kNoNul) schema.set("pattern", kNoNulPattern);
   } else if (type.type == kArray) {
     set_length(schema, "minItems", "maxItems", field.items);
     add_below(table, field.path, type.name, schema);
@@ -233,20 +231,25 @@ std::string description_of(const Field& field) {
   const auto add = [&text](const std::string& more) { text += (text.empty() ? "" : " ") + more; };
   if (!field.absent.empty()) add(fmt::format("When absent: {}.", field.absent));
   if (field.effect == Effect::kNoEffect) add("Accepted without effect.");
+  if (field.effect == Effect::kRefused) add("Refused.");
   return text;
+}
+
+json::Value null_schema() {
+  json::Object null;
+  null.set("type", "null");
+  return null;
 }
 
 json::Value field_schema(std::span<const Field> table, const Field& field) {
   json::Array forms;
-  if (field.types != kAnything) {
+  if (field.effect == Effect::kRefused) {
+    forms.emplace_back(null_schema());
+  } else if (field.types != kAnything) {
     for (const TypeName& type : kTypeNames)
       if ((field.types & type.type) != 0) forms.emplace_back(type_schema(table, field, type));
     const bool element = field.path.ends_with("[]") || field.path.ends_with(".*");
-    if (!field.required && !element) {
-      json::Object null;
-      null.set("type", "null");
-      forms.emplace_back(std::move(null));
-    }
+    if (!field.required && !element) forms.emplace_back(null_schema());
   }
   json::Object schema;
   if (forms.size() == 1) {

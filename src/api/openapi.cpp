@@ -16,6 +16,31 @@ json::Value& member(json::Value& object, std::string_view key) {
   return *value;
 }
 
+// Routes that answer as another one does.
+struct Alias {
+  std::string_view path;
+  std::string_view like;
+  std::string_view operation;
+};
+constexpr Alias kAliases[] = {
+    {"/v1/tokenize", "/tokenize", "tokenizeV1"},
+    {"/v1/detokenize", "/detokenize", "detokenizeV1"},
+    {"/health", "/readyz", "getHealth"},
+    {"/livez", "/healthz", "getLivez"},
+};
+
+void add_aliases(json::Value& paths) {
+  for (const Alias& alias : kAliases) {
+    json::Object item;
+    for (const auto& [method, operation] : *member(paths, alias.like).if_object()) {
+      json::Object copy = *operation.if_object();
+      copy.set("operationId", alias.operation);
+      item.set(method, std::move(copy));
+    }
+    paths.if_object()->set(alias.path, std::move(item));
+  }
+}
+
 std::string make_document() {
   auto document = json::parse(kOpenApiFrame);
   auto schemas = json::parse(kAnswerSchemas);
@@ -24,6 +49,7 @@ std::string make_document() {
   schemas->if_object()->set("CompletionRequest", body_schema(completion_fields()));
   member(*document, "info").if_object()->set("version", TESSERA_VERSION);
   member(*document, "components").if_object()->set("schemas", std::move(*schemas));
+  add_aliases(member(*document, "paths"));
   return json::to_text(*document);
 }
 

@@ -36,11 +36,11 @@ inline constexpr std::string_view kOpenApiFrame = R"json({
   "parameters": [{"name": "model", "in": "path", "required": true, "schema": {"type": "string"}}],
   "responses": {"200": {"description": "The model.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Model"}}}},
    "default": {"$ref": "#/components/responses/Error"}}}},
- "/tokenize": {"post": {"operationId": "tokenize", "summary": "Text, or a chat's prompt, as token ids. Also at /v1/tokenize.",
+ "/tokenize": {"post": {"operationId": "tokenize", "summary": "Text, or a chat's prompt, as token ids.",
   "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TokenizeRequest"}}}},
   "responses": {"200": {"description": "The tokens.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Tokens"}}}},
    "default": {"$ref": "#/components/responses/Error"}}}},
- "/detokenize": {"post": {"operationId": "detokenize", "summary": "Token ids as text. Also at /v1/detokenize.",
+ "/detokenize": {"post": {"operationId": "detokenize", "summary": "Token ids as text.",
   "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DetokenizeRequest"}}}},
   "responses": {"200": {"description": "The text.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DetokenizedText"}}}},
    "default": {"$ref": "#/components/responses/Error"}}}},
@@ -48,8 +48,10 @@ inline constexpr std::string_view kOpenApiFrame = R"json({
   "responses": {"200": {"description": "An OpenAPI 3.1 document.", "content": {"application/json": {"schema": {"type": "object"}}}}}}},
  "/version": {"get": {"operationId": "getVersion", "summary": "The server's version.", "security": [],
   "responses": {"200": {"description": "The version.", "content": {"application/json": {"schema": {"type": "object", "properties": {"version": {"type": "string"}}, "required": ["version"]}}}}}}},
- "/health": {"get": {"operationId": "getHealth", "summary": "Whether requests are answered now. Also at /readyz; /healthz and /livez tell whether the process lives.", "security": [],
-  "responses": {"200": {"description": "Yes.", "content": {"application/json": {"schema": {"type": "object"}}}}, "503": {"description": "No.", "content": {"application/json": {"schema": {"type": "object"}}}}}}}
+ "/healthz": {"get": {"operationId": "getHealthz", "summary": "Whether the process lives.", "security": [],
+  "responses": {"200": {"description": "Yes.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}}}}},
+ "/readyz": {"get": {"operationId": "getReadyz", "summary": "Whether requests are answered now.", "security": [],
+  "responses": {"200": {"description": "Yes.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}}, "503": {"$ref": "#/components/responses/Error"}}}}
 },
 "components": {
  "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: sk-tessera-…"}},
@@ -81,10 +83,14 @@ inline constexpr std::string_view kAnswerSchemas = R"json({
   "content": {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/TokenLogprob"}},
   "refusal": {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/TokenLogprob"}}}},
 "FinishReason": {"type": "string", "enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]},
-"ToolCall": {"type": "object", "required": ["id", "type", "function"], "properties": {
+"FunctionToolCall": {"type": "object", "required": ["id", "type", "function"], "properties": {
   "id": {"type": "string"}, "type": {"type": "string", "enum": ["function"]},
   "function": {"type": "object", "required": ["name", "arguments"], "properties": {
     "name": {"type": "string"}, "arguments": {"type": "string", "description": "JSON text."}}}}},
+"CustomToolCall": {"type": "object", "required": ["id", "type", "custom"], "properties": {
+  "id": {"type": "string"}, "type": {"type": "string", "enum": ["custom"]},
+  "custom": {"type": "object", "required": ["name", "input"], "properties": {"name": {"type": "string"}, "input": {"type": "string"}}}}},
+"ToolCall": {"anyOf": [{"$ref": "#/components/schemas/FunctionToolCall"}, {"$ref": "#/components/schemas/CustomToolCall"}]},
 "Message": {"type": "object", "required": ["role", "content", "refusal"], "properties": {
   "role": {"type": "string", "enum": ["assistant"]}, "content": {"type": ["string", "null"]}, "refusal": {"type": ["string", "null"]},
   "reasoning_content": {"type": "string", "description": "In thinking mode."},
@@ -98,8 +104,9 @@ inline constexpr std::string_view kAnswerSchemas = R"json({
   "usage": {"$ref": "#/components/schemas/Usage"}, "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
   "service_tier": {"type": "string"}, "system_fingerprint": {"type": "string"}}},
 "ToolCallDelta": {"type": "object", "required": ["index"], "properties": {
-  "index": {"type": "integer"}, "id": {"type": "string"}, "type": {"type": "string", "enum": ["function"]},
-  "function": {"type": "object", "properties": {"name": {"type": "string"}, "arguments": {"type": "string"}}}}},
+  "index": {"type": "integer"}, "id": {"type": "string"}, "type": {"type": "string", "enum": ["function", "custom"]},
+  "function": {"type": "object", "properties": {"name": {"type": "string"}, "arguments": {"type": "string"}}},
+  "custom": {"type": "object", "properties": {"name": {"type": "string"}, "input": {"type": "string"}}}}},
 "ChatCompletionChunk": {"type": "object", "required": ["id", "object", "created", "model", "choices"], "properties": {
   "id": {"type": "string"}, "object": {"type": "string", "enum": ["chat.completion.chunk"]}, "created": {"type": "integer"}, "model": {"type": "string"},
   "service_tier": {"type": "string"}, "system_fingerprint": {"type": "string"},
@@ -148,6 +155,7 @@ inline constexpr std::string_view kAnswerSchemas = R"json({
   "tokens": {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "object"}]}}, "count": {"type": "integer"}, "max_model_len": {"type": "integer"}}},
 "DetokenizeRequest": {"type": "object", "required": ["tokens"], "properties": {
   "model": {"type": "string"}, "tokens": {"type": "array", "items": {"type": "integer", "minimum": 0}}}},
+"Status": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}, "store": {"type": "string", "description": "Of keys and usage: ok, or failing."}}},
 "DetokenizedText": {"type": "object", "required": ["content", "prompt"], "properties": {"content": {"type": "string"}, "prompt": {"type": "string"}}}
 })json";
 

@@ -148,7 +148,7 @@ Parsed<chat::ToolCall> read_tool_call(const json::Value& value, const std::strin
   const std::string function_path = wrapped ? join(path, "function") : path;
   const json::Object* function = &object;
   if (wrapped) {
-    TRY_ASSIGN(const json::Value* inner, read_member(object, path, kFunction));
+    TRY_ASSIGN(const json::Value* inner, read_member(object, path, kFunction, true));
     function = inner->if_object();
   }
   // Any text: histories come from other servers, too, and a name here is only shown to the model.

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Negative tests made from the field tables: for each field, values of every kind, at its limits and beyond them, sent to the real binary over one
 connection. What must come back is worked out here from the row's declared types, range, length and words, by a model of its own. Then pairs
-of fields, which must never end in a 5xx. Also: docs/api.md holds the tables as they are (--write puts them in), and /openapi.json fits them."""
+of fields, which must never end in a 5xx. Also: docs/api.md holds the tables as they are (--write puts them in), and /openapi.json fits them:
+what is answered is good by its schemas and the answer is, too; what a row refuses is not."""
 import argparse
 import copy
 import http.client
@@ -11,6 +12,11 @@ import pathlib
 import re
 import subprocess
 import sys
+
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
 
 import run_cases
 from run_cases import KEY, MODEL, Mismatch, expect
@@ -228,9 +234,42 @@ def item(path, i):
 
 # ---------------------------------------------------------------- sending
 
+class Schemas:
+    """What /openapi.json says of bodies and answers."""
+    BODIES = {"/v1/chat/completions": "ChatCompletionRequest", "/v1/completions": "CompletionRequest"}
+    ANSWERS = {"/v1/chat/completions": "ChatCompletion", "/v1/completions": "Completion"}
+
+    def __init__(self, document):
+        self.components = document["components"]
+        self.validators = {}
+
+    def fault(self, name, value):
+        """The first thing that is wrong by the schema of that name; None: nothing, or nobody can tell."""
+        if jsonschema is None:
+            return None
+        if name not in self.validators:
+            schema = {"$ref": f"#/components/schemas/{name}", "components": self.components}
+            self.validators[name] = jsonschema.Draft202012Validator(schema)
+        error = next(self.validators[name].iter_errors(value), None)
+        return error and f"{list(error.absolute_path)}: {error.message[:200]}"
+
+    def check(self, path, status, raw, text):
+        """An exchange: the answer, and if it is no refusal the body."""
+        answer = self.ANSWERS[path]
+        values = [json.loads(raw)] if not raw.startswith(b"data: ") else [
+            json.loads(event[6:]) for event in raw.decode().split("\n\n") if event.startswith("data: {")]
+        name = "ErrorResponse" if status != 200 else answer + ("Chunk" if raw.startswith(b"data: ") else "")
+        for value in values:
+            fault = self.fault(name, value)
+            expect(fault is None, f"/openapi.json, {name}: {fault}\n    sent {text[:300]}\n    got {raw[:300]}")
+        fault = self.fault(self.BODIES[path], json.loads(text)) if status == 200 else None
+        expect(fault is None, f"/openapi.json, {self.BODIES[path]}, and it was answered: {fault}\n    sent {text[:300]}")
+
+
 class Client:
-    def __init__(self, port):
+    def __init__(self, port, schemas):
         self.port = port
+        self.schemas = schemas
         self.connection = None
         self.sent = 0
 
@@ -250,6 +289,7 @@ class Client:
                 if attempt:
                     raise
         self.sent += 1
+        self.schemas.check(path, response.status, raw, text)
         return response.status, raw, text
 
     def close(self):
@@ -281,6 +321,8 @@ def check_value(client, table, row, value):
         expect(error["code"] == code, f"{code} expected: {where}")
         expect(error["param"] == written, f"param {written} expected: {where}")
         expect(written in error["message"], f"the message does not name {written}: {where}")
+        fault = jsonschema is None or client.schemas.fault(client.schemas.BODIES[PATHS[table]], json.loads(text))
+        expect(fault, f"good by /openapi.json, and refused: {where}")
     elif error is not None:
         # The columns let it through: only a further rule of this field, or a field around or below it, may refuse it.
         related = error["param"] is not None and (error["param"].startswith(written) or written.startswith(error["param"]))
@@ -375,12 +417,12 @@ def check_openapi(document, tables):
         schema = document["components"]["schemas"][bodies[table]]
         for row in rows:
             found = schema_at(schema, list(steps(row["path"])))
-            if row["effect"] == "refused":
-                expect(not found, f"openapi: {row['path']} is refused, and there")
-                continue
             expect(len(found) == 1, f"openapi: {row['path']} is there {len(found)} times")
             forms = found[0].get("anyOf", [found[0]])
             types = {f["type"] for f in forms if "type" in f} - {"null"}
+            if row["effect"] == "refused":
+                expect(forms[0].get("type") == "null", f"openapi: {row['path']} is refused, and may be more than null")
+                continue
             expect(types == set(row["types"]) or len(row["types"]) == 6, f"openapi: {row['path']} has types {types}")
             for form in forms:
                 if form.get("type") in ("integer", "number"):
@@ -406,15 +448,20 @@ def run(binary, write):
     if write:
         return 0
     server = run_cases.Server(binary, [("ok", True)], [], NO_RATE_LIMIT)
-    client = Client(server.port)
+    client = None
+    if jsonschema is None:
+        print("no python3-jsonschema: bodies and answers are not held to /openapi.json")
     try:
         status, _, raw = server.ask("GET", "/openapi.json", None, {})
         expect(status == 200, f"/openapi.json: {status}")
-        check_openapi(json.loads(raw), tables)
+        document = json.loads(raw)
+        check_openapi(document, tables)
+        client = Client(server.port, Schemas(document))
         check_rows(client, tables)
         check_pairs(client)
     finally:
-        client.close()
+        if client is not None:
+            client.close()
         server.stop()
     return client.sent
 
