@@ -90,10 +90,8 @@ class TheGate final : public Gate {
     return limiter_.peek_request(caller.account, *caller.tier);
   }
 
-  Result<void, Denial> take_request(const Caller& caller) override {
-    if (auto denial = limiter_.take_request(caller.account, *caller.tier))
-      return Unexpected{std::move(*denial)};
-    return {};
+  Result<std::optional<CountedRequest>, Denial> take_request(const Caller& caller) override {
+    return limiter_.take_request(caller.account, *caller.tier);
   }
 
   Result<std::unique_ptr<Admission>, Denial> admit(const Caller& caller,
@@ -104,7 +102,8 @@ class TheGate final : public Gate {
                                "retry.",
                                rate(caller)}};
     }
-    if (auto denial = limiter_.enter(caller.account, *caller.tier, facts.reasoning_tokens)) {
+    if (auto denial =
+            limiter_.enter(caller.account, *caller.tier, facts.reasoning_tokens, caller.counted)) {
       denial->rate = rate(caller);
       return Unexpected{std::move(*denial)};
     }

@@ -23,14 +23,21 @@
 
 namespace tessera::access {
 
+// A request that was counted: what it takes to count it no more.
+struct CountedRequest {
+  Clock::Instant time;                  // as which it is kept
+  std::optional<Clock::Instant> burst;  // begin of the burst minute that it needed
+};
+
 // Who is behind a key, as it was when the key was presented.
 struct Caller {
   std::string key_id;
   AccountId account;
   std::string account_name;
   std::shared_ptr<const Tier> tier;
-  std::int32_t context_tokens = 0;  // of one request; the account's or its tier's
-  std::vector<std::string> models;  // that the key may use; empty: all
+  std::int32_t context_tokens = 0;             // of one request; the account's or its tier's
+  std::vector<std::string> models;             // that the key may use; empty: all
+  std::optional<CountedRequest> counted = {};  // this request, by take_request()
 };
 
 // For the X-RateLimit-* headers.
@@ -111,9 +118,11 @@ class Gate {
   virtual std::optional<RateState> rate(const Caller& caller) const = 0;
   // Whether take_request() would refuse now: to refuse before a body is read. Takes nothing.
   virtual std::optional<Denial> peek_request(const Caller& caller) const = 0;
-  // Counts one request. A refused one does not count.
-  virtual Result<void, Denial> take_request(const Caller& caller) = 0;
-  // A place among the running requests, reasoning tokens of the day's quota, and a usage row.
+  // Counts one request, which the caller is to keep in Caller::counted. A refused one does not
+  // count.
+  virtual Result<std::optional<CountedRequest>, Denial> take_request(const Caller& caller) = 0;
+  // A place among the running requests, reasoning tokens of the day's quota, and a usage row. Where
+  // there is no place or no quota left, the request does not count any more.
   virtual Result<std::unique_ptr<Admission>, Denial> admit(const Caller& caller,
                                                            RequestFacts facts) = 0;
   // False while keys cannot be read or usage rows cannot be written; both go on from memory.

@@ -121,22 +121,30 @@ std::optional<Denial> Limiter::peek_request(AccountId id, const Tier& tier) {
   return rate_denial(window, now, tier, wait);
 }
 
-std::optional<Denial> Limiter::take_request(AccountId id, const Tier& tier) {
-  if (!tier.requests_per_minute) return std::nullopt;
+Result<std::optional<CountedRequest>, Denial> Limiter::take_request(AccountId id,
+                                                                    const Tier& tier) {
+  if (!tier.requests_per_minute) return std::optional<CountedRequest>();
   Shard& own = shard(id);
   const std::scoped_lock lock(own.mutex);
   const Clock::Instant now = clock_.now();  // under the lock: never goes back
   RequestWindow& window = own.accounts[id].requests;
   const Clock::Duration wait = window.wait(now, tier);
-  if (wait != Clock::Duration{}) return rate_denial(window, now, tier, wait);
-  window.take(now, tier);
-  return std::nullopt;
+  if (wait != Clock::Duration{}) return Unexpected{rate_denial(window, now, tier, wait)};
+  return std::optional(window.take(now, tier));
 }
 
-std::optional<Denial> Limiter::enter(AccountId id, const Tier& tier, std::int64_t reasoning) {
+std::optional<Denial> Limiter::enter(AccountId id, const Tier& tier, std::int64_t reasoning,
+                                     const std::optional<CountedRequest>& counted) {
   Shard& own = shard(id);
   const std::scoped_lock lock(own.mutex);
   Account& account = own.accounts[id];
+  auto denial = try_enter(account, tier, reasoning);
+  if (denial && counted) account.requests.give_back(*counted);
+  return denial;
+}
+
+std::optional<Denial> Limiter::try_enter(Account& account, const Tier& tier,
+                                         std::int64_t reasoning) {
   if (tier.concurrent_requests && account.running >= *tier.concurrent_requests) {
     return Denial{DenialCode::kConcurrency, kPlaceRetryMs,
                   fmt::format("Too many requests under way: tier {} has {} places, and {} are "

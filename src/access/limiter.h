@@ -49,11 +49,13 @@ class Limiter {
   std::optional<RateState> rate(AccountId account, const Tier& tier);
   // Whether take_request() would refuse now.
   std::optional<Denial> peek_request(AccountId account, const Tier& tier);
-  // Counts a request, or says why not. A refused one does not count.
-  std::optional<Denial> take_request(AccountId account, const Tier& tier);
+  // Counts a request, or says why not: a refused one does not count. Nothing: the tier has no rate.
+  Result<std::optional<CountedRequest>, Denial> take_request(AccountId account, const Tier& tier);
 
-  // A place among the requests under way, and at most `reasoning` tokens of the quota; or neither.
-  std::optional<Denial> enter(AccountId account, const Tier& tier, std::int64_t reasoning);
+  // A place among the requests under way, and at most `reasoning` tokens of the quota; or neither,
+  // and then `counted` does not count any more.
+  std::optional<Denial> enter(AccountId account, const Tier& tier, std::int64_t reasoning,
+                              const std::optional<CountedRequest>& counted = {});
   // Gives back what enter() gave; of the tokens, `spent` were.
   void leave(AccountId account, std::int64_t reasoning, std::int64_t spent);
 
@@ -78,6 +80,7 @@ class Limiter {
     std::unordered_map<AccountId, Account> accounts;
   };
   Shard& shard(AccountId account) { return shards_[account.value % shards_.size()]; }
+  std::optional<Denial> try_enter(Account& account, const Tier& tier, std::int64_t reasoning);
 
   const Clock& clock_;
   std::array<Shard, 64> shards_;

@@ -29,9 +29,14 @@ Tier tier_of(std::int32_t sustained, std::int32_t burst, std::int32_t burst_minu
   return tier;
 }
 
+std::optional<Denial> take_of(Limiter& limiter, const Tier& tier) {
+  const auto taken = limiter.take_request(kAccount, tier);
+  return taken ? std::nullopt : std::optional(taken.error());
+}
+
 class LimiterTest : public testing::Test {
  protected:
-  bool take(const Tier& tier) { return !limiter_.take_request(kAccount, tier); }
+  bool take(const Tier& tier) { return !take_of(limiter_, tier); }
   int take_all(const Tier& tier, int tries = 1000) {
     int taken = 0;
     for (int i = 0; i < tries; ++i) taken += take(tier) ? 1 : 0;
@@ -83,7 +88,7 @@ TEST_F(LimiterTest, FiveBurstMinutesInAnHour) {
     clock_.advance(seconds(60));
   }
   EXPECT_EQ(take_all(tier), 50);  // the sixth begins no burst
-  const auto refused = limiter_.take_request(kAccount, tier);
+  const auto refused = take_of(limiter_, tier);
   ASSERT_TRUE(refused);
   EXPECT_THAT(refused->message, HasSubstr("the hour's 5 burst minutes are used up"));
   clock_.advance(std::chrono::minutes(55) - std::chrono::nanoseconds(1));  // 1 h after the first
@@ -108,7 +113,7 @@ TEST_F(LimiterTest, SaysWhichLimitAndHowLong) {
   take_all(tier, 1);
   clock_.advance(milliseconds(47'001));
   take_all(tier);
-  const auto refused = limiter_.take_request(kAccount, tier);
+  const auto refused = take_of(limiter_, tier);
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->code, DenialCode::kRateLimited);
   EXPECT_EQ(refused->retry_after_ms, 12'999);
@@ -143,7 +148,7 @@ TEST_F(LimiterTest, AChangedTierCountsOnWithWhatWasTaken) {
   EXPECT_EQ(take_all(tier_of(5, 5)), 5);
   EXPECT_EQ(take_all(tier_of(8, 8)), 3);
   EXPECT_EQ(take_all(tier_of(4, 4)), 0);
-  const auto refused = limiter_.take_request(kAccount, tier_of(4, 4));
+  const auto refused = take_of(limiter_, tier_of(4, 4));
   EXPECT_EQ(refused->retry_after_ms, 60'000);
   clock_.advance(seconds(60));
   EXPECT_EQ(take_all(tier_of(4, 4)), 4);
@@ -207,7 +212,7 @@ TEST(LimiterSimulation, AgreesWithTheObviousOracle) {
     Oracle oracle(tier);
     for (int step = 0; step < 500; ++step) {
       clock.advance(milliseconds(random() % 4 == 0 ? random() % 90'000 : random() % 4'000));
-      const auto refused = limiter.take_request(kAccount, tier);
+      const auto refused = take_of(limiter, tier);
       ASSERT_EQ(!refused, oracle.passes(clock.now())) << "round " << round << " step " << step;
       if (!refused) {
         oracle.take(clock.now());
@@ -228,10 +233,10 @@ TEST(LimiterSimulation, AnObedientClientIsNotRefusedTwice) {
   std::mt19937_64 random(3);
   for (int step = 0; step < 5'000; ++step) {
     clock.advance(std::chrono::nanoseconds(random() % 3'000'000'000));
-    const auto refused = limiter.take_request(kAccount, tier);
+    const auto refused = take_of(limiter, tier);
     if (!refused) continue;
     clock.advance(milliseconds(refused->retry_after_ms));
-    ASSERT_FALSE(limiter.take_request(kAccount, tier)) << step;
+    ASSERT_FALSE(take_of(limiter, tier)) << step;
   }
 }
 
@@ -265,13 +270,52 @@ TEST(LimiterThreads, OfAThousandAtOnceExactlyTheLimitPass) {
     for (int i = 0; i < 1000; ++i) {
       threads.emplace_back([&] {
         while (!go) std::this_thread::yield();
-        if (!limiter.take_request(kAccount, tier)) ++passed;
+        if (!take_of(limiter, tier)) ++passed;
       });
     }
     go = true;
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(passed, limit);
   }
+}
+
+TEST_F(LimiterTest, WhoFindsNoPlaceIsNotCounted) {
+  Tier tier = tier_of(2, 3, 1);
+  tier.concurrent_requests = 1;
+  const auto count = [&] { return limiter_.rate(kAccount, tier)->remaining; };
+  const auto first = limiter_.take_request(kAccount, tier);
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(limiter_.enter(kAccount, tier, 0, *first));
+  EXPECT_EQ(count(), 1);
+  clock_.advance(seconds(10));
+  for (int i = 0; i < 10; ++i) {
+    const auto next = limiter_.take_request(kAccount, tier);
+    ASSERT_TRUE(next);
+    EXPECT_TRUE(limiter_.enter(kAccount, tier, 0, *next));
+    EXPECT_EQ(count(), 1);
+  }
+  // Nor does the burst minute, which the third would begin.
+  ASSERT_TRUE(take(tier));
+  const auto over = limiter_.take_request(kAccount, tier);
+  ASSERT_TRUE(over);
+  EXPECT_TRUE((*over)->burst);
+  EXPECT_TRUE(limiter_.enter(kAccount, tier, 0, *over));
+  clock_.advance(seconds(55));  // the first has left
+  EXPECT_EQ(take_all(tier), 2);
+  clock_.advance(seconds(120));
+  EXPECT_EQ(take_all(tier), 2);  // the hour's burst minute was the one before
+}
+
+TEST_F(LimiterTest, WhatIsGivenBackLateChangesNothing) {
+  const Tier tier = tier_of(3, 3);
+  const auto old = limiter_.take_request(kAccount, tier);
+  ASSERT_TRUE(old);
+  clock_.advance(seconds(60));
+  EXPECT_TRUE(take(tier));
+  Tier full = tier;
+  full.concurrent_requests = 0;
+  EXPECT_TRUE(limiter_.enter(kAccount, full, 0, *old));
+  EXPECT_EQ(limiter_.rate(kAccount, tier)->remaining, 2);
 }
 
 TEST_F(LimiterTest, PlacesAreTakenAndGivenBack) {
@@ -380,7 +424,7 @@ TEST_F(LimiterTest, IdleAccountsAreDropped) {
   Tier tier = tier_of(1, 2);
   tier.thinking_tokens_per_day = 10;
   for (std::uint64_t i = 0; i < 1000; ++i) {
-    EXPECT_FALSE(limiter_.take_request(AccountId{i}, tier));
+    EXPECT_TRUE(limiter_.take_request(AccountId{i}, tier));
     if (i % 2 == 0) {
       EXPECT_FALSE(limiter_.enter(AccountId{i}, tier, 5));
     }

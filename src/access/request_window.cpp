@@ -23,7 +23,7 @@ void RequestWindow::forget(Clock::Instant now) {
     count_ -= marks_.front().requests;
     marks_.pop_front();
   }
-  while (!bursts_.empty() && bursts_.front() + kHour <= now) bursts_.pop_front();
+  while (!bursts_.empty() && bursts_.front().begin + kHour <= now) bursts_.pop_front();
 }
 
 void RequestWindow::add(Clock::Instant time, std::int32_t requests) {
@@ -48,7 +48,7 @@ Clock::Instant RequestWindow::when_below(std::int32_t limit, Clock::Instant now)
 }
 
 bool RequestWindow::in_burst(Clock::Instant at) const {
-  return !bursts_.empty() && at < bursts_.back() + kWindow;
+  return !bursts_.empty() && at < bursts_.back().begin + kWindow;
 }
 
 Clock::Duration RequestWindow::wait(Clock::Instant now, const Tier& tier) {
@@ -61,19 +61,36 @@ Clock::Duration RequestWindow::wait(Clock::Instant now, const Tier& tier) {
   } else if (tier.burst_minutes_per_hour > 0) {
     const auto allowed = static_cast<std::size_t>(tier.burst_minutes_per_hour);
     const Clock::Instant may_begin =
-        bursts_.size() < allowed ? now : bursts_[bursts_.size() - allowed] + kHour;
+        bursts_.size() < allowed ? now : bursts_[bursts_.size() - allowed].begin + kHour;
     passes = std::min(passes, std::max(room, may_begin));
   }
   return passes - now;
 }
 
-void RequestWindow::take(Clock::Instant now, const Tier& tier) {
+CountedRequest RequestWindow::take(Clock::Instant now, const Tier& tier) {
   forget(now);
   const std::int32_t sustained = sustained_limit(tier);
-  if (count_ >= sustained && !in_burst(now)) bursts_.push_back(now);
+  std::optional<Clock::Instant> burst;
+  if (count_ >= sustained) {
+    if (!in_burst(now)) bursts_.push_back({now, 0});
+    ++bursts_.back().requests;
+    burst = bursts_.back().begin;
+  }
   const bool exact = sustained <= kExactLimit && burst_limit(tier) <= kExactLimit;
   const Clock::Duration past = now.time_since_epoch() % kCoarse;
   add(exact || past == Clock::Duration{} ? now : now - past + kCoarse, 1);
+  return {marks_.back().time, burst};
+}
+
+void RequestWindow::give_back(const CountedRequest& counted) {
+  const auto mark = std::find_if(marks_.rbegin(), marks_.rend(),
+                                 [&](const Mark& each) { return each.time <= counted.time; });
+  if (mark == marks_.rend() || mark->time != counted.time) return;  // too old to count anyway
+  --count_;
+  if (--mark->requests == 0) marks_.erase(std::next(mark).base());
+  const auto burst = std::find_if(bursts_.begin(), bursts_.end(),
+                                  [&](const Burst& each) { return each.begin == counted.burst; });
+  if (burst != bursts_.end() && --burst->requests == 0) bursts_.erase(burst);
 }
 
 void RequestWindow::seed(Clock::Instant now, std::int32_t requests) {

@@ -32,7 +32,9 @@ class RequestWindow {
   // How long until a request would pass, if no other one comes; zero: now. The tier has a rate.
   Clock::Duration wait(Clock::Instant now, const Tier& tier);
   // Counts one request, for which wait() is zero.
-  void take(Clock::Instant now, const Tier& tier);
+  CountedRequest take(Clock::Instant now, const Tier& tier);
+  // Counts it no more, nor a burst minute that no other one needed.
+  void give_back(const CountedRequest& counted);
   // Counts `requests` of before the start, as of now.
   void seed(Clock::Instant now, std::int32_t requests);
 
@@ -46,15 +48,19 @@ class RequestWindow {
     Clock::Instant time;
     std::int32_t requests;
   };
+  struct Burst {
+    Clock::Instant begin;
+    std::int32_t requests;  // over the sustained rate
+  };
   void forget(Clock::Instant now);
   void add(Clock::Instant time, std::int32_t requests);
   // When fewer than `limit` are left; `now`, if that is so already.
   Clock::Instant when_below(std::int32_t limit, Clock::Instant now) const;
   bool in_burst(Clock::Instant at) const;
 
-  std::deque<Mark> marks_;             // oldest first, no two of one time
-  std::int32_t count_ = 0;             // of all marks
-  std::deque<Clock::Instant> bursts_;  // begins of the last hour's burst minutes
+  std::deque<Mark> marks_;    // oldest first, no two of one time
+  std::int32_t count_ = 0;    // of all marks
+  std::deque<Burst> bursts_;  // the last hour's burst minutes, oldest first
 };
 
 }  // namespace tessera::access

@@ -50,6 +50,12 @@ void ApiHandler::limit_to_tier(chat::ChatRequest& request, const access::Caller&
     request.thinking_budget = std::min(request.thinking_budget.value_or(*cap), *cap);
 }
 
+std::vector<http::Header> ApiHandler::ignored_header(const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  ignored_parameters_ += static_cast<std::int64_t>(names.size());
+  return {{"X-Tessera-Ignored-Params", printable_names(names)}};
+}
+
 Identity ApiHandler::identity(std::string id, const std::string& model) const {
   return {std::move(id), clock_.unix_seconds(), model, service_.model().fingerprint};
 }
@@ -77,11 +83,8 @@ void ApiHandler::start(const Call& call, std::string_view endpoint, std::string 
   session.arrived = clock_.now();
   session.clock = &clock_;
   session.aside = call.aside;
-  if (!request.ignored.empty()) {
-    ignored_parameters_ += static_cast<std::int64_t>(request.ignored.size());
-    session.headers.fixed.emplace_back("X-Tessera-Ignored-Params",
-                                       printable_names(request.ignored));
-  }
+  for (http::Header& header : ignored_header(request.ignored))
+    session.headers.fixed.push_back(std::move(header));
   auto log_end = [id = std::move(id), address = call.head.client_address, start = session.arrived,
                   &clock = clock_](std::string_view outcome, const chat::Usage& usage) {
     const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - start);

@@ -165,7 +165,11 @@ ApiHandler::Verdict ApiHandler::judge(const http::RequestHead& head) const {
     return verdict;
   }
   const Route* route = verdict.route;
-  if (route == nullptr ? head.path.starts_with("/v1/") : route->needs_key) judge_key(head, verdict);
+  if (route == nullptr ? head.path.starts_with("/v1/") : route->needs_key) {
+    judge_key(head, verdict);
+  } else {
+    recognise(head, verdict.headers);
+  }
   if (verdict.error) return verdict;
   if (head.method == "CONNECT") {  // its target is no path
     verdict.error = {ErrorId::kMethodNotAllowed, "This server is no proxy."};
@@ -192,6 +196,13 @@ void ApiHandler::judge_key(const http::RequestHead& head, Verdict& verdict) cons
     verdict.error = to_api_error(caller.error());
     verdict.headers.rate = caller.error().rate;
   }
+}
+
+// Where no key is asked for: who sends a good one is told its rate all the same.
+void ApiHandler::recognise(const http::RequestHead& head, CommonHeaders& headers) const {
+  const std::string_view key = bearer_key(head.header("Authorization"));
+  if (key.empty()) return;
+  if (auto caller = gate_.identify(key, head.client_address)) headers.caller = *std::move(caller);
 }
 
 std::size_t ApiHandler::body_limit() const {
@@ -241,6 +252,7 @@ std::unique_ptr<http::Response> ApiHandler::on_head(const http::RequestHead& hea
   Verdict verdict;
   if (head.method == "OPTIONS") {
     CommonHeaders common{origins_.headers(head)};
+    common.gate = &gate_;
     common.fixed.emplace_back("X-Request-Id", request_id(head));
     auto response = origins_.takes_host(head.header("Host")) ? answer_options(head) : nullptr;
     if (response == nullptr && OriginPolicy::is_preflight(head)) {
@@ -248,6 +260,7 @@ std::unique_ptr<http::Response> ApiHandler::on_head(const http::RequestHead& hea
           {ErrorId::kOriginNotAllowed, "Pages of this origin may not use this server."}));
     }
     if (response != nullptr) {
+      recognise(head, common);
       common.add_to(response->headers);
       return response;
     }
@@ -276,10 +289,12 @@ void ApiHandler::on_request(http::RequestHead head, std::string body,
     if (!service_.ready())
       return call.refuse({ErrorId::kModelUnavailable,
                           "The model is not available now. Please retry.", "", kRetryMs});
-    if (const auto taken = gate_.take_request(call.caller()); !taken) {
+    const auto taken = gate_.take_request(call.caller());
+    if (!taken) {
       verdict.headers.rate = taken.error().rate;
       return call.refuse(to_api_error(taken.error()));
     }
+    verdict.headers.caller->counted = *taken;
   }
   const bool body_matters = verdict.route->method == "POST";
   if (!body_matters || body.size() <= kSmallBodyBytes) return (this->*verdict.route->run)(call);
@@ -315,8 +330,9 @@ void ApiHandler::Call::answer(http::Response response) const {
   exchange->respond(std::move(response));
 }
 
-void ApiHandler::Call::answer_json(std::string json) const {
+void ApiHandler::Call::answer_json(std::string json, std::vector<http::Header> more) const {
   http::Response response;
+  response.headers = std::move(more);
   response.headers.emplace_back("Content-Type", "application/json");
   response.body = std::move(json);
   answer(std::move(response));

@@ -87,7 +87,7 @@ class ApiHandler final : public http::Handler {
       return *headers.caller;
     }
     void answer(http::Response response) const;
-    void answer_json(std::string json) const;
+    void answer_json(std::string json, std::vector<http::Header> more = {}) const;
     void refuse(const ApiError& error) const;
   };
 
@@ -101,6 +101,7 @@ class ApiHandler final : public http::Handler {
   };
   Verdict judge(const http::RequestHead& head) const;
   void judge_key(const http::RequestHead& head, Verdict& verdict) const;
+  void recognise(const http::RequestHead& head, CommonHeaders& headers) const;
   void judge_body(const http::RequestHead& head, std::int64_t content_length,
                   Verdict& verdict) const;
   std::unique_ptr<http::Response> answer_options(const http::RequestHead& head) const;
@@ -118,6 +119,8 @@ class ApiHandler final : public http::Handler {
   void list_models(const Call& call);
   void get_model(const Call& call);
   std::string model_object(const std::string& name, const access::Caller& caller) const;
+  // The header that names fields which had no effect; counts them.
+  std::vector<http::Header> ignored_header(const std::vector<std::string>& names);
   // Nothing, or why the caller cannot have this model.
   std::optional<ApiError> refuse_model(std::string_view name, const access::Caller& caller) const;
   std::int32_t context_of(const access::Caller& caller) const;

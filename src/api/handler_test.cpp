@@ -6,6 +6,7 @@
 
 #include <future>
 
+#include "api/openapi.h"
 #include "api/test_doubles.h"
 #include "base/json.h"
 
@@ -101,6 +102,38 @@ TEST_F(HandlerTest, EveryRouteAsksForAKeyOrIsMeantToBeOpen) {
   EXPECT_EQ(handler().on_head(head("GET", "/v1/unknown", ""), -1)->status, 401u);
   EXPECT_EQ(handler().on_head(head("GET", "/v1/unknown"), -1)->status, 404u);
   EXPECT_EQ(handler().on_head(head("GET", "/unknown", ""), -1)->status, 404u);
+}
+
+// Where no key is asked for, too: who has sent a good one is told its rate.
+TEST_F(HandlerTest, EveryAnswerToAGoodKeyTellsItsRate) {
+  const auto tells = [](const http::Response& response) {
+    return header_of(response.headers, "X-RateLimit-Limit-Requests") == "50";
+  };
+  for (const ApiHandler::Route& route : ApiHandler::routes()) {
+    const std::string path = std::string(route.path) + (route.path.ends_with('/') ? "m" : "");
+    EXPECT_TRUE(tells(*handler().on_head(head("DELETE", path), -1))) << path;
+    EXPECT_TRUE(tells(*handler().on_head(head("OPTIONS", path), -1))) << path;
+    if (route.method != "GET") continue;
+    const auto fresh = std::make_shared<FakeExchange>();
+    handler().on_request(head("GET", path), "", fresh);
+    EXPECT_TRUE(tells(fresh->response.value())) << path;
+  }
+  EXPECT_TRUE(tells(*handler().on_head(head("GET", "/unknown"), -1)));
+  EXPECT_FALSE(tells(*handler().on_head(head("GET", "/unknown", "wrong"), -1)));
+  EXPECT_FALSE(tells(*handler().on_head(head("OPTIONS", "/v1/models", ""), -1)));
+}
+
+TEST_F(HandlerTest, TheDocumentHasEveryRoute) {
+  const auto document = json::parse(openapi_document());
+  ASSERT_TRUE(document);
+  const json::Value* paths = document->find("paths");
+  for (const ApiHandler::Route& route : ApiHandler::routes()) {
+    const std::string path = std::string(route.path) + (route.path.ends_with('/') ? "{model}" : "");
+    const json::Value* item = paths->find(path);
+    ASSERT_NE(item, nullptr) << path;
+    EXPECT_NE(item->find(route.method == "GET" ? "get" : "post"), nullptr) << path;
+  }
+  EXPECT_EQ(paths->if_object()->size(), ApiHandler::routes().size());
 }
 
 TEST_F(HandlerTest, KeysComeInOneHeaderOnly) {

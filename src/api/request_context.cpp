@@ -30,16 +30,6 @@ ApiError from_parse_error(const json::ParseError& error) {
       id, fmt::format("We could not parse the JSON body of your request: {}.", error.message)};
 }
 
-Parsed<void> read_unknown(const std::string& name, Context& context) {
-  if (!context.options.strict) {
-    context.common.ignored.push_back(name);
-    return {};
-  }
-  if (name.size() > kRequestLimits.id_length)
-    return refuse(ErrorId::kUnknownParameter, "Unknown parameter: a very long name.", "");
-  return refuse(ErrorId::kUnknownParameter, fmt::format("Unknown parameter: '{}'.", name), name);
-}
-
 Parsed<void> read_known(const Field& field, const json::Value& value, Context& context) {
   TRY(check_field(field, value, field.path));
   return field.read == nullptr ? Parsed<void>{} : field.read(value, field, context);
@@ -56,6 +46,16 @@ std::optional<TokenId> to_token(std::string_view key, std::int32_t vocabulary) {
 }
 
 }  // namespace
+
+Parsed<void> read_unknown(const std::string& name, bool strict, std::vector<std::string>& ignored) {
+  if (!strict) {
+    ignored.push_back(name);
+    return {};
+  }
+  if (name.size() > kRequestLimits.id_length)
+    return refuse(ErrorId::kUnknownParameter, "Unknown parameter: a very long name.", "");
+  return refuse(ErrorId::kUnknownParameter, fmt::format("Unknown parameter: '{}'.", name), name);
+}
 
 Parsed<void> settle(Parsed<void> outcome, Context& context) {
   if (outcome || context.problems == nullptr) return outcome;
@@ -82,7 +82,7 @@ Parsed<void> read_fields(const json::Object& body, Context& context) {
   for (const auto& [name, value] : body) {
     const Field* field = find_top_field(context.table, name);
     if (field == nullptr) {
-      TRY(settle(read_unknown(name, context), context));
+      TRY(settle(read_unknown(name, context.options.strict, context.common.ignored), context));
     } else if (!value.is_null()) {
       TRY(settle(read_known(*field, value, context), context));
     }

@@ -44,6 +44,9 @@ struct Context {
 // Passes a fault on, or collects it.
 Parsed<void> settle(Parsed<void> outcome, Context& context);
 
+// A top-level field that no row knows: kept in `ignored`, or refused.
+Parsed<void> read_unknown(const std::string& name, bool strict, std::vector<std::string>& ignored);
+
 // Reads every field of the body with its row.
 Parsed<json::Value> parse_body(std::string_view body);
 Parsed<void> read_fields(const json::Object& body, Context& context);

@@ -227,10 +227,11 @@ class FakeGate final : public access::Gate {
   std::optional<access::Denial> peek_request(const access::Caller&) const override {
     return request_denial;
   }
-  Result<void, access::Denial> take_request(const access::Caller&) override {
+  Result<std::optional<access::CountedRequest>, access::Denial> take_request(
+      const access::Caller&) override {
     if (request_denial) return Unexpected{*request_denial};
     ++log.requests_taken;
-    return {};
+    return std::optional<access::CountedRequest>();
   }
   Result<std::unique_ptr<access::Admission>, access::Denial> admit(
       const access::Caller&, access::RequestFacts facts) override {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "api/fields.h"
 #include "api/handler.h"
@@ -23,6 +25,9 @@ constexpr Field kPrompt{.path = "prompt",
                         .in_bytes = true};
 constexpr Field kParseSpecial{.path = "parse_special", .types = kBoolean};
 constexpr Field kWithPieces{.path = "with_pieces", .types = kBoolean};
+constexpr std::array<std::string_view, 5> kTokenizeFields = {"model", "content", "prompt",
+                                                             "parse_special", "with_pieces"};
+constexpr std::array<std::string_view, 2> kDetokenizeFields = {"model", "tokens"};
 constexpr Field kTokens{.path = "tokens",
                         .types = kArray,
                         .required = true,
@@ -63,6 +68,18 @@ Parsed<std::vector<TokenId>> read_tokens(const json::Object& body, std::int32_t 
     tokens.push_back(static_cast<TokenId>(*items[i].as_int64()));
   }
   return tokens;
+}
+
+// What of the body is not among `known`: its names, or that it is refused.
+Parsed<std::vector<std::string>> unknown_fields(const json::Object& body,
+                                                std::span<const std::string_view> known,
+                                                bool strict) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : body) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      TRY(read_unknown(name, strict, names));
+  }
+  return names;
 }
 
 // The body as an object; the model that it may name has to be one that the caller may use.
@@ -124,19 +141,24 @@ void ApiHandler::input_tokens(const Call& call) {
     rejections += error_object(problem);
   }
   const bool fits = facts && problems.empty();
-  call.answer_json(fmt::format(
-      R"({{"object":"chat.completion.input_tokens","model":{},"input_tokens":{},"prompt_digest":{},)"
-      R"("context_window":{},"max_output_tokens":{},"would_be_rejected":[{}]}})",
-      model, facts ? fmt::to_string(facts->tokens) : "null", facts ? quoted(facts->digest) : "null",
-      context_of(call.caller()), fits ? fmt::to_string(facts->max_answer) : "null", rejections));
+  call.answer_json(
+      fmt::format(
+          R"({{"object":"chat.completion.input_tokens","model":{},"input_tokens":{},"prompt_digest":{},)"
+          R"("context_window":{},"max_output_tokens":{},"would_be_rejected":[{}]}})",
+          model, facts ? fmt::to_string(facts->tokens) : "null",
+          facts ? quoted(facts->digest) : "null", context_of(call.caller()),
+          fits ? fmt::to_string(facts->max_answer) : "null", rejections),
+      ignored_header(request.ignored));
 }
 
 // ---------------------------------------------------------------- text and tokens
 
 void ApiHandler::tokenize(const Call& call) {
-  const auto answer = [&](const std::string& tokens, std::size_t count) {
+  const auto answer = [&](const std::string& tokens, std::size_t count,
+                          const std::vector<std::string>& ignored) {
     call.answer_json(fmt::format(R"({{"tokens":{},"count":{},"max_model_len":{}}})", tokens, count,
-                                 context_of(call.caller())));
+                                 context_of(call.caller())),
+                     ignored_header(ignored));
   };
   const auto body = read_object(call.body);
   if (!body) return call.refuse(body.error());
@@ -154,13 +176,15 @@ void ApiHandler::tokenize(const Call& call) {
     const auto measured = service_.measure(parsed->chat);
     if (!measured) return call.refuse(explain(measured.error(), call.caller()));
     if (measured->refusal) return call.refuse(explain(*measured->refusal, call.caller()));
-    return answer(token_list(measured->prompt), measured->prompt.size());
+    return answer(token_list(measured->prompt), measured->prompt.size(), parsed->ignored);
   }
+  const auto ignored = unknown_fields(object, kTokenizeFields, options_.strict_parameters);
+  if (!ignored) return call.refuse(ignored.error());
   const auto request = read_tokenize(object);
   if (!request) return call.refuse(request.error());
   const auto tokens = service_.tokenise(request->text, request->control);
   if (!tokens) return call.refuse(explain(tokens.error(), call.caller()));
-  if (!request->with_pieces) return answer(token_list(*tokens), tokens->size());
+  if (!request->with_pieces) return answer(token_list(*tokens), tokens->size(), *ignored);
   std::string list;
   for (const TokenId token : *tokens) {
     const auto bytes = service_.detokenise({&token, 1});
@@ -168,7 +192,7 @@ void ApiHandler::tokenize(const Call& call) {
     if (!list.empty()) list += ',';
     list += fmt::format(R"({{"id":{},"piece":{}}})", token, piece(*bytes));
   }
-  answer("[" + list + "]", tokens->size());
+  answer("[" + list + "]", tokens->size(), *ignored);
 }
 
 void ApiHandler::detokenize(const Call& call) {
@@ -178,12 +202,15 @@ void ApiHandler::detokenize(const Call& call) {
   if (const json::Value* model = optional_member(object, "model"))
     if (const auto error = refuse_model(*model->if_string(), call.caller()))
       return call.refuse(*error);
+  const auto ignored = unknown_fields(object, kDetokenizeFields, options_.strict_parameters);
+  if (!ignored) return call.refuse(ignored.error());
   const auto tokens = read_tokens(object, service_.model().vocabulary);
   if (!tokens) return call.refuse(tokens.error());
   const auto bytes = service_.detokenise(*tokens);
   if (!bytes) return call.refuse(explain(bytes.error(), call.caller()));
   const std::string text = quoted(with_replacements(*bytes));
-  call.answer_json(fmt::format(R"({{"content":{},"prompt":{}}})", text, text));
+  call.answer_json(fmt::format(R"({{"content":{},"prompt":{}}})", text, text),
+                   ignored_header(*ignored));
 }
 
 }  // namespace tessera::api

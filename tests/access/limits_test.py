@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -32,6 +31,15 @@ def eventually(condition, pause_s=0.02):
     return False
 
 
+def port_of(process, log):
+    """What it tells when it listens; the rest of what it says is little, and stays in the pipe."""
+    for line in process.stdout:
+        found = re.search(r"url +https?://127\.0\.0\.1:(\d+)/", line)
+        if found:
+            return int(found[1])
+    raise AssertionError(log())
+
+
 class Server:
     """`tessera serve` with a script, a database and a tiers file in a folder of its own."""
 
@@ -46,12 +54,10 @@ class Server:
                       str(self.tiers), "--drain-timeout", "1", *flags]
 
     def __enter__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
         self.log = open(self.folder / "log", "a")
-        self.process = subprocess.Popen([BINARY, "serve", "--port", str(self.port), *self.flags], env=ENVIRONMENT,
-                                        stdout=subprocess.DEVNULL, stderr=self.log)
+        self.process = subprocess.Popen([BINARY, "serve", "--port", "0", *self.flags], env=ENVIRONMENT,
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.port = port_of(self.process, lambda: (self.folder / "log").read_text())
         for _ in range(600):
             if self.process.poll() is not None:
                 raise AssertionError((self.folder / "log").read_text())
@@ -66,6 +72,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         self.log.close()
+        self.process.stdout.close()
         assert self.process.wait(timeout=60) in (0, -signal.SIGKILL), (self.folder / "log").read_text()
 
     def keys(self, *arguments):
@@ -183,6 +190,22 @@ class Limits(Served):
             self.assertTrue(eventually(lambda: server.chat("k").status == 200))
             for each in streams[1]:
                 each.close()
+
+    def test_who_finds_no_place_is_not_counted(self):
+        """Nor whose quota is used up: what a 429 refuses costs nothing of the rate."""
+        with self.serve(SLOW, "--api-key", "k", tiers="[tier.enterprise]\nconcurrent_requests = 1\nthinking_tokens_per_day = 9\n"
+                        "requests_per_minute = 3\nburst_requests_per_minute = 3\n") as server:
+            stream = server.stream("k")
+            refused = [server.chat("k") for _ in range(5)]
+            self.assertEqual({(a.status, error_of(a)["code"], a.headers["X-RateLimit-Remaining-Requests"]) for a in refused},
+                             {(429, "concurrency_limit", "2")})
+            for each in stream:
+                each.close()
+            self.assertTrue(eventually(lambda: server.chat("k").status == 200))
+            thinking = server.chat("k", max_tokens=10, chat_template_kwargs={"enable_thinking": True})
+            self.assertEqual((thinking.status, error_of(thinking)["code"]), (429, "insufficient_quota"))
+            self.assertEqual(thinking.headers["X-RateLimit-Remaining-Requests"], "1")
+            self.assertEqual([server.chat("k").status for _ in range(2)], [200, 429])
 
     def test_guessing_is_slowed_down_and_good_keys_work(self):
         with self.serve(FAST, "--api-key", "k") as server:
