@@ -188,7 +188,10 @@ bool Database::moved() const {
   });
 }
 
-void Database::remember_wal(const std::string& path) {
+void Database::remember_wal() {
+  // SQLite's name of it: links are followed. Empty: in memory.
+  const std::string path = sqlite3_db_filename(handle_.get(), "main");
+  if (path.empty()) return;
   for (const char* suffix : {"-wal", "-shm"}) {
     struct stat status{};
     if (::stat((path + suffix).c_str(), &status) == 0)

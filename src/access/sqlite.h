@@ -86,7 +86,7 @@ class Database {
   // index is not, since remember_wal(): whoever opens it now shares neither locks nor commits with
   // us.
   bool moved() const;
-  void remember_wal(const std::string& path);
+  void remember_wal();
   // Of one that moved: what the WAL holds goes into the file as long as nobody else has begun
   // another WAL, and nothing does afterwards.
   void leave_wal();

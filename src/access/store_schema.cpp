@@ -203,7 +203,7 @@ Result<Database> open_store_file(const std::string& path, std::int32_t busy_time
   if (!database) return cannot_open(place, database.error());
   const auto prepared = prepare_file(*database, place, busy_timeout_ms);
   if (prepared) {
-    if (place != ":memory:") database->remember_wal(place);
+    database->remember_wal();
     return database;
   }
   const bool told = prepared.error().message.find(place) != std::string::npos;

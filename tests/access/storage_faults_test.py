@@ -129,14 +129,21 @@ class Storage(Served):
     def test_wal_index_deleted(self):
         self.check_deleted("-shm")
 
-    def check_deleted(self, suffix):
+    def test_wal_deleted_behind_a_link(self):
+        real = pathlib.Path(self.folder) / "elsewhere" / "real.db"
+        real.parent.mkdir()
+        real.touch(mode=0o600)
+        (pathlib.Path(self.folder) / "tessera.db").symlink_to(real)
+        self.check_deleted("-wal", real)
+
+    def check_deleted(self, suffix, real=None):
         """Others would not see our rows, nor we their revocations: that is told, and what the WAL held is in the file."""
         with self.serve(FAST) as server:
             key, key_id = server.create_key("acme", "pro")
             gone, gone_id = server.create_key("acme", "pro")
             server.keys("revoke", gone_id)
             self.answers(server, key, 20)
-            os.unlink(server.database + suffix)
+            os.unlink(str(real or server.database) + suffix)
             self.assertTrue(eventually(lambda: "cannot be read; those known go on" in self.log(server)))
             self.answers(server, key, 5)
             self.assertEqual(json.loads(server.ask("GET", "/readyz").body)["store"], "failing")
