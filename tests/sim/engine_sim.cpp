@@ -202,15 +202,17 @@ class Schedule {
     const AccountId account = request.account;
     const access::Tier& tier = tiers_[account.value - 1];
     std::optional<Clock::Instant>& promised = promised_[account.value - 1];
-    if (const auto denial = limiter_.take_request(account, tier)) {
-      ASSERT_GT(denial->retry_after_ms, 0);
+    const auto counted = limiter_.take_request(account, tier);
+    if (!counted) {
+      const std::int64_t retry_after_ms = counted.error().retry_after_ms;
+      ASSERT_GT(retry_after_ms, 0);
       EXPECT_TRUE(!promised || clock_->now() < *promised) << "refused when it was told to come";
-      promised = clock_->now() + std::chrono::milliseconds(denial->retry_after_ms);
+      promised = clock_->now() + std::chrono::milliseconds(retry_after_ms);
       return;
     }
     promised.reset();
     const std::int64_t reasoning = random_.chance(2) ? random_.integer(0, 60) : 0;
-    if (limiter_.enter(account, tier, reasoning)) return;
+    if (limiter_.enter(account, tier, reasoning, *counted)) return;
     if (!sim_.try_submit(request)) return limiter_.leave(account, reasoning, 0);
     requests_.push_back(request);
     places_.push_back(Place{account, reasoning});
