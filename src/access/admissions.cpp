@@ -1,11 +1,13 @@
 #include "access/admissions.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/sha256.h"
 
 namespace tessera::access {
 namespace {
@@ -95,6 +97,7 @@ class Admissions::Held final : public Admission {
     table_.limiter_.leave(account_, reasoning_, tokens.reasoning);
     UsageSink& usage = table_.usage_;
     row_.ended = table_.clock_.unix_seconds();
+    row_.serial = table_.next_serial_++;
     row_.status = status;
     row_.outcome = name_of(outcome);
     row_.prompt_tokens = tokens.prompt;
@@ -120,6 +123,15 @@ class Admissions::Held final : public Admission {
 };
 
 // ---------------------------------------------------------------- the table
+
+Admissions::Admissions(Limiter& limiter, UsageSink& usage, const Clock& clock)
+    : limiter_(limiter), usage_(usage), clock_(clock) {
+  std::uint8_t bytes[4];
+  fill_random(bytes);
+  std::uint32_t begin = 0;
+  std::memcpy(&begin, bytes, sizeof begin);
+  next_serial_ = begin;
+}
 
 Admissions::~Admissions() {
   CHECK(watches_.empty());

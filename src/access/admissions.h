@@ -2,6 +2,7 @@
 // until it is settled, and is told when its key ceases to be valid. Any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,8 +19,7 @@ namespace tessera::access {
 class Admissions {
  public:
   // All of them outlive it; it outlives the admissions.
-  Admissions(Limiter& limiter, UsageSink& usage, const Clock& clock)
-      : limiter_(limiter), usage_(usage), clock_(clock) {}
+  Admissions(Limiter& limiter, UsageSink& usage, const Clock& clock);
   ~Admissions();
   Admissions(const Admissions&) = delete;
   Admissions& operator=(const Admissions&) = delete;
@@ -55,6 +55,7 @@ class Admissions {
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::uint64_t next_id_ = 0;
+  std::atomic<std::uint32_t> next_serial_;  // begins anywhere: other processes write rows, too
   std::unordered_map<std::uint64_t, std::shared_ptr<Watch>> watches_;
 };
 

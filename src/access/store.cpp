@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <array>
+#include <functional>
 #include <limits>
 
 #include "access/sqlite.h"
@@ -21,18 +21,20 @@ constexpr int kForgetFoldPages = 16384;
 constexpr std::int64_t kForgetRows = 1000;
 
 constexpr std::string_view kReserve =
-    "INSERT INTO usage(request_id, account, key_id, endpoint, client_address, user_agent, started, "
-    "ended, status, outcome, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(request_id) DO NOTHING";
+    "INSERT INTO under_way(request_id, account, key_id, endpoint, client_address, user_agent, "
+    "started) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(request_id) DO NOTHING";
+// Changes nothing where the id is another request's.
 constexpr std::string_view kSettle =
-    "INSERT INTO usage(request_id, account, key_id, endpoint, client_address, user_agent, started, "
-    "ended, status, outcome, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(request_id) DO UPDATE SET "
-    "ended = excluded.ended, status = excluded.status, outcome = excluded.outcome, "
+    "INSERT INTO usage(id, request_id, account, key_id, endpoint, client_address, user_agent, "
+    "started, ended, status, outcome, prompt_tokens, cached_tokens, completion_tokens, "
+    "reasoning_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO "
+    "UPDATE SET status = excluded.status, outcome = excluded.outcome, "
     "prompt_tokens = excluded.prompt_tokens, cached_tokens = excluded.cached_tokens, "
-    "completion_tokens = excluded.completion_tokens, reasoning_tokens = excluded.reasoning_tokens";
-constexpr std::string_view kDiscard =
-    "DELETE FROM usage WHERE request_id = ? AND (ended = 0 OR outcome = 'interrupted')";
+    "completion_tokens = excluded.completion_tokens, reasoning_tokens = excluded.reasoning_tokens "
+    "WHERE request_id = excluded.request_id";
+constexpr std::string_view kDropReserve = "DELETE FROM under_way WHERE request_id = ?";
+constexpr std::string_view kDropInterrupted =
+    "DELETE FROM usage WHERE request_id = ? AND outcome = 'interrupted'";
 constexpr std::string_view kInsertKey =
     "INSERT INTO keys(id, account, label, hash, shown, models, created, expires, revoked) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -106,10 +108,12 @@ class SqliteStore final : public Store {
     TRY_ASSIGN(Statement generation, database.prepare("SELECT value FROM generation"));
     TRY_ASSIGN(Statement reserve, database.prepare(kReserve));
     TRY_ASSIGN(Statement settle, database.prepare(kSettle));
-    TRY_ASSIGN(Statement discard, database.prepare(kDiscard));
+    TRY_ASSIGN(Statement drop_reserve, database.prepare(kDropReserve));
+    TRY_ASSIGN(Statement drop_interrupted, database.prepare(kDropInterrupted));
     auto store = std::unique_ptr<SqliteStore>(
-        new SqliteStore(std::move(database), busy_timeout_ms, std::move(generation),
-                        std::move(reserve), std::move(settle), std::move(discard)));
+        new SqliteStore(std::move(database), busy_timeout_ms,
+                        {std::move(generation), std::move(reserve), std::move(settle),
+                         std::move(drop_reserve), std::move(drop_interrupted)}));
     sqlite3_wal_hook(store->database_.handle(), &SqliteStore::on_commit, store.get());
     return std::unique_ptr<Store>(std::move(store));
   }
@@ -134,14 +138,18 @@ class SqliteStore final : public Store {
   Result<int> fold() override;
 
  private:
-  SqliteStore(Database database, std::int32_t busy_timeout_ms, Statement generation,
-              Statement reserve, Statement settle, Statement discard)
+  struct Statements {
+    Statement generation;
+    Statement reserve;
+    Statement settle;
+    Statement drop_reserve;
+    Statement drop_interrupted;
+  };
+
+  SqliteStore(Database database, std::int32_t busy_timeout_ms, Statements statements)
       : database_(std::move(database)),
         busy_timeout_ms_(busy_timeout_ms),
-        generation_(std::move(generation)),
-        reserve_(std::move(reserve)),
-        settle_(std::move(settle)),
-        discard_(std::move(discard)) {}
+        statements_(std::move(statements)) {}
 
   static int on_commit(void* self, sqlite3*, const char*, int pages) {
     static_cast<SqliteStore*>(self)->wal_pages_ = pages;
@@ -155,13 +163,12 @@ class SqliteStore final : public Store {
   Result<Directory> read_directory();
   Result<void> write_key(const KeyRow& key);
   Result<void> write_one(const UsageWrite& write);
+  Result<void> settle(const UsageRow& row, std::string_view request_id);
+  Result<std::vector<UsageRow>> under_way_before(std::int64_t time);
 
   Database database_;
   const std::int32_t busy_timeout_ms_;
-  Statement generation_;
-  Statement reserve_;
-  Statement settle_;
-  Statement discard_;
+  Statements statements_;
   int wal_pages_ = 0;
 };
 
@@ -190,10 +197,11 @@ Result<void> SqliteStore::mutate(Change&& change) {
 
 Result<std::int64_t> SqliteStore::generation() {
   TRY(check_in_place());
-  TRY_ASSIGN(const bool row, generation_.bind().step());
+  Statement& query = statements_.generation;
+  TRY_ASSIGN(const bool row, query.bind().step());
   if (!row) return fail(ErrorCode::kCorrupt, "the generation is missing");
-  const std::int64_t value = generation_.integer(0);
-  TRY(generation_.run());
+  const std::int64_t value = query.integer(0);
+  TRY(query.run());
   return value;
 }
 
@@ -324,8 +332,21 @@ Result<void> SqliteStore::rotate_key(const std::string& key_id, const KeyRow& fr
 Result<void> SqliteStore::write_one(const UsageWrite& write) {
   const UsageRow& row = write.row;
   const UsageText request_id(row.request_id, 128);
-  if (write.kind == UsageWrite::Kind::kDiscard) return discard_.bind(request_id.view()).run();
-  const bool reserve = write.kind == UsageWrite::Kind::kReserve;
+  if (write.kind == UsageWrite::Kind::kReserve) {
+    return statements_.reserve
+        .bind(request_id.view(), UsageText(row.account, 64).view(),
+              UsageText(row.key_id, 64).view(), UsageText(row.endpoint, 64).view(),
+              UsageText(row.client_address, 64).view(), UsageText(row.user_agent, 256).view(),
+              row.started)
+        .run();
+  }
+  TRY(statements_.drop_reserve.bind(request_id.view()).run());
+  TRY(statements_.drop_interrupted.bind(request_id.view()).run());
+  if (write.kind == UsageWrite::Kind::kDiscard) return {};
+  return settle(row, request_id.view());
+}
+
+Result<void> SqliteStore::settle(const UsageRow& row, std::string_view request_id) {
   const UsageText account(row.account, 64);
   const UsageText key_id(row.key_id, 64);
   const UsageText endpoint(row.endpoint, 64);
@@ -333,13 +354,18 @@ Result<void> SqliteStore::write_one(const UsageWrite& write) {
   const UsageText agent(row.user_agent, 256);
   const UsageText outcome(row.outcome, 32);
   // A row that is settled counts as ended, whatever the clock says.
-  const std::int64_t ended = reserve ? 0 : std::max<std::int64_t>(row.ended, 1);
-  return (reserve ? reserve_ : settle_)
-      .bind(request_id.view(), account.view(), key_id.view(), endpoint.view(), address.view(),
-            agent.view(), row.started, ended, std::int64_t{reserve ? 0 : row.status},
-            outcome.view(), row.prompt_tokens, row.cached_tokens, row.completion_tokens,
-            row.reasoning_tokens)
-      .run();
+  const std::int64_t ended = std::max<std::int64_t>(row.ended, 1);
+  // Another request may have the id; one that is repeated finds its own again.
+  for (std::uint64_t serial = row.serial;;
+       serial += 1 + std::hash<std::string_view>()(request_id)) {
+    const std::int64_t id = first_id(ended) + static_cast<std::int64_t>(serial % kSerials);
+    TRY(statements_.settle
+            .bind(id, request_id, account.view(), key_id.view(), endpoint.view(), address.view(),
+                  agent.view(), row.started, ended, std::int64_t{row.status}, outcome.view(),
+                  row.prompt_tokens, row.cached_tokens, row.completion_tokens, row.reasoning_tokens)
+            .run());
+    if (database_.changes() != 0) return {};
+  }
 }
 
 Result<void> SqliteStore::write_usage(std::span<const UsageWrite> writes) {
@@ -356,13 +382,40 @@ Result<void> SqliteStore::try_write_usage(const UsageWrite& write) {
   return written;
 }
 
+Result<std::vector<UsageRow>> SqliteStore::under_way_before(std::int64_t time) {
+  TRY_ASSIGN(Statement query,
+             database_.prepare("SELECT request_id, account, key_id, endpoint, client_address, "
+                               "user_agent, started FROM under_way WHERE started < ?"));
+  query.bind(time);
+  std::vector<UsageRow> rows;
+  for (;;) {
+    TRY_ASSIGN(const bool found, query.step());
+    if (!found) return rows;
+    UsageRow& row = rows.emplace_back();
+    row.request_id = query.text(0);
+    row.account = query.text(1);
+    row.key_id = query.text(2);
+    row.endpoint = query.text(3);
+    row.client_address = query.text(4);
+    row.user_agent = query.text(5);
+    row.started = query.integer(6);
+  }
+}
+
 Result<std::int64_t> SqliteStore::close_interrupted(std::int64_t before) {
   TRY(check_in_place());
-  TRY_ASSIGN(Statement update,
-             database_.prepare("UPDATE usage SET ended = max(?1, 1), status = 599, "
-                               "outcome = 'interrupted' WHERE ended = 0 AND started < ?1"));
-  TRY(update.bind(before).run());
-  return database_.changes();
+  TRY_ASSIGN(Transaction transaction, Transaction::begin(database_));
+  TRY_ASSIGN(std::vector<UsageRow> rows, under_way_before(before));
+  std::uint32_t serial = 0;
+  for (UsageRow& row : rows) {
+    row.ended = before;
+    row.serial = serial++;
+    row.status = 599;
+    row.outcome = "interrupted";
+    TRY(write_one({UsageWrite::Kind::kSettle, row}));
+  }
+  TRY(transaction.commit());
+  return std::ssize(rows);
 }
 
 Result<std::vector<UsageSum>> SqliteStore::usage_by_day(const std::string& account,
@@ -372,12 +425,11 @@ Result<std::vector<UsageSum>> SqliteStore::usage_by_day(const std::string& accou
              database_.prepare(
                  "SELECT date(ended, 'unixepoch'), account, key_id, count(*), sum(status >= 400), "
                  "sum(prompt_tokens), sum(cached_tokens), sum(completion_tokens), "
-                 "sum(reasoning_tokens) FROM usage WHERE ended >= ?1 AND ended < ?2 "
+                 "sum(reasoning_tokens) FROM usage WHERE id >= ?1 AND id < ?2 "
                  "AND (?3 = '' OR account = ?3) AND (?4 = '' OR key_id = ?4) "
                  "GROUP BY ended / 86400, account, key_id "
                  "ORDER BY ended / 86400 DESC, account, key_id"));
-  query.bind(std::max<std::int64_t>(from, 1), to, std::string_view(account),
-             std::string_view(key_id));
+  query.bind(first_id(from), first_id(to), std::string_view(account), std::string_view(key_id));
   std::vector<UsageSum> sums;
   for (;;) {
     TRY_ASSIGN(const bool row, query.step());
@@ -388,10 +440,9 @@ Result<std::vector<UsageSum>> SqliteStore::usage_by_day(const std::string& accou
 
 Result<std::vector<std::pair<std::string, std::int64_t>>> SqliteStore::reasoning_since(
     std::int64_t from) {
-  TRY_ASSIGN(Statement query,
-             database_.prepare("SELECT account, sum(reasoning_tokens) FROM usage "
-                               "WHERE ended >= ? GROUP BY account ORDER BY account"));
-  query.bind(std::max<std::int64_t>(from, 1));
+  TRY_ASSIGN(Statement query, database_.prepare("SELECT account, sum(reasoning_tokens) FROM usage "
+                                                "WHERE id >= ? GROUP BY account ORDER BY account"));
+  query.bind(first_id(from));
   std::vector<std::pair<std::string, std::int64_t>> sums;
   for (;;) {
     TRY_ASSIGN(const bool row, query.step());
@@ -404,10 +455,10 @@ Result<std::int64_t> SqliteStore::forget_usage(std::int64_t before) {
   TRY(check_in_place());
   TRY_ASSIGN(Statement remove,
              database_.prepare("DELETE FROM usage WHERE id IN (SELECT id FROM usage "
-                               "WHERE ended > 0 AND ended < ? LIMIT ?)"));
+                               "WHERE id < ? LIMIT ?)"));
   std::int64_t removed = 0;
   for (;;) {
-    TRY(remove.bind(before, kForgetRows).run());
+    TRY(remove.bind(first_id(before), kForgetRows).run());
     const std::int64_t rows = database_.changes();
     removed += rows;
     if (wal_pages_ >= kForgetFoldPages) TRY(fold());

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -20,8 +21,6 @@ constexpr std::int64_t kApplicationId = 0x54535352;  // "TSSR"
 // Up to here a file is looked through as a whole when it is opened: 16 MiB, some 20 ms.
 constexpr std::int64_t kSmallFilePages = 4096;
 
-// `usage.ended` is 0 while a request is under way; a row belongs to the day on which it ended, so
-// that a day that is over does not change any more.
 constexpr const char* kTables = R"(
 CREATE TABLE generation(
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -48,16 +47,21 @@ CREATE TABLE keys(
   revoked INTEGER
 ) STRICT;
 CREATE INDEX keys_by_account ON keys(account);
+)";
+
+// A row belongs to the day on which its request ended, so that a day that is over does not change
+// any more; until then what is known of it is in `under_way`.
+constexpr const char* kUsageTables = R"(
 CREATE TABLE usage(
   id INTEGER PRIMARY KEY,
-  request_id TEXT NOT NULL UNIQUE CHECK (length(request_id) > 0),
+  request_id TEXT NOT NULL CHECK (length(request_id) > 0),
   account TEXT NOT NULL,
   key_id TEXT NOT NULL,
   endpoint TEXT NOT NULL,
   client_address TEXT NOT NULL,
   user_agent TEXT NOT NULL,
   started INTEGER NOT NULL,
-  ended INTEGER NOT NULL CHECK (ended >= 0),
+  ended INTEGER NOT NULL CHECK (ended > 0),
   status INTEGER NOT NULL,
   outcome TEXT NOT NULL,
   prompt_tokens INTEGER NOT NULL CHECK (prompt_tokens >= 0),
@@ -65,7 +69,28 @@ CREATE TABLE usage(
   completion_tokens INTEGER NOT NULL CHECK (completion_tokens >= 0),
   reasoning_tokens INTEGER NOT NULL CHECK (reasoning_tokens >= 0)
 ) STRICT;
-CREATE INDEX usage_by_end ON usage(ended);
+CREATE INDEX usage_interrupted ON usage(request_id) WHERE outcome = 'interrupted';
+CREATE TABLE under_way(
+  request_id TEXT PRIMARY KEY NOT NULL CHECK (length(request_id) > 0),
+  account TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  client_address TEXT NOT NULL,
+  user_agent TEXT NOT NULL,
+  started INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)";
+
+// Version 1 had both in `usage` (`ended` 0: under way), with an index of the ids and one of the
+// ends. Its `id` counted rows.
+constexpr const char* kTakeOver = R"(
+INSERT INTO usage SELECT (min(ended, 4294967295) << 31) | (id & 2147483647), request_id, account,
+  key_id, endpoint, client_address, user_agent, started, ended, status, outcome, prompt_tokens,
+  cached_tokens, completion_tokens, reasoning_tokens
+  FROM usage_1 WHERE ended > 0 ORDER BY ended, id;
+INSERT INTO under_way SELECT request_id, account, key_id, endpoint, client_address, user_agent,
+  started FROM usage_1 WHERE ended = 0;
+DROP TABLE usage_1;
 )";
 
 Unexpected<Error> corrupt(const std::string& path, const std::string& why) {
@@ -158,9 +183,23 @@ Result<void> create_tables(Database& database) {
   TRY_ASSIGN(const std::int64_t application, database.query_integer("PRAGMA application_id"));
   if (objects > 0 || application != 0) return {};  // somebody else was faster
   TRY(database.execute(kTables));
+  TRY(database.execute(kUsageTables));
   TRY(database.execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}",
                                    kApplicationId, kSchemaVersion)
                            .c_str()));
+  return transaction.commit();
+}
+
+// One transaction: a process that is killed leaves the old tables or the new ones. With very many
+// rows it takes its time, once.
+Result<void> upgrade(Database& database) {
+  TRY_ASSIGN(Transaction transaction, Transaction::begin(database));
+  TRY_ASSIGN(const std::int64_t version, database.query_integer("PRAGMA user_version"));
+  if (version != 1) return {};  // somebody else was faster
+  TRY(database.execute("ALTER TABLE usage RENAME TO usage_1"));
+  TRY(database.execute(kUsageTables));
+  TRY(database.execute(kTakeOver));
+  TRY(database.execute(fmt::format("PRAGMA user_version = {}", kSchemaVersion).c_str()));
   return transaction.commit();
 }
 
@@ -186,10 +225,16 @@ Result<void> prepare_file(Database& database, const std::string& path,
   TRY(check_identity(database, path));
   if (path != ":memory:") TRY(switch_to_wal(database, busy_timeout_ms));
   TRY(look_whether_whole(database, path));
-  return {};
+  TRY_ASSIGN(const std::int64_t version, database.query_integer("PRAGMA user_version"));
+  return version < kSchemaVersion ? upgrade(database) : Result<void>();
 }
 
 }  // namespace
+
+std::int64_t first_id(std::int64_t unix_seconds) {
+  constexpr std::int64_t kLast = 0xffff'ffff;
+  return std::clamp<std::int64_t>(unix_seconds, 0, kLast) * std::int64_t{kSerials};
+}
 
 Result<Database> open_store_file(const std::string& path, std::int32_t busy_timeout_ms) {
   if (path.empty()) return fail(ErrorCode::kInvalidArgument, "the database's name is empty");

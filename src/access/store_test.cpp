@@ -15,8 +15,7 @@
 #include <map>
 #include <thread>
 
-#include "access/issue_key.h"
-#include "access/sqlite.h"
+#include "access/test_store_file.h"
 #include "access/usage_text.h"
 
 namespace tessera::access {
@@ -27,109 +26,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::Pair;
-
-constexpr std::int64_t kDay = 86'400;
-constexpr std::int64_t kNoon = 20'000 * kDay + kDay / 2;  // 2024-10-04
-
-class StoreTest : public testing::Test {
- protected:
-  StoreTest() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = testing::TempDir() + "store_test_" + test->name() + std::to_string(::getpid());
-    std::filesystem::remove_all(folder_);
-    path_ = folder_ + "/state/tessera.db";
-  }
-  ~StoreTest() override { std::filesystem::remove_all(folder_); }
-
-  std::unique_ptr<Store> open() {
-    auto store = Store::open(path_);
-    if (!store) ADD_FAILURE() << store.error().message;
-    return *std::move(store);
-  }
-  // As somebody with another tool would.
-  void execute(const std::string& sql) {
-    auto database = Database::open(path_, 1000);
-    ASSERT_TRUE(database);
-    const auto done = database->execute(sql.c_str());
-    ASSERT_TRUE(done) << done.error().message;
-  }
-  Error refused() {
-    const auto store = Store::open(path_);
-    if (store) return {ErrorCode::kCancelled, "it was opened"};
-    return store.error();
-  }
-
-  std::string folder_;
-  std::string path_;
-};
-
-mode_t mode_of(const std::string& path) {
-  struct stat status{};
-  return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 0777 : 0;
-}
-
-KeyRow some_key(AccountId account, const std::string& label = "prod") {
-  return issue_key(account, label, kNoon).row;
-}
-
-UsageWrite write_of(UsageWrite::Kind kind, const std::string& id, std::int64_t tokens = 0,
-                    std::int64_t ended = kNoon) {
-  UsageRow row;
-  row.request_id = id;
-  row.account = "acme";
-  row.key_id = "key_1";
-  row.endpoint = "chat.completions";
-  row.client_address = "127.0.0.1";
-  row.user_agent = "curl/8";
-  row.started = kNoon - 5;
-  if (kind == UsageWrite::Kind::kSettle) {
-    row.ended = ended;
-    row.status = 200;
-    row.outcome = "ok";
-    row.prompt_tokens = tokens;
-    row.cached_tokens = tokens / 2;
-    row.completion_tokens = 2 * tokens;
-    row.reasoning_tokens = tokens / 4;
-  }
-  return {kind, row};
-}
-UsageWrite reserve(const std::string& id) {
-  return write_of(UsageWrite::Kind::kReserve, id);
-}
-UsageWrite settle(const std::string& id, std::int64_t tokens = 8, std::int64_t ended = kNoon) {
-  return write_of(UsageWrite::Kind::kSettle, id, tokens, ended);
-}
-UsageWrite discard(const std::string& id) {
-  return write_of(UsageWrite::Kind::kDiscard, id);
-}
-Result<void> write(Store& store, std::vector<UsageWrite> writes) {
-  return store.write_usage(writes);
-}
-std::vector<UsageSum> all(Store& store) {
-  auto sums = store.usage_by_day("", "", 0, kNoon * 10);
-  EXPECT_TRUE(sums);
-  return *std::move(sums);
-}
-
-TEST_F(StoreTest, MakesAPrivateFileInAPrivateFolderWhateverTheUmask) {
-  for (const mode_t mask : {0, 0077, 0777}) {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-    const mode_t before = ::umask(0);
-    // Folders are made without the mask here: with one of 0777 nobody could work in them.
-    if (mask == 0777) std::filesystem::create_directories(folder_ + "/state");
-    ::umask(mask);
-    const auto store = Store::open(path_);
-    ::umask(before);
-    ASSERT_TRUE(store) << store.error().message;
-    ASSERT_TRUE((*store)->create_account("a", "lite"));
-    EXPECT_EQ(mode_of(path_), 0600u) << mask;
-    EXPECT_EQ(mode_of(path_ + "-wal"), 0600u) << mask;
-    if (mask != 0777) {
-      EXPECT_EQ(mode_of(folder_ + "/state"), 0700u) << mask;
-    }
-  }
-}
 
 TEST_F(StoreTest, KeepsAccountsAndKeysAsTheyWereGiven) {
   KeyRow key;
@@ -296,6 +192,26 @@ TEST_F(StoreTest, AWriteThatIsRepeatedChangesNothing) {
   EXPECT_EQ(sums[0].prompt_tokens, 8);
 }
 
+TEST_F(StoreTest, RowsOfOneSecondAndOneSerialAreAllThere) {
+  const auto store = open();
+  std::vector<UsageWrite> writes;
+  for (const std::string id : {"a", "b", "c"}) {
+    writes.push_back(settle(id, 8));
+    writes.back().row.serial = 0xffff'ffff;  // the least 31 bits count
+  }
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(store->write_usage(writes));
+  auto sums = all(*store);
+  ASSERT_EQ(sums.size(), 1u);
+  EXPECT_EQ(sums[0].requests, 3);
+  EXPECT_EQ(sums[0].prompt_tokens, 24);
+  writes[1].row.outcome = "failed";  // who is told more of one later replaces what was known
+  writes[1].row.status = 500;
+  ASSERT_TRUE(store->write_usage(writes));
+  sums = all(*store);
+  EXPECT_EQ(sums[0].requests, 3);
+  EXPECT_EQ(sums[0].failed, 1);
+}
+
 TEST_F(StoreTest, WhatADeadProcessLeftIsMarkedAndMayStillBeSettled) {
   const auto store = open();
   ASSERT_TRUE(write(*store, {reserve("a"), reserve("b"), reserve("c")}));
@@ -434,18 +350,6 @@ TEST_F(StoreTest, TwoConnectionsWriteAtOnceAndNothingIsLost) {
   EXPECT_EQ(*store->generation(), 1 + 1 + 100);
 }
 
-TEST_F(StoreTest, ManyMayCreateTheFileAtOnce) {
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 8; ++t)
-    threads.emplace_back([&, t] {
-      const auto store = Store::open(path_);
-      ASSERT_TRUE(store) << store.error().message;
-      EXPECT_TRUE((*store)->create_account("a" + std::to_string(t), "lite"));
-    });
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(open()->directory()->accounts.size(), 8u);
-}
-
 TEST_F(StoreTest, WhoeverHoldsTheLockTooLongIsNamedAsTheReason) {
   open();
   const auto store = *Store::open(path_, 10);
@@ -488,79 +392,6 @@ TEST_F(StoreTest, AFileThatWasTakenAwayIsNoticed) {
   EXPECT_EQ(store->directory().error().code, ErrorCode::kIo);
   EXPECT_EQ(write(*store, {settle("a")}).error().code, ErrorCode::kIo);
   EXPECT_FALSE(store->create_account("a", "lite"));
-}
-
-TEST_F(StoreTest, RefusesANewerSchemaAndLeavesItAlone) {
-  open();
-  execute("PRAGMA user_version = 2");
-  const Error error = refused();
-  EXPECT_EQ(error.code, ErrorCode::kUnsupported);
-  EXPECT_THAT(error.message, HasSubstr("newer"));
-  EXPECT_THAT(error.message, HasSubstr(path_));
-  execute("PRAGMA user_version = 1");
-  EXPECT_TRUE(Store::open(path_));
-}
-
-TEST_F(StoreTest, RefusesAnotherProgramsDatabase) {
-  std::filesystem::create_directories(folder_ + "/state");
-  std::ofstream{path_}.close();
-  execute("CREATE TABLE t(x)");
-  EXPECT_EQ(refused().code, ErrorCode::kInvalidArgument);
-  EXPECT_THAT(refused().message, HasSubstr("another program"));
-}
-
-TEST_F(StoreTest, RefusesADamagedFileAndSaysWhatToDo) {
-  {
-    const auto store = open();
-    const AccountId account = *store->create_account("acme", "lite");
-    for (int i = 0; i < 40; ++i) ASSERT_TRUE(store->insert_key(some_key(account)));
-    std::vector<UsageWrite> writes;
-    for (int i = 0; i < 400; ++i) writes.push_back(settle("r" + std::to_string(i)));
-    ASSERT_TRUE(store->write_usage(writes));
-  }
-  const auto size = std::filesystem::file_size(path_);
-  std::string whole(size, '\0');
-  std::ifstream(path_, std::ios::binary).read(whole.data(), static_cast<std::streamsize>(size));
-  const auto check = [&](std::string bytes, const std::string& what) {
-    std::ofstream(path_, std::ios::binary | std::ios::trunc) << bytes;
-    const Error error = refused();
-    EXPECT_EQ(error.code, ErrorCode::kCorrupt) << what << ": " << error.message;
-    EXPECT_THAT(error.message, HasSubstr("backup")) << what;
-  };
-  check("this is no database, but long enough to be looked at: " + std::string(4096, 'x'), "text");
-  check(whole.substr(0, size / 2), "cut");
-  check(whole.substr(0, 50), "cut in the header");
-  // The header, then the first bytes of each page: its kind and its cells' places.
-  for (std::size_t offset = 0; offset < size; offset += 4096) {
-    std::string bytes = whole;
-    bytes.replace(offset == 0 ? 0 : offset, 32, std::string(32, '\xa5'));
-    check(bytes, "page at " + std::to_string(offset));
-  }
-  std::string bytes = whole;
-  bytes.replace(100, 8, std::string(8, '\xa5'));
-  check(bytes, "schema page");
-  std::ofstream(path_, std::ios::binary | std::ios::trunc) << whole;
-  EXPECT_TRUE(Store::open(path_));
-}
-
-TEST_F(StoreTest, AnEmptyFileIsANewDatabase) {
-  std::filesystem::create_directories(folder_ + "/state");
-  std::ofstream{path_}.close();
-  EXPECT_TRUE(Store::open(path_));
-}
-
-TEST_F(StoreTest, SaysWhyAFolderCannotBeUsed) {
-  const auto in_proc = Store::open("/proc/no/such/tessera.db");
-  ASSERT_FALSE(in_proc);
-  EXPECT_EQ(in_proc.error().code, ErrorCode::kIo);
-  EXPECT_THAT(in_proc.error().message, HasSubstr("/proc/no"));
-  std::filesystem::create_directories(path_);  // a folder where the file should be
-  EXPECT_EQ(refused().code, ErrorCode::kInvalidArgument);
-  if (::geteuid() == 0) GTEST_SKIP() << "permissions do not hold root back";
-  std::filesystem::permissions(
-      folder_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
-  EXPECT_EQ(Store::open(folder_ + "/new/tessera.db").error().code, ErrorCode::kIo);
-  std::filesystem::permissions(folder_, std::filesystem::perms::owner_all);
 }
 
 TEST_F(StoreTest, InMemoryEachIsItsOwn) {

@@ -16,9 +16,10 @@ namespace tessera::access {
 
 class WalFolder {
  public:
-  // 64 MiB. Commits of single rows write the same few pages over and over, and only their last
-  // versions are copied: the seldom, the fewer.
-  static constexpr int kPages = 16384;
+  // 16 MiB. Commits of single rows write the same page over and over, and only its last version is
+  // copied: the seldom, the fewer. But a WAL that begins anew costs less to write than one that
+  // grows.
+  static constexpr int kPages = 4096;
 
   // Whoever writes rows holds `writing`, which outlives this. `pages` in the WAL are to be folded.
   WalFolder(std::unique_ptr<Store> store, std::mutex& writing, int pages = kPages);

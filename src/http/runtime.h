@@ -1,12 +1,12 @@
 // The event loops that connections and exchanges share, one for each I/O thread: a connection stays
-// on the loop that it began on, so what it waits for wakes one thread and no other. An exchange may
-// outlive the server, so each holds the runtime; once the I/O threads have been joined nothing is
-// queued any more, so that no work waits for ever in a loop that has ended.
+// on the loop that it began on, so what it waits for wakes one thread and no other, and that one
+// thread is all that its work needs to be done in a row. An exchange may outlive the server, so
+// each holds the runtime; once the I/O threads have been joined nothing is queued any more, so that
+// no work waits for ever in a loop that has ended.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -18,7 +18,8 @@ namespace tessera::http {
 
 namespace asio = boost::asio;
 
-using Strand = asio::strand<asio::io_context::executor_type>;
+// What runs one thing after the other: a loop, which has one thread.
+using Strand = asio::io_context::executor_type;
 
 class Runtime {
  public:

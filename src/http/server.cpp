@@ -118,7 +118,7 @@ class AsioServer final : public Server {
  public:
   AsioServer(ServerOptions options, std::shared_ptr<Handler> handler)
       : state_(std::make_shared<ServerState>(std::move(options), std::move(handler))),
-        strand_(asio::make_strand(state_->runtime->loop(0))),
+        strand_(state_->runtime->loop(0).get_executor()),
         acceptor_(strand_),
         rest_timer_(strand_),
         certificate_timer_(strand_) {}
@@ -191,7 +191,7 @@ asio::awaitable<void> AsioServer::accept_loop() {
   int failures = 0;
   while (acceptor_.is_open()) {
     const std::size_t loop = state_->quietest_loop();
-    const Strand strand = asio::make_strand(state_->runtime->loop(loop));
+    const Strand strand = state_->runtime->loop(loop).get_executor();
     boost::system::error_code error;
     tcp::socket socket =
         co_await acceptor_.async_accept(strand, asio::redirect_error(asio::use_awaitable, error));
