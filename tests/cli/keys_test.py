@@ -246,10 +246,11 @@ class Usage(Case):
         for i, (days_ago, account, key, status) in enumerate([(0, "acme", "key_1", 200), (0, "acme", "key_1", 499), (0, "acme", "key_2", 200),
                                                               (1, "beta", "key_3", 200), (29, "acme", "key_1", 200), (30, "acme", "key_1", 200)]):
             midnight = datetime.datetime.combine(self.today - datetime.timedelta(days=days_ago), datetime.time(), datetime.timezone.utc)
-            rows.append((f"chatcmpl-{i}", account, key, int(midnight.timestamp()), status))
+            ended = int(midnight.timestamp())
+            rows.append((ended << 31 | i, f"chatcmpl-{i}", account, key, ended, status))  # ids are in the order of the ends
         with sqlite3.connect(self.db) as database:
-            database.executemany("INSERT INTO usage(request_id, account, key_id, endpoint, client_address, user_agent, started, ended, status, outcome, "
-                                 "prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens) VALUES (?, ?, ?, '', '', '', 1, ?, ?, 'ok', 10, 4, 5, 2)", rows)
+            database.executemany("INSERT INTO usage(id, request_id, account, key_id, endpoint, client_address, user_agent, started, ended, status, outcome, "
+                                 "prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, '', '', '', 1, ?, ?, 'ok', 10, 4, 5, 2)", rows)
         database.close()
 
     def usage(self, *arguments):
