@@ -91,6 +91,7 @@ EngineOptions resolve_options(EngineOptions options, const model::BackendLimits&
   };
   at_most(options.max_running_requests, limits.max_sequences);
   at_most(options.max_batch_tokens, limits.max_batch_tokens);
+  at_most(options.prefill_chunk, options.max_batch_tokens);
   return options;
 }
 

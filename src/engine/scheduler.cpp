@@ -57,8 +57,7 @@ void Scheduler::plan(std::span<const std::unique_ptr<LiveRequest>> running,
   const std::int32_t of_newcomers = tokens_of_newcomers(limits);
   const bool for_newcomers = of_newcomers > 0;
   if (!for_newcomers || decodable_tokens_ <= of_newcomers / kFewDecodes) {
-    const std::int32_t kept_for_prompts = prompts_.empty() ? 0 : std::max(1, limits.batch / 4);
-    plan_decodes(limits, limits.batch - kept_for_prompts, plan);
+    plan_decodes(limits, limits.batch - kept_for_prompts(limits), plan);
   }
   newcomer_.reset();
   if (prompts_.empty()) return;
@@ -159,6 +158,14 @@ std::int32_t Scheduler::tokens_for_prompts(const StepLimits& limits, const StepP
   return std::clamp(with_share, beside, most);
 }
 
+std::int32_t Scheduler::kept_for_prompts(const StepLimits& limits) {
+  if (prompts_.empty()) return 0;
+  if (limits.batch > 1) return std::max(1, limits.batch / kPassedOverShare);
+  return (one_for_prompts_ = !one_for_prompts_) ? 1 : 0;
+}
+
+// The others first, but a quarter is the crowd's, if it is one token in every fourth step: they may
+// be as many as the step has tokens.
 void Scheduler::plan_decodes(const StepLimits& limits, std::int32_t budget, StepPlan& plan) {
   of_crowd_.clear();
   const auto is_of_crowd = [&](const StepPart& part) {
@@ -166,9 +173,13 @@ void Scheduler::plan_decodes(const StepLimits& limits, std::int32_t budget, Step
   };
   std::copy_if(decodable_.begin(), decodable_.end(), std::back_inserter(of_crowd_), is_of_crowd);
   std::erase_if(decodable_, is_of_crowd);
-  take_turns(decodable_, budget, first_decode_, plan);
-  take_turns(of_crowd_, std::min(budget - plan.decodes, limits.crowd_decodes), first_of_crowd_,
-             plan);
+  std::int32_t kept = of_crowd_.empty() ? 0 : budget / kPassedOverShare;
+  if (kept == 0 && !of_crowd_.empty() && ++crowd_passed_over_ >= kPassedOverShare)
+    kept = std::min(budget, 1);
+  take_turns(decodable_, budget - kept, first_decode_, plan);
+  const std::int32_t of_others = plan.decodes;
+  take_turns(of_crowd_, std::min(budget - of_others, limits.crowd_decodes), first_of_crowd_, plan);
+  if (plan.decodes > of_others) crowd_passed_over_ = 0;
 }
 
 void Scheduler::take_turns(std::span<const StepPart> parts, std::int32_t budget, std::size_t& turn,

@@ -19,10 +19,11 @@
 // it is for all again, unless a newcomer's prompt has a stop in it and goes on.
 //
 // An account that crowds (StepLimits::crowd) has bounds of its own, and its decodes come behind the
-// others'.
+// others', but for a quarter of what decodes have.
 //
-// Decodes and prompts: when both compete, decodes take at most three quarters of a step; and when
-// not all choices fit, the next step begins with those left out. The engine thread.
+// Decodes and prompts: when both compete, decodes take at most three quarters of a step, and where
+// a step is one token every second step; and when not all choices fit, the next step begins with
+// those left out. The engine thread.
 #pragma once
 
 #include <cstddef>
@@ -87,6 +88,7 @@ class Scheduler {
   void collect(std::span<const std::unique_ptr<LiveRequest>> running);
   bool is_newcomer(const LiveRequest& request) const;
   std::int32_t tokens_of_newcomers(const StepLimits& limits) const;
+  std::int32_t kept_for_prompts(const StepLimits& limits);
   void plan_decodes(const StepLimits& limits, std::int32_t budget, StepPlan& plan);
   void take_turns(std::span<const StepPart> parts, std::int32_t budget, std::size_t& turn,
                   StepPlan& plan);
@@ -97,11 +99,13 @@ class Scheduler {
   void give_newcomers(std::int32_t budget);
   void share_out(std::int32_t budget);
 
-  std::size_t first_decode_ = 0;       // where the turn begins among the choices that can decode
-  std::size_t first_of_crowd_ = 0;     // and among those of the crowd
-  std::optional<RequestId> newcomer_;  // the first one that the last step was for
-  std::vector<StepPart> decodable_;    // scratch; in the end but for those in of_crowd_
-  std::vector<StepPart> of_crowd_;     // scratch
+  std::size_t first_decode_ = 0;        // where the turn begins among the choices that can decode
+  std::size_t first_of_crowd_ = 0;      // and among those of the crowd
+  std::int32_t crowd_passed_over_ = 0;  // steps since one of the crowd's decoded
+  bool one_for_prompts_ = false;        // where a step has one token: the last one was a prompt's
+  std::optional<RequestId> newcomer_;   // the first one that the last step was for
+  std::vector<StepPart> decodable_;     // scratch; in the end but for those in of_crowd_
+  std::vector<StepPart> of_crowd_;      // scratch
   std::int32_t decodable_tokens_ = 0;
   std::vector<Prompt> prompts_;    // in progress; scratch
   std::vector<Account> accounts_;  // scratch

@@ -247,6 +247,31 @@ TEST_F(SchedulerTest, ACrowdTakesTurnsBehindTheOthers) {
   EXPECT_EQ(turns, (std::vector<std::int32_t>{2, 2, 2, 2, 2}));
 }
 
+// Others may be as many as a step has tokens.
+TEST_F(SchedulerTest, ACrowdHasAQuarterOfSmallStepsToo) {
+  AccountBook crowd;
+  AccountBook other;
+  add_decoding(9).book = &crowd;
+  add_decoding(8).book = &other;
+  for (const std::int32_t batch : {1, 2, 3, 4, 8}) {
+    SCOPED_TRACE(batch);
+    std::int32_t of_crowd = 0;
+    for (int step = 0; step < 40; ++step) {
+      plan({.batch = batch, .prompts = 40, .crowd = &crowd, .crowd_decodes = 8});
+      EXPECT_EQ(plan_.decodes, batch);
+      for (const StepPart& part : plan_.parts) of_crowd += part.request->book == &crowd ? 1 : 0;
+    }
+    EXPECT_EQ(of_crowd, batch < 4 ? 10 : 40 * (batch / 4));
+  }
+}
+
+TEST_F(SchedulerTest, StepsOfOneTokenArePromptsAndAnswersByTurns) {
+  LiveRequest& prompt = add(100);
+  add_decoding(2);
+  for (int step = 0; step < 40; ++step) plan({.batch = 1, .prompts = 1, .beside_decodes = 1});
+  EXPECT_EQ(prompt.prefilled, 20);
+}
+
 TEST_F(SchedulerTest, ACrowdsPromptHasItsOwnBoundWhereItIsFirst) {
   AccountBook crowd;
   AccountBook other;

@@ -8,7 +8,9 @@
 // * nobody starves: until a request has its first token, no other account has had more since it
 //   came than its own account and four times the largest request (the other may have been owed two
 //   of them when it came); nor, until it is begun, its own account more than what was in when it
-//   came and twice the largest request.
+//   came and twice the largest request;
+// * an answer that was begun goes on: while none waits for memory each choice has a token within so
+//   many steps as its turn takes, one token in every fourth step, if half of them are prompts'.
 //
 // What ran when that time began comes on top: it runs on. And half of what the other has running
 // now: so much of that the queue counts as if it had been had (fair_queue.h).
@@ -66,6 +68,7 @@ class Schedule {
       look();
       check_pairs();
       check_waiting();
+      check_progress();
     }
   }
 
@@ -84,6 +87,9 @@ class Schedule {
     std::int64_t answers = 0;
     Mark mark;
     double before_it = 0;  // of its account, waiting and running, by its weight
+    // Of each choice that is being written: its tokens, and the steps since there were more.
+    std::size_t tokens[kChoices] = {};
+    int steps[kChoices] = {};
   };
 
   FakeOptions make_backend() {
@@ -91,8 +97,10 @@ class Schedule {
       write_one_hot(context.history[0] % kAccounts, logits);
     });
     // Where there are hardly more places than accounts, the places decide.
-    backend.limits.max_sequences = kAccounts * random_.integer(3, 6);
-    backend.limits.max_batch_tokens = random_.integer(1, 128);
+    max_sequences_ = kAccounts * random_.integer(3, 6);
+    backend.limits.max_sequences = max_sequences_;
+    backend.limits.max_batch_tokens =
+        random_.chance(4) ? random_.integer(1, 8) : random_.integer(1, 128);
     backend.limits.kv_block_tokens = 16;
     backend.limits.state_bytes_per_sequence = random_.chance(2) ? 0 : 20;
     backend.max_reserved_tokens = random_.integer(2400, 8000);
@@ -245,7 +253,29 @@ class Schedule {
     }
   }
 
+  void check_progress() {
+    const std::int64_t waits = sim_.counters().memory_waits;
+    const bool waited = std::exchange(memory_waits_, waits) != waits;
+    for (const Account& who : of_) {
+      for (const std::size_t index : who.live) {
+        const TestTranscript& heard = sim_[index];
+        if (!heard.saw_prefill()) continue;
+        Asked& asked = asked_[index];
+        for (std::size_t choice = 0; choice < heard.all_tokens().size(); ++choice) {
+          const std::size_t tokens = heard.tokens(choice).size();
+          const bool goes_on = waited || heard.end(choice) || tokens > asked.tokens[choice];
+          asked.steps[choice] = goes_on ? 0 : asked.steps[choice] + 1;
+          asked.tokens[choice] = tokens;
+          ASSERT_LE(asked.steps[choice], 8 * (max_sequences_ + 1))
+              << "choice " << choice << " of request " << index << " does not go on";
+        }
+      }
+    }
+  }
+
   TestRandom random_;
+  std::int32_t max_sequences_ = 0;
+  std::int64_t memory_waits_ = 0;
   std::int32_t accounts_ = 0;
   Account of_[kAccounts];
   std::vector<Asked> asked_;  // by index in the simulation
