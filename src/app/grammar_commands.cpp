@@ -122,14 +122,51 @@ class Checker {
       return fmt::format("unsupported {} at {}\t{{\"compile_us\":{:.1f}}}", one_line(error.message),
                          one_line(error.path.empty() ? "/" : error.path), compile_us);
     }
-    return run(*compiled, tokens(*instance->if_string(), name == "qwen_tool"), compile_us);
+    return run(*compiled, tokens(*compiled, *instance->if_string(), name == "qwen_tool"),
+               compile_us);
   }
 
  private:
-  std::vector<TokenId> tokens(const std::string& text, bool added) const {
+  static bool may_come(const std::vector<std::uint32_t>& mask, TokenId token) {
+    const auto at = static_cast<std::size_t>(token);
+    return (mask[at / 32] >> (at % 32) & 1) != 0;
+  }
+
+  // With control tokens where they may come; what spells one elsewhere, in a value, is text.
+  std::vector<TokenId> tokens_with_calls(const GrammarPtr& grammar, const std::string& text) const {
+    std::vector<TokenId> spelt;
+    tokenizer_->encode_with_added_tokens(text, spelt);
+    grammar::Matcher matcher(grammar, vocabulary_);
+    std::vector<std::uint32_t> mask(vocabulary_->mask_words());
+    std::vector<TokenId> out;
+    std::vector<TokenId> bytes;
+    std::string run;
+    bool right = true;
+    for (const TokenId token : spelt) {
+      bool control = !vocabulary_->is_text(token);
+      if (control && right) control = matcher.fill_mask(mask) && may_come(mask, token);
+      bytes.clear();
+      if (control) {
+        tokenizer_->encode_text(run, out);
+        run.clear();
+        out.push_back(token);
+        bytes.push_back(token);
+      } else {
+        const std::string_view read = tokenizer_->bytes(token);
+        run += read;
+        for (const char c : read) tokenizer_->encode_text(std::string_view(&c, 1), bytes);
+      }
+      for (const TokenId byte : bytes) right = right && matcher.accept(byte);
+    }
+    tokenizer_->encode_text(run, out);
+    return out;
+  }
+
+  std::vector<TokenId> tokens(const GrammarPtr& grammar, const std::string& text,
+                              bool calls) const {
     std::vector<TokenId> whole;
-    if (added) {
-      tokenizer_->encode_with_added_tokens(text, whole);
+    if (calls) {
+      whole = tokens_with_calls(grammar, text);
     } else {
       tokenizer_->encode_text(text, whole);
     }
@@ -162,13 +199,9 @@ class Checker {
       slowest = std::max(slowest, us);
       sum += us;
     };
-    const auto may_come = [&](TokenId token) {
-      const auto at = static_cast<std::size_t>(token);
-      return (mask[at / 32] >> (at % 32) & 1) != 0;
-    };
     for (const TokenId token : tokens) {
       fill();
-      if (!may_come(token) || !matcher.accept(token)) {
+      if (!may_come(mask, token) || !matcher.accept(token)) {
         verdict = fmt::format("reject {}", offset);
         break;
       }
@@ -177,7 +210,8 @@ class Checker {
     if (!verdict) {
       fill();
       const auto ends = vocabulary_->end_tokens();
-      const bool done = std::any_of(ends.begin(), ends.end(), may_come);
+      const bool done = std::any_of(ends.begin(), ends.end(),
+                                    [&](TokenId token) { return may_come(mask, token); });
       verdict = done ? "accept" : fmt::format("reject {} it is not complete", offset);
     }
     return fmt::format(

@@ -236,7 +236,8 @@ bool ToolCallParser::parse_value() {
     if (own_lines_) at_ = ++value_begin_;
   }
   if (stream_ == Stream::kNone && held_to_schema_ && value_begin_ < buffer_.size() &&
-      !keys_.contains(key_) && tool_->is_structure(key_, buffer_[value_begin_])) {
+      !keys_.contains(key_) &&
+      tool_->is_structure(key_, std::string_view(buffer_).substr(value_begin_, kMaxUnsure))) {
     stream_ = Stream::kJson;
   }
   // `at_`: up to there nothing ends the value.

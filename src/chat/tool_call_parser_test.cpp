@@ -98,6 +98,11 @@ TEST(ToolCallParser, ShortOnesAndOtherTypesComeWhole) {
   // What begins like an object is one where there can be one.
   EXPECT_EQ(read(call("free", "{ \"a\": 1}"), one).arguments, R"({"free":{"a":1}})");
   EXPECT_EQ(read(call("text", "[ 1"), one).arguments, R"({"text":"[ 1"})");
+  // Where the bracket opens none, it is text, and goes out on the way.
+  const std::string brackets = "{{name}} " + std::string(60, 'x');
+  for (const auto length : {one, some, all})
+    EXPECT_EQ(read(call("free", brackets), length).arguments, "{\"free\":\"" + brackets + "\"}");
+  EXPECT_GT(read(call("free", brackets), one).before_end, 40u);
 }
 
 TEST(ToolCallParser, ACutStructureKeepsWhatIsOut) {

@@ -83,13 +83,23 @@ std::string json_string(std::string_view text) {
   return out;
 }
 
+// What comes behind an array's or an object's bracket, where that can be told already. Python's
+// quotes and words count as well.
+std::optional<bool> opens(std::string_view text, std::string_view type) {
+  const bool array = type == "array";
+  if (text[0] != (array ? '[' : '{')) return false;
+  const std::size_t inside = text.find_first_not_of(kSpaces, 1);
+  if (inside == std::string_view::npos) return std::nullopt;
+  const std::string_view firsts = array ? "]\"'[{-0123456789tfnTFN" : "}\"'";
+  return firsts.find(text[inside]) != std::string_view::npos;
+}
+
 // Whether a text that begins with `begin` may fit `type`.
 bool may_become(std::string_view begin, std::string_view type) {
   const std::size_t first = begin.find_first_not_of(kSpaces);
   if (first == std::string_view::npos) return true;
   const std::string_view text = begin.substr(first);
-  if (type == "array") return text[0] == '[';
-  if (type == "object") return text[0] == '{';
+  if (type == "array" || type == "object") return opens(text, type).value_or(true);
   const std::string_view word = trim(text);
   if (type == "integer" || type == "number")
     return word.find_first_not_of("+-.0123456789eE") == std::string_view::npos;
@@ -139,10 +149,10 @@ bool ToolSet::Tool::begins_text(std::string_view name, std::string_view begin) c
   });
 }
 
-bool ToolSet::Tool::is_structure(std::string_view name, char first) const {
-  if (first != '{' && first != '[') return false;
+bool ToolSet::Tool::is_structure(std::string_view name, std::string_view begin) const {
+  const std::string_view wanted = begin.starts_with('{') ? "object" : "array";
+  if (begin.empty() || !opens(begin, wanted).value_or(false)) return false;
   const std::vector<std::string_view> types = types_of(name);
-  const std::string_view wanted = first == '{' ? "object" : "array";
   return std::find(types.begin(), types.end(), wanted) != types.end();
 }
 

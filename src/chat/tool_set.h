@@ -26,8 +26,9 @@ class ToolSet {
     bool is_text(std::string_view name) const;
     // The same for texts that begin with `begin`.
     bool begins_text(std::string_view name, std::string_view begin) const;
-    // Whether a value that begins with `first` is an array or an object, if it is right at all.
-    bool is_structure(std::string_view name, char first) const;
+    // Whether a value that begins with `begin` is an array or an object, if it is right at all.
+    // False as long as only the bracket is there.
+    bool is_structure(std::string_view name, std::string_view begin) const;
     // The JSON of parameter `name` whose text is `raw`: null, then the first type of its schema
     // that the text fits, strings last; a string when none does or the parameter is unknown.
     std::string argument_json(std::string_view name, std::string_view raw) const;

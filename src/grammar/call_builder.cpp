@@ -26,8 +26,8 @@ bool has(const std::vector<std::string_view>& types, std::string_view type) {
 std::string_view reads_as(std::string_view type) {
   if (type == "null") return "^\\s*(null|None)\\s*$";
   if (type == "boolean") return "^\\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\\s*$";
-  if (type == "array") return "^\\s*\\[";
-  if (type == "object") return "^\\s*\\{";
+  if (type == "array") return "^\\s*\\[\\s*([\\]\"'\\[{0-9tfnTFN-]|$)";
+  if (type == "object") return "^\\s*\\{\\s*([}\"']|$)";
   return "^\\s*-?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?\\s*$";
 }
 

@@ -111,6 +111,12 @@ TEST(CallBuilder, TextsThatWouldBeReadAsOtherTypesAreNotWritten) {
     EXPECT_FALSE(takes(kUnion, wrong)) << wrong;
   EXPECT_TRUE(takes(R"({"type":["string","object"]})", R"({"a": 1})"));
   EXPECT_FALSE(takes(R"({"type":["string","object"]})", R"({"a": 1)"));
+  // Brackets that open no JSON, nor what Python writes for it, are text.
+  constexpr std::string_view kOpen = R"({"type":["string","array","object"]})";
+  for (const char* right : {"{{name}}", "{ x: 1}", "[link](there)", "[ x ] done", "[+1]"})
+    EXPECT_TRUE(takes(kOpen, right)) << right;
+  for (const char* wrong : {"[", " {", "{'a", "[\n True, x", "[1", "[\"a", "{ }x"})
+    EXPECT_FALSE(takes(kOpen, wrong)) << wrong;
   EXPECT_TRUE(takes(R"({"type":["boolean","null"]})", "False"));
   EXPECT_FALSE(takes(R"({"const":true})", "False"));
 }

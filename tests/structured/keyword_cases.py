@@ -568,6 +568,15 @@ COMBINED = {
 CASES = {**OBJECTS, **ARRAYS, **SCALARS, **COMBINED}
 
 # Refused, with what the refusal names.
+# Calls as the model writes them: a function's properties, the texts of the first of them, and whether they fit.
+CALLS = [
+    ({"a": {"type": "string"}}, ["x"], True), ({"a": {"type": "string"}}, [], True), ({"a": {"type": "integer"}}, ["x"], False),
+    ({"a": {"type": "string"}, "b": {"type": "array"}}, ["", "[null, {}]"], True),
+    ({"a": {"type": "string"}}, ["if\n  '<tool_call>\n' </tool_call>, <think> or <|im_end|>"], True),
+    ({"a": {"type": "string"}}, ["x\n</function>\n</tool_call>\n"], False), ({"a": {"type": "string", "maxLength": 5}}, ["<think>"], False),
+    ({"a": {"type": ["string", "object"]}}, ["{{name}}"], True), ({"a": {"type": ["string", "object"]}}, ['{"name'], False),
+]
+
 REFUSED = {
     "remote": ({"$ref": "http://localhost:1234/integer.json"}, "remote schemas are not fetched"),
     "back reference": ({"type": "string", "pattern": "^(a|b)\\1$"}, "back reference"),

@@ -67,6 +67,23 @@ def check_cases(binary):
     return failures
 
 
+def check_calls(binary):
+    """→ failures"""
+    asked, lines = [], []
+    for properties, values, fits in keyword_cases.CALLS:
+        tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": properties}}}]
+        text = "".join(f"<parameter={name}>\n{value}\n</parameter>\n" for name, value in zip(properties, values))
+        asked.append((properties, f"<tool_call>\n<function=f>\n{text}</function>\n</tool_call>", "accept" if fits else "reject"))
+        lines.append(json.dumps({"mode": "qwen_tool", "schema": tools, "instance": asked[-1][1]}))
+    failures = []
+    for flags in ([], ["--bytes"]):
+        done = subprocess.run([binary, "grammar", "check", *flags], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+        for (properties, text, verdict), answer in zip(asked, done.stdout.splitlines(), strict=True):
+            if answer.split()[0] != verdict:
+                failures.append(f"call {flags}: {answer}, not {verdict}\n    of {text!r} for {json.dumps(properties)}")
+    return failures
+
+
 def make_random(seed):
     """→ schema, [(value, whether it fits)]"""
     schemas = Schemas(random.Random(seed))
@@ -121,7 +138,7 @@ def main():
     parser.add_argument("--count", type=int, default=400, help="random schemas")
     parser.add_argument("--first", type=int, default=0, help="the first one's seed")
     options = parser.parse_args()
-    failures = check_cases(options.binary) + check_random(options.binary, options.first, options.count)
+    failures = check_cases(options.binary) + check_calls(options.binary) + check_random(options.binary, options.first, options.count)
     for failure in failures:
         print("FAILED", failure)
     return 1 if failures else 0
