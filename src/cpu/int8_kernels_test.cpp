@@ -165,7 +165,7 @@ TEST(Int8Kernels, Int8MatmulHasTheSameBitsInEveryShapeAndSet) {
     const auto expected =
         bits(int8_matmul(kernels(supported_isas().front()), c.type, w, kRows, c.columns, x, 1, 1));
     for (Isa isa : supported_isas()) {
-      for (std::size_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16, 19}) {
+      for (std::size_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 16, 19}) {
         for (std::size_t rows : {3, 16, 37}) {
           if (isa == Isa::kScalar && (tokens < 8 || rows == 3)) continue;  // it is slow
           const Floats y = int8_matmul(kernels(isa), c.type, w, kRows, c.columns, x, tokens, rows);
