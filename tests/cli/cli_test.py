@@ -338,11 +338,11 @@ class Tools(unittest.TestCase):
         self.assertEqual(run("bench", "--model", "/nonexistent").returncode, 1)
 
     def test_bench_takes_turns(self):
-        rows = self.bench("--streams", "0", "--prompt", "0", "--turn", "200", "--by-threads", "1,2", "--by-isa", "scalar")
+        rows = self.bench("--streams", "0", "--prompt", "0", "--turn", "48", "--by-threads", "1,2", "--by-isa", "scalar")
         self.assertEqual([(row["unit"], row["settings"]["threads"]) for row in rows],
                          [(unit, threads) for threads in (1, 2) for unit in ("s", "s", "x")])
         for row in rows:
-            self.assertEqual((row["settings"]["backend"], row["settings"]["conversation"]), ("cpu/scalar", 200))
+            self.assertEqual((row["settings"]["backend"], row["settings"]["conversation"]), ("cpu/scalar", 48))
 
     def test_inspect_tells_the_configuration(self):
         out = run("inspect").stdout.decode()
