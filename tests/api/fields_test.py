@@ -2,7 +2,7 @@
 """Negative tests made from the field tables: for each field, values of every kind, at its limits and beyond them, sent to the real binary over one
 connection. What must come back is worked out here from the row's declared types, range, length and words, by a model of its own. Then pairs
 of fields, which must never end in a 5xx. Also: docs/api.md holds the tables as they are (--write puts them in), and /openapi.json fits them:
-what is answered is good by its schemas and the answer is, too; what a row refuses is not."""
+what is answered is good by its schemas and the answer is, too; what a row refuses is not. And the dry run tells of each chat request what became of it."""
 import argparse
 import copy
 import http.client
@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DOCUMENT = ROOT / "docs" / "api.md"
 BEGIN, END = "<!-- tessera fields --markdown -->\n", "<!-- end -->\n"
 PATHS = {"chat_completions": "/v1/chat/completions", "completions": "/v1/completions"}
+DRY_RUN = "/v1/chat/completions/input_tokens"
 
 ABSENT = object()
 NO_RATE_LIMIT = ["[tier.enterprise]", 'requests_per_minute = "unlimited"', 'burst_requests_per_minute = "unlimited"']
@@ -266,6 +267,24 @@ class Schemas:
         expect(fault is None, f"/openapi.json, {self.BODIES[path]}, and it was answered: {fault}\n    sent {text[:300]}")
 
 
+def check_dry_run(dry, status, raw, text):
+    """What was refused is among what it said would be; what was answered has the tokens that it counted."""
+    where = f"the dry run\n    sent {text[:300]}\n    it said {dry[1][:300]}\n    and then {status} {raw[:300]}"
+    expect(dry[0] in (200, status), f"status {dry[0]}: {where}")
+    told = json.loads(dry[1])
+    if status != 200:
+        error = json.loads(raw)["error"]
+        would_be = [told["error"]] if dry[0] != 200 else told["would_be_rejected"]
+        expect((error["code"], error["param"]) in [(e["code"], e["param"]) for e in would_be], where)
+    elif not raw.startswith(b"data: "):
+        answer = json.loads(raw)
+        usage = answer["usage"]
+        expect(not told["would_be_rejected"] and told["input_tokens"] == usage["prompt_tokens"], where)
+        expect(usage["completion_tokens"] <= told["max_output_tokens"] * len(answer["choices"]), where)
+    else:
+        expect(not told["would_be_rejected"], where)
+
+
 class Client:
     def __init__(self, port, schemas):
         self.port = port
@@ -275,6 +294,13 @@ class Client:
 
     def post(self, path, body):
         text = re.sub(r'"\\u0001([^"]*)"', r"\1", json.dumps(marked(body)))
+        status, raw = self.exchange(path, text)
+        self.schemas.check(path, status, raw, text)
+        if path == PATHS["chat_completions"]:
+            check_dry_run(self.exchange(DRY_RUN, text), status, raw, text)
+        return status, raw, text
+
+    def exchange(self, path, text):
         for attempt in (0, 1):
             if self.connection is None:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -289,8 +315,7 @@ class Client:
                 if attempt:
                     raise
         self.sent += 1
-        self.schemas.check(path, response.status, raw, text)
-        return response.status, raw, text
+        return response.status, raw
 
     def close(self):
         if self.connection is not None:
