@@ -1,5 +1,8 @@
 #include "api/openapi.h"
 
+#include <string>
+#include <string_view>
+
 #include "api/chat_fields.h"
 #include "api/completion_fields.h"
 #include "api/field_docs.h"
@@ -41,6 +44,44 @@ void add_aliases(json::Value& paths) {
   }
 }
 
+constexpr std::string_view kCommonHeaders[] = {"X-Request-Id", "X-RateLimit-Limit-Requests",
+                                               "X-RateLimit-Remaining-Requests",
+                                               "X-RateLimit-Reset-Requests"};
+
+void add_header(json::Object& headers, std::string_view name) {
+  json::Object reference;
+  reference.set("$ref", "#/components/headers/" + std::string(name));
+  headers.set(name, std::move(reference));
+}
+
+json::Object common_headers() {
+  json::Object headers;
+  for (const std::string_view name : kCommonHeaders) add_header(headers, name);
+  return headers;
+}
+
+// Which headers the answers of a route have.
+json::Object headers_of(std::string_view path, std::string_view method) {
+  json::Object headers = common_headers();
+  if (method == "post") add_header(headers, "X-Tessera-Ignored-Params");
+  if (path.ends_with("/completions")) add_header(headers, "X-Tessera-Output-Digest");
+  return headers;
+}
+
+void add_headers(json::Value& document) {
+  json::Value& paths = member(document, "paths");
+  for (const auto& [path, item] : *paths.if_object()) {
+    for (const auto& [method, operation] : *item.if_object()) {
+      json::Value& responses = member(member(member(paths, path), method), "responses");
+      member(responses, "200").if_object()->set("headers", headers_of(path, method));
+    }
+  }
+  json::Object headers = common_headers();
+  for (const std::string_view name : {"Retry-After", "x-should-retry"}) add_header(headers, name);
+  json::Value& error = member(member(member(document, "components"), "responses"), "Error");
+  error.if_object()->set("headers", std::move(headers));
+}
+
 std::string make_document() {
   auto document = json::parse(kOpenApiFrame);
   auto schemas = json::parse(kAnswerSchemas);
@@ -50,6 +91,7 @@ std::string make_document() {
   member(*document, "info").if_object()->set("version", TESSERA_VERSION);
   member(*document, "components").if_object()->set("schemas", std::move(*schemas));
   add_aliases(member(*document, "paths"));
+  add_headers(*document);
   return json::to_text(*document);
 }
 

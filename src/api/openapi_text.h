@@ -55,6 +55,15 @@ inline constexpr std::string_view kOpenApiFrame = R"json({
 },
 "components": {
  "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: sk-tessera-…"}},
+ "headers": {
+  "X-Request-Id": {"description": "The request's own, if it is harmless, or a new one.", "schema": {"type": "string"}},
+  "X-RateLimit-Limit-Requests": {"description": "Requests a minute, where the tier has a limit.", "schema": {"type": "integer"}},
+  "X-RateLimit-Remaining-Requests": {"description": "How many of them are left.", "schema": {"type": "integer"}},
+  "X-RateLimit-Reset-Requests": {"description": "Seconds until all are.", "schema": {"type": "integer"}},
+  "X-Tessera-Ignored-Params": {"description": "Fields of the request that nobody knows.", "schema": {"type": "string"}},
+  "X-Tessera-Output-Digest": {"description": "Hash of the generated token ids; of a stream it is a trailer.", "schema": {"type": "string"}},
+  "Retry-After": {"description": "Seconds, with 429 and 503.", "schema": {"type": "integer"}},
+  "x-should-retry": {"description": "false where a retry would end the same way.", "schema": {"type": "string"}}},
  "responses": {"Error": {"description": "Why not.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}}},
  "schemas": {}
 }})json";

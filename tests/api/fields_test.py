@@ -432,6 +432,8 @@ def schema_at(schema, way):
 def check_openapi(document, tables):
     expect(document["openapi"].startswith("3.1."), "not OpenAPI 3.1")
     text = json.dumps(document)
+    headers = document["components"]["headers"]
+    expect(all(name in text.partition('"components"')[0] or name in ("Retry-After", "x-should-retry") for name in headers), "openapi: a header of no answer")
     for name in set(re.findall(r'"\$ref": "#/components/([^"]+)"', text)):
         kind, _, key = name.partition("/")
         expect(key in document["components"][kind], f"openapi: {name} is referred to and not there")
