@@ -51,6 +51,7 @@ class FakeDatabase {
   Directory directory;
   std::atomic<bool> broken{false};
   std::atomic<int> directory_reads{0};
+  std::atomic<int> forgets{0};
   std::vector<UsageSum> sums;                                 // of the last minute
   std::vector<std::pair<std::string, std::int64_t>> thought;  // account, unix seconds: 100 tokens
 };
@@ -90,7 +91,10 @@ class FakeStore final : public Store {
     return since;
   }
   Result<std::int64_t> close_interrupted(std::int64_t) override { return 0; }
-  Result<std::int64_t> forget_usage(std::int64_t) override { return 0; }
+  Result<std::int64_t> forget_usage(std::int64_t) override {
+    ++database_->forgets;
+    return 0;
+  }
 
   Result<AccountId> create_account(const std::string&, const std::string&) override { return no(); }
   Result<void> update_account(const AccountRow&) override { return no(); }

@@ -1,8 +1,10 @@
 #include "access/gate.h"
 
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "access/admissions.h"
 #include "access/bad_keys.h"
@@ -158,12 +160,18 @@ class TheGate final : public Gate {
     return {};
   }
 
+  // Changes when the clock is set.
+  std::int64_t clock_offset(std::int64_t unix_s) const {
+    return unix_s - std::chrono::floor<seconds>(clock_.now().time_since_epoch()).count();
+  }
+
   // The one background thread: sees changes of keys and tiers, and tidies up. A store that fails is
   // asked again, never opened again: where its file is gone that would make an empty one.
   void keep(std::unique_ptr<Store> store, std::int64_t started) {
     std::int64_t next_end = watch_.picture()->next_end(started);
-    std::int64_t next_sweep = started + 60;
-    std::int64_t next_forget = started + kHour_s;
+    Clock::Instant next_sweep = clock_.now() + seconds(60);
+    Clock::Instant next_forget = clock_.now() + std::chrono::hours(1);
+    std::int64_t offset = clock_offset(started);
     std::unique_lock lock(mutex_);
     for (;;) {
       wake_.wait_for(lock, poll_, [this] { return stopping_ || asked_ > answered_; });
@@ -171,19 +179,25 @@ class TheGate final : public Gate {
       const std::uint64_t asked = asked_;
       lock.unlock();
       const std::int64_t now = clock_.unix_seconds();
-      if (watch_.refresh(*store) || now >= next_end) {
+      const std::int64_t last_offset = std::exchange(offset, clock_offset(now));
+      const bool clock_was_set = std::abs(offset - last_offset) > kHour_s;
+      if (watch_.refresh(*store) || now >= next_end || clock_was_set) {
         const auto picture = watch_.picture();
         admissions_.revoke_invalid(*picture, now);
         next_end = picture->next_end(now);
       }
-      if (now >= next_sweep) {
+      if (clock_.now() >= next_sweep) {
         limiter_.forget_idle();
-        next_sweep = now + 60;
+        next_sweep = clock_.now() + seconds(60);
       }
-      if (now >= next_forget) {
+      if (clock_was_set) {  // perhaps wrongly: what is too old by it waits for a day
+        log_warning("the clock was set: usage rows are forgotten again from tomorrow on");
+        next_forget = clock_.now() + std::chrono::hours(24);
+      }
+      if (clock_.now() >= next_forget) {
         if (const auto forgotten = store->forget_usage(now - kUsageKept_s); !forgotten)
           log_warning("old usage rows stay for now: {}", forgotten.error().message);
-        next_forget = now + kHour_s;
+        next_forget = clock_.now() + std::chrono::hours(1);
       }
       lock.lock();
       answered_ = asked;

@@ -61,6 +61,19 @@ bool eventually(const std::function<bool()>& condition) {
   return condition();
 }
 
+// Its date can be set, as an operator or a time server does.
+class SettableClock final : public Clock {
+ public:
+  Instant now() const override { return steady_.now(); }
+  std::int64_t unix_seconds() const override { return steady_.unix_seconds() + set_s_; }
+  void advance(Duration by) { steady_.advance(by); }
+  void set(std::chrono::seconds by) { set_s_ += by.count(); }
+
+ private:
+  FakeClock steady_;
+  std::atomic<std::int64_t> set_s_{0};
+};
+
 class GateTest : public testing::Test {
  protected:
   void open(GateOptions options = {}) {
@@ -92,7 +105,7 @@ class GateTest : public testing::Test {
     return gate_->admit(who, std::move(facts));
   }
 
-  FakeClock clock_;
+  SettableClock clock_;
   std::shared_ptr<FakeDatabase> database_ = std::make_shared<FakeDatabase>();
   std::shared_ptr<Rows> rows_ = std::make_shared<Rows>();
   std::unique_ptr<Gate> gate_;
@@ -384,6 +397,25 @@ TEST_F(GateTest, ARestartIsNoFreshQuota) {
   clock_.advance(std::chrono::hours(2));  // the oldest has left
   EXPECT_FALSE(admit(who, 200'000 - 199));
   EXPECT_TRUE(admit(who, 200'000 - 200));
+}
+
+TEST_F(GateTest, AClockThatIsSetForgetsNoRowsForADay) {
+  open();
+  gate_->refresh();  // the keeper has begun
+  EXPECT_EQ(database_->forgets, 1);
+  clock_.advance(std::chrono::hours(1));
+  ASSERT_TRUE(eventually([&] { return database_->forgets == 2; }));
+  for (const int days : {400, -400}) {
+    const int before = database_->forgets;
+    clock_.set(std::chrono::hours(24 * days));
+    gate_->refresh();
+    clock_.advance(std::chrono::hours(23));
+    gate_->refresh();
+    gate_->refresh();
+    EXPECT_EQ(database_->forgets, before);
+    clock_.advance(std::chrono::hours(1));
+    EXPECT_TRUE(eventually([&] { return database_->forgets == before + 1; }));
+  }
 }
 
 TEST_F(GateTest, OfManyThreadsAtOnceTheLimitPasses) {
