@@ -35,7 +35,7 @@ function(tessera_test name)
                        PROPERTIES TIMEOUT 300 LABELS "${TEST_LABELS}")
 endfunction()
 
-# A libFuzzer target (preset fuzz only); its seed corpus lies in tests/fuzz/NAME/.
+# A libFuzzer target (preset asan only); its seed corpus lies in tests/fuzz/NAME/.
 function(tessera_fuzz name source)
   cmake_parse_arguments(FUZZ "" "" "LIBRARIES" ${ARGN})
   if(TESSERA_FUZZ)
