@@ -12,8 +12,6 @@
 #include <cstdlib>
 #include <new>
 #include <random>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/json.h"

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <string>
-#include <system_error>
 
 namespace tessera {
 namespace {

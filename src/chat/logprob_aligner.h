@@ -20,7 +20,6 @@ class LogprobAligner {
   // A further token, whose text is the source's [begin, end). No end yet: it ends inside a code
   // point, and close() will tell.
   void add(ContentLogprob entry, std::size_t begin, std::optional<std::size_t> end);
-  bool has_open() const { return !entries_.empty() && !entries_.back().end; }
   void close(std::size_t end);
 
   // The source's [begin, begin + bytes) is the content's next.

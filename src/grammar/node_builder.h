@@ -23,7 +23,6 @@ class NodeBuilder {
 
  private:
   using Step = Result<void, GrammarError>;
-  using AltResult = Result<AltId, GrammarError>;
 
   Step build(NodeId id, const std::vector<Term>& terms);
   Step add_values(NodeId id, const Shape& shape, std::vector<std::string_view>& texts,

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <initializer_list>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>

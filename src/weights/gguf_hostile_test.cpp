@@ -3,7 +3,6 @@
 // the proof that nothing is read outside.
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>

@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <string_view>
 #include <type_traits>
 #include <utility>

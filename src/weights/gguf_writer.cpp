@@ -5,7 +5,6 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
-#include <memory>
 #include <system_error>
 #include <utility>
 

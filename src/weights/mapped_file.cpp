@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <limits>
 #include <system_error>
 
 #include "base/regular_file.h"

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <random>
 #include <string_view>
-#include <vector>
 
 #include "base/check.h"
 #include "base/json.h"
