@@ -81,7 +81,7 @@ Parsed<void> read_echo(const json::Value& value, const Field&, Context& context)
 }
 
 Parsed<void> read_best_of(const json::Value& value, const Field&, Context& context) {
-  context.best_of = *value.as_int64();
+  context.best_of = value.as_int64();
   return {};
 }
 

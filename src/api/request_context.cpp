@@ -106,7 +106,7 @@ Parsed<void> read_top_k(const json::Value& value, const Field&, Context& context
 }
 
 Parsed<void> read_seed(const json::Value& value, const Field&, Context& context) {
-  context.sampling.seed = *value.as_int64();
+  context.sampling.seed = value.as_int64();
   return {};
 }
 

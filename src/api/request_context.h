@@ -66,7 +66,7 @@ Parsed<void> check_stream_options(const json::Object& body, const Context& conte
 
 template <auto Member>
 Parsed<void> read_sampling_number(const json::Value& value, const Field&, Context& context) {
-  context.sampling.*Member = *value.as_double();
+  context.sampling.*Member = value.as_double();
   return {};
 }
 

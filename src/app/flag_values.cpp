@@ -16,7 +16,8 @@ std::optional<std::uint64_t> parse_bytes(std::string text) {
     std::uint64_t bytes = 0;
     const std::string trouble = CLI::AsSizeValue(false)(text);
     if (trouble.empty() && CLI::detail::lexical_cast(text, bytes)) return bytes;
-  } catch (const CLI::ValidationError&) {  // names every unit that there is
+  } catch (const CLI::ValidationError&) {
+    return std::nullopt;  // its own text names every unit that there is
   }
   return std::nullopt;
 }

@@ -29,7 +29,7 @@ constexpr int kSums = 12;
 
 // The compiler may neither drop the sums nor merge the rounds.
 #define TESSERA_KEEP(sums) \
-  for (auto& sum : sums) __asm__ volatile("" : "+v"(sum))
+  for (auto& sum : (sums)) __asm__ volatile("" : "+v"(sum))
 
 __attribute__((target("avx512f,avx512vnni"))) void int8_avx512(std::int64_t rounds) {
   __m512i sums[kSums] = {};

@@ -251,10 +251,10 @@ void OutputParser::show_content(std::string_view text, Events& out) {
   passed_ += text.size();
   std::string shown;
   trailing_.append(text, shown);
-  write_content_delta(std::move(shown), out);
+  write_content_delta(shown, out);
 }
 
-void OutputParser::write_content_delta(std::string text, Events& out) {
+void OutputParser::write_content_delta(std::string_view text, Events& out) {
   std::size_t decided = source_end_;
   if (state_ == State::kCall && !rehearsing_) {  // it may turn out to be text
     decided = call_begin_;

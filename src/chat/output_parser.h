@@ -90,7 +90,7 @@ class OutputParser {
   void write_reasoning(std::string_view text, Events& out);
   void write_content(std::string_view text, Events& out);
   void show_content(std::string_view text, Events& out);
-  void write_content_delta(std::string text, Events& out);
+  void write_content_delta(std::string_view text, Events& out);
   void end_content_segment(Events& out);
   void open_call(std::string_view literal);
   void after_call_step(ToolCallParser::Status status, Events& out);

@@ -198,7 +198,7 @@ class ThreadedEngine final : public Engine {
 }  // namespace
 
 std::unique_ptr<Engine> Engine::create(std::unique_ptr<model::Backend> backend,
-                                       EngineOptions options, const Clock& clock) {
+                                       const EngineOptions& options, const Clock& clock) {
   CHECK(backend != nullptr);
   return std::make_unique<ThreadedEngine>(std::move(backend), options, clock);
 }

@@ -71,7 +71,8 @@ struct EngineStats {
 class Engine {
  public:
   static std::unique_ptr<Engine> create(std::unique_ptr<model::Backend> backend,
-                                        EngineOptions options, const Clock& clock = Clock::real());
+                                        const EngineOptions& options,
+                                        const Clock& clock = Clock::real());
   // Cancels everything and joins the engine thread.
   virtual ~Engine() = default;
 

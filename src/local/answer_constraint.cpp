@@ -25,7 +25,8 @@ constexpr std::size_t kLongestRun = 256;
 
 }  // namespace
 
-AnswerConstraint::AnswerConstraint(grammar::GrammarPtr grammar, grammar::VocabularyPtr vocabulary,
+AnswerConstraint::AnswerConstraint(const grammar::GrammarPtr& grammar,
+                                   grammar::VocabularyPtr vocabulary,
                                    std::shared_ptr<const WayTokens> ways,
                                    std::shared_ptr<const ThinkingPlan> budget, AnswerLimit limit)
     : vocabulary_(std::move(vocabulary)),

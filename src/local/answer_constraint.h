@@ -33,7 +33,7 @@ class AnswerConstraint final : public engine::Constraint {
  public:
   // `budget` may be null. An answer that has to be whole and begins inside the think block has one
   // that leaves room for what must come behind it.
-  AnswerConstraint(grammar::GrammarPtr grammar, grammar::VocabularyPtr vocabulary,
+  AnswerConstraint(const grammar::GrammarPtr& grammar, grammar::VocabularyPtr vocabulary,
                    std::shared_ptr<const WayTokens> ways,
                    std::shared_ptr<const ThinkingPlan> budget, AnswerLimit limit);
 

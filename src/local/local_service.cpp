@@ -267,10 +267,10 @@ std::int32_t LocalChatService::retry_after_s() const {
 }
 
 Result<std::unique_ptr<chat::ChatStream>, Refusal> LocalChatService::submit(
-    engine::EngineRequest request, chat::OutputOptions output, std::function<void()> on_ready) {
-  auto stream =
-      std::make_unique<LocalChatStream>(engine_, tokenizer_, std::move(output), request.choices,
-                                        static_cast<std::int64_t>(request.prompt.size()));
+    engine::EngineRequest request, const chat::OutputOptions& output,
+    std::function<void()> on_ready) {
+  auto stream = std::make_unique<LocalChatStream>(engine_, tokenizer_, output, request.choices,
+                                                  static_cast<std::int64_t>(request.prompt.size()));
   request.end_tokens = end_tokens_;
   auto submitted = engine_.submit(std::move(request), std::move(on_ready));
   if (!submitted) return Unexpected{to_refusal(submitted.error(), retry_after_s())};

@@ -73,7 +73,7 @@ class LocalChatService final : public chat::ChatService {
   Result<std::vector<TokenId>, chat::Refusal> text_prompt(
       std::variant<std::string, std::vector<TokenId>> prompt) const;
   Result<std::unique_ptr<chat::ChatStream>, chat::Refusal> submit(engine::EngineRequest request,
-                                                                  chat::OutputOptions output,
+                                                                  const chat::OutputOptions& output,
                                                                   std::function<void()> on_ready);
   bool has_text(TokenId token) const;
   void ask_for_logprobs(std::optional<std::int32_t> top, engine::EngineRequest& request) const;

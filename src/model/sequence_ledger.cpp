@@ -39,7 +39,7 @@ SequenceLedger::Counts SequenceLedger::counts() const {
   counts.cached = cached_;
   counts.sequences = sequences_;
   counts.checkpoints = checkpoints_;
-  const auto states = static_cast<std::size_t>(sequences_ + checkpoints_);
+  const auto states = static_cast<std::size_t>(std::int64_t{sequences_} + checkpoints_);
   counts.free = capacity(states) - running_ - cached_;
   counts.taken_bytes = static_cast<std::size_t>(running_ + cached_) * sizes_.block_bytes +
                        states * sizes_.state_bytes;
@@ -48,13 +48,14 @@ SequenceLedger::Counts SequenceLedger::counts() const {
 
 std::size_t SequenceLedger::used_bytes() const {
   return static_cast<std::size_t>(running_ + cached_ + promised_) * sizes_.block_bytes +
-         static_cast<std::size_t>(sequences_ + checkpoints_) * sizes_.state_bytes;
+         static_cast<std::size_t>(std::int64_t{sequences_} + checkpoints_) * sizes_.state_bytes;
 }
 
 // For so many more of each; one state at most.
 Result<void> SequenceLedger::check_room(std::int64_t blocks, std::int32_t states,
                                         const char* what) const {
-  const std::int64_t most = capacity(static_cast<std::size_t>(sequences_ + checkpoints_ + states));
+  const std::int64_t most =
+      capacity(static_cast<std::size_t>(std::int64_t{sequences_} + checkpoints_ + states));
   const std::int64_t spoken_for = running_ + cached_ + promised_;
   const std::size_t left = sizes_.budget_bytes - used_bytes();
   const bool has_state = states == 0 || left >= sizes_.state_bytes;

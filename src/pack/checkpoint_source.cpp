@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <initializer_list>
 #include <numeric>
 #include <system_error>
 #include <unordered_map>
@@ -93,7 +92,7 @@ Result<Weights> Weights::open(const std::string& directory) {
     return fail(ErrorCode::kNotFound, fmt::format("{}: no *.safetensors there", directory));
   Weights all;
   for (const std::string& name : names) {
-    TRY_ASSIGN(auto file, weights::SafetensorsFile::open(directory + "/" + name));
+    TRY_ASSIGN(auto file, weights::SafetensorsFile::open(fmt::format("{}/{}", directory, name)));
     all.files_.push_back(std::move(file));
   }
   for (const weights::SafetensorsFile& file : all.files_) {

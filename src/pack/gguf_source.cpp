@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "base/check.h"
 #include "model/tensor_table.h"
 #include "pack/source.h"
 #include "weights/gguf.h"
@@ -40,6 +41,7 @@ class GgufSource final : public Source {
   void read_rows(std::size_t tensor, std::uint64_t first, std::uint64_t count,
                  float* out) const override {
     const SourceTensor& from = tensors_[tensor];
+    CHECK(from.type.has_value());  // as all tensors of a GGUF file have
     const std::size_t row_bytes = weights::row_bytes(*from.type, from.dims[0]);
     weights::dequantise_row(*from.type, from.blocks + first * row_bytes,
                             {out, count * from.dims[0]});
