@@ -28,7 +28,8 @@ Decimal parse_decimal(std::string_view text) {
   }
   if (at < text.size()) {
     std::int64_t exponent = 0;
-    const bool negative = ++at < text.size() && text[at] == '-';
+    ++at;
+    const bool negative = at < text.size() && text[at] == '-';
     if (at < text.size() && (text[at] == '-' || text[at] == '+')) ++at;
     for (; at < text.size(); ++at) {
       exponent = std::min<std::int64_t>(exponent * 10 + (text[at] - '0'), 1'000'000'000);

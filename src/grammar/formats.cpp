@@ -70,7 +70,7 @@ std::string uri(bool reference, const std::string& more = "") {
   const std::string rootless = pchar + "+" + path;
   const std::string tail = "(?:\\?(?:" + pchar + "|[/?])*)?(?:#(?:" + pchar + "|[/?])*)?";
   const std::string absolute = "/(?:" + rootless + ")?";
-  const std::string full =
+  std::string full =
       scheme + "(?:" + authority + path + "|" + absolute + "|" + rootless + ")" + tail;
   if (!reference) return full;
   const std::string no_colon = "(?:[" + plain + "@-]|" + pct + ")+" + path;

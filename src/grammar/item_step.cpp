@@ -29,7 +29,7 @@ std::uint64_t digest_of(bool negative, Int128 magnitude) {
     ++exponent;
   }
   return mix(static_cast<std::uint64_t>(magnitude),
-             static_cast<std::uint64_t>(exponent * 2 + (negative ? 1 : 0)));
+             static_cast<std::uint64_t>(exponent) * 2 + (negative ? 1 : 0));
 }
 
 }  // namespace

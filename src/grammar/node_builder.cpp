@@ -210,7 +210,7 @@ NodeBuilder::Step NodeBuilder::add_literals(NodeId id, const std::vector<std::st
   return {};
 }
 
-NodeBuilder::Step NodeBuilder::add_string(NodeId id, StringRule rule) {
+NodeBuilder::Step NodeBuilder::add_string(NodeId id, const StringRule& rule) {
   Budget& budget = shaper_.budget();
   StringAlt alt{rule.language, rule.min, rule.max};
   if (alt.language == nullptr) alt.language = Language::any();

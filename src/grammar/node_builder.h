@@ -28,7 +28,7 @@ class NodeBuilder {
   Step add_values(NodeId id, const Shape& shape, std::vector<std::string_view>& texts,
                   std::vector<std::string>& scalars);
   Step add_literals(NodeId id, const std::vector<std::string>& texts);
-  Step add_string(NodeId id, StringRule rule);
+  Step add_string(NodeId id, const StringRule& rule);
   Step add_array(NodeId id, const ArrayRule& rule);
   // Makes the items of an array unique, once their node is built; `keyword` is what asks for it.
   Step make_unique(std::size_t array, const json::Value& keyword);

@@ -317,7 +317,7 @@ Result<bool, GrammarError> Shaper::is_empty(const Shape& shape, int depth) {
     for (const std::string& name : shape.object.required) {
       if (!budget_.spend(16 + 8 * shape.object.parts.size())) return too_complex();
       TRY_ASSIGN(std::vector<Term> terms, member_terms(shape.object, name));
-      TRY_ASSIGN(dead, none(std::move(terms)));
+      TRY_ASSIGN(dead, none(terms));
       if (dead) break;
     }
     if (!dead) return false;

@@ -99,7 +99,7 @@ std::size_t Vocabulary::table_bytes() const {
   std::size_t total = trie_.bytes() + sets_->bytes() + quotes_->bytes();
   total += newlines_->bytes() + kinds_.size() + next_alike_.size() * sizeof(TokenId);
   for (const std::string& text : bytes_)
-    total += sizeof(text) + (text.size() > 15 ? text.size() : 0);
+    total += sizeof(std::string) + (text.size() > 15 ? text.size() : 0);
   return total;
 }
 
