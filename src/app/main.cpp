@@ -33,6 +33,16 @@ struct Everything {
   GrammarFlags grammar;
 };
 
+void add_database_flag(CLI::App& command, std::string& database) {
+  command
+      .add_option("--db", database,
+                  "file of accounts, keys and usage; without it: tessera/tessera.db in the user's "
+                  "state folder")
+      ->envname("TESSERA_DB")
+      ->check(not_empty())
+      ->type_name("FILE");
+}
+
 void add_engine_flags(CLI::App& command, ServeOptions& options) {
   command
       .add_option("--max-queue", options.max_queue,
@@ -112,13 +122,7 @@ void add_serve(CLI::App& app, ServeOptions& options, std::function<int()>& run) 
           "no key at all, one is made and shown once")
       ->envname("TESSERA_API_KEY")
       ->type_name("KEY");
-  command
-      .add_option("--db", options.database,
-                  "file of accounts, keys and usage; without it: tessera/tessera.db in the user's "
-                  "state folder")
-      ->envname("TESSERA_DB")
-      ->check(not_empty())
-      ->type_name("FILE");
+  add_database_flag(command, options.database);
   command
       .add_option("--tiers", options.tiers_file,
                   "TOML file with values of the tier table; followed while serving")
@@ -198,16 +202,6 @@ void add_bench(CLI::App& app, BenchOptions& options, std::function<int()>& run) 
       ->capture_default_str();
   command.add_flag("--json", options.json, "a JSON object a line");
   command.callback([&] { run = [&] { return run_bench(options); }; });
-}
-
-void add_database_flag(CLI::App& command, std::string& database) {
-  command
-      .add_option("--db", database,
-                  "file of accounts, keys and usage; without it: tessera/tessera.db in the user's "
-                  "state folder")
-      ->envname("TESSERA_DB")
-      ->check(not_empty())
-      ->type_name("FILE");
 }
 
 void add_tier_flags(CLI::App& command, KeysOptions& options) {
