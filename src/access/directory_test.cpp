@@ -98,7 +98,7 @@ TEST_F(DirectoryTest, ContextIsTheAccountsUpToTheTiers) {
 }
 
 TEST_F(DirectoryTest, ValidUntilTheFirstOfItsEnds) {
-  const std::string key = database_->add_key("a", "lite");
+  database_->add_key("a", "lite");
   DirectoryWatch watch("", {});
   ASSERT_TRUE(watch.start(store_));
   EXPECT_TRUE(watch.picture()->valid("key_1", 1000));
@@ -141,7 +141,7 @@ TEST_F(DirectoryTest, AnAccountWithoutTierOrAKeyWithoutAccountIsNotServed) {
 }
 
 TEST_F(DirectoryTest, ABrokenStoreKeepsThePicture) {
-  const std::string key = database_->add_key("a", "lite");
+  database_->add_key("a", "lite");
   DirectoryWatch watch("", {});
   ASSERT_TRUE(watch.start(store_));
   EXPECT_TRUE(watch.healthy());
