@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "base/sha256.h"
 #include "base/utf8.h"
 
 namespace tessera::api {

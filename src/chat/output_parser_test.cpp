@@ -372,8 +372,8 @@ TEST(OutputParser, SeveralCallsInOneBlockOrWithoutClosing) {
 TEST(OutputParser, WhatIsNoCallIsContentVerbatim) {
   for (const std::string output : {
            "The <tool_call> tag is how I call.",
-           "A:\n\n<tool_call>\n<function=unknown>\n<parameter=x>\n1\n</parameter>\n</function>\n"
-           "</tool_call>\n\nB\n",
+           ("A:\n\n<tool_call>\n<function=unknown>\n<parameter=x>\n1\n</parameter>\n</function>\n"
+            "</tool_call>\n\nB\n"),
            "<tool_call>\n{\"name\": \"x\"}\n</tool_call>",
            "<tool_call>\n</tool_call>",
            "<tool_call></tool_call>",
