@@ -121,6 +121,7 @@ void EngineCore::add(std::unique_ptr<LiveRequest> request) {
     request->deadline = clock_.now() + std::chrono::milliseconds(options_.request_timeout_ms);
   if (options_.max_wait_ms > 0)
     request->start_deadline = clock_.now() + std::chrono::milliseconds(options_.max_wait_ms);
+  first_deadline_ = std::min({first_deadline_, request->deadline, request->start_deadline});
   request->first_reserve =
       request->prompt_tokens() + std::min(request->request.max_tokens, options_.reserve_tokens);
   const Result<void> queued = contained("the queue", [&] { queue_.push(std::move(request)); });
@@ -232,11 +233,14 @@ void EngineCore::note_time(Clock::Duration elapsed) {
 
 void EngineCore::make_room() {
   for (const auto& request : running_) {
-    if (request->in_prefill()) continue;
+    if (request->has_memory || request->in_prefill()) continue;
+    request->has_memory = true;
     for (Choice& choice : request->choices) {
       if (choice.ended) continue;
       choice.waits = !memory_.make_room(*request, choice, running_);
-      if (choice.waits) counters_.memory_waits.fetch_add(1, std::memory_order_relaxed);
+      if (!choice.waits) continue;
+      request->has_memory = false;
+      counters_.memory_waits.fetch_add(1, std::memory_order_relaxed);
     }
   }
 }
@@ -260,9 +264,13 @@ void EngineCore::compute() {
 // Also what still waits: past its deadline nobody wants the prompt computed.
 void EngineCore::end_overdue() {
   const Clock::Instant now = clock_.now();
+  if (now < first_deadline_) return;
+  Clock::Instant first = Clock::Instant::max();
   std::vector<RequestId> overdue;
-  for (const auto& request : running_)
+  for (const auto& request : running_) {
     if (request->deadline <= now) overdue.push_back(request->id);
+    first = std::min(first, request->deadline);
+  }
   std::vector<RequestId> waited;
   queue_.for_each([&](const LiveRequest& request) {
     if (request.deadline <= now) {
@@ -270,7 +278,9 @@ void EngineCore::end_overdue() {
     } else if (request.start_deadline <= now) {
       waited.push_back(request.id);
     }
+    first = std::min({first, request.deadline, request.start_deadline});
   });
+  first_deadline_ = first;
   for (const RequestId id : overdue) {
     fail_request(id, {ErrorCode::kTimedOut,
                       fmt::format("no whole answer within {} ms", options_.request_timeout_ms)});
@@ -474,6 +484,7 @@ void EngineCore::finish_ended() {
   bool any_over = false;
   for (const StepPart& part : plan_.parts) {
     part.request->took_part = true;
+    part.request->has_memory = false;
     for (Choice& choice : part.request->choices) {
       if (!choice.ended || !choice.sequence.holds()) continue;
       if (!part.request->failure)

@@ -97,6 +97,8 @@ class EngineCore {
   const AccountBook* crowd_ = nullptr;  // of this step: see find_crowd()
   // Somebody was in beside an account that crowds.
   Clock::Instant watched_until_ = Clock::Instant::min();
+  // Nothing that is in has a deadline before it.
+  Clock::Instant first_deadline_ = Clock::Instant::max();
   struct Seen {
     std::optional<AccountId> account;
     Clock::Instant at;

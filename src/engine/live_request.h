@@ -72,6 +72,7 @@ struct LiveRequest {
   std::vector<std::pair<std::int32_t, CheckpointHandle>> places;
   bool has_room = true;           // its reader keeps up; only then it takes part in a step
   bool took_part = true;          // in a step since its reader was last looked after
+  bool has_memory = false;        // no choice waits for room, nor took part since that was seen
   AccountBook* book = nullptr;    // the queue's, of its account
   std::int64_t expected = 0;      // tokens that it may need yet, for the queue's account of it
   double rank = 0;                // the lower, the more its account is owed: its prompt goes first
