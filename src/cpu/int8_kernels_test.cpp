@@ -196,13 +196,18 @@ TEST(Int8Kernels, MoreRowsAndColumnsThanArePackedAtOnceHaveTheBitsOfRowsAlone) {
 TEST(Int8Kernels, Int8MatmulHasRoomForTheLargestQuants) {
   constexpr std::size_t kColumns = 512;
   for (const TensorType type :
-       {TensorType::kQ8_0, TensorType::kQ6_K, TensorType::kQ5_K, TensorType::kQ4_K}) {
+       {TensorType::kQ8_0, TensorType::kQ6_K, TensorType::kQ5_K, TensorType::kQ4_K,
+        TensorType::kQ5_0, TensorType::kQ4_0, TensorType::kQ3_K, TensorType::kQ2_K}) {
     for (const int fill : {0x00, 0x7F, 0x80, 0xFF}) {
       std::vector<std::byte> w = random_rows(type, 1, kColumns, 5);
       const weights::TensorTypeInfo& info = weights::info(type);
-      const std::size_t scale_at = type == TensorType::kQ6_K ? 208 : 0;
-      const std::size_t scale_bytes =
-          type == TensorType::kQ5_K || type == TensorType::kQ4_K ? 4 : 2;
+      const std::size_t scale_at = type == TensorType::kQ6_K   ? 208
+                                   : type == TensorType::kQ3_K ? 108
+                                   : type == TensorType::kQ2_K ? 80
+                                                               : 0;
+      const bool has_minima =
+          type == TensorType::kQ5_K || type == TensorType::kQ4_K || type == TensorType::kQ2_K;
+      const std::size_t scale_bytes = has_minima ? 4 : 2;
       for (std::size_t i = 0; i < w.size(); ++i) {
         const std::size_t at = i % info.block_bytes;
         if (at < scale_at || at >= scale_at + scale_bytes) w[i] = static_cast<std::byte>(fill);
