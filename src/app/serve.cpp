@@ -63,9 +63,8 @@ Result<http::ServerOptions> http_options(const NetworkOptions& network, std::siz
   return options;
 }
 
-void print_memory(const model::Backend& backend) {
+void print_memory(const model::Backend& backend, const model::MemoryUse& use) {
   const model::BackendLimits limits = backend.limits();
-  const model::MemoryUse use = backend.memory();
   if (use.weight_bytes == 0) return;  // a script
   fmt::print(
       "  memory    {}: weights {}, scratch {}, sequences and their cache {}\n"
@@ -77,8 +76,8 @@ void print_memory(const model::Backend& backend) {
 }
 
 void print_start(const ServeOptions& options, const chat::ModelInfo& info,
-                 const model::Backend& backend, bool embedded, const ServeKeys& keys,
-                 std::uint16_t port) {
+                 const model::Backend& backend, const model::MemoryUse& use, bool embedded,
+                 const ServeKeys& keys, std::uint16_t port) {
   const std::string url = base_url(options.network, port);
   const model::BackendLimits limits = backend.limits();
   fmt::print("Tessera {} serves {}\n", TESSERA_VERSION, fmt::join(options.served_names, ", "));
@@ -96,7 +95,7 @@ void print_start(const ServeOptions& options, const chat::ModelInfo& info,
       "sequence\n",
       info.max_context, static_cast<double>(limits.kv_bytes_per_token) / 1024,
       static_cast<double>(limits.state_bytes_per_sequence) / 1048576);
-  print_memory(backend);
+  print_memory(backend, use);
   fmt::print("  key       {}\n  url       {}\n\n", keys.origin, url);
   fmt::print(
       "Try:\n  curl {}/chat/completions \\\n    -H \"Authorization: Bearer {}\" -H \"Content-Type: "
@@ -236,6 +235,7 @@ Result<void> serve(ServeOptions options) {
   TRY_ASSIGN(const std::int32_t context, choose_context(options.model, checkpoint.tensors.config));
   TRY_ASSIGN(auto backend, make_backend(options.model, checkpoint, context));
   const model::Backend& backend_view = *backend;
+  const model::MemoryUse use = backend->memory();  // later on it is the engine's thread's
 
   const auto engine = engine::Engine::create(std::move(backend), describe_engine(options));
   local::LocalOptions local_options;
@@ -262,7 +262,8 @@ Result<void> serve(ServeOptions options) {
   TRY(complete_keys(options, keys));
   gate->refresh();  // a key that is shown works
   server->start();
-  print_start(options, service->model(), backend_view, checkpoint.embedded, keys, server->port());
+  print_start(options, service->model(), backend_view, use, checkpoint.embedded, keys,
+              server->port());
   if (admin) log_info("metrics on http://127.0.0.1:{}/metrics", admin->port());
   wait_for_signal(signals);
   drain(options, signals, *handler, *server, *engine);
