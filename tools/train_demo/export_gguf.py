@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes models/demo.gguf from a checkpoint, and the golden logits that the C++ tests read:
 
-   export_gguf.py [--checkpoint FILE] [--check-with SCRIPT]
+   export_gguf.py [--checkpoint FILE…] [--check-with SCRIPT]
 
+Of several checkpoints of one run the mean is taken: ends of stages, each with the learning rate at zero.
 Matrices become Q8_0; norms, the router, convolutions and one-dimensional tensors stay F32. The golden logits are
 computed in float64 by model.forward_plain on the weights as they lie in the file. SCRIPT, if given, is an independent
 implementation called as `SCRIPT MODEL OUT.f32 IDS`; its logits are compared.
@@ -148,24 +149,37 @@ def check_with(script, path, ids, golden):
         describe("the independent implementation", golden, np.fromfile(out, np.float32).reshape(golden.shape))
 
 
+def load_mean(paths, field):
+    """(config, weights, tokenizer, step) of the last of some checkpoints, the weights being the mean of all of theirs."""
+    total = {}
+    for path in paths:
+        saved = train.load_checkpoint(path)
+        config, weights = train.checkpoint_weights(saved, field)
+        tokenizer = train.checkpoint_tokenizer(saved)
+        if path != paths[0] and (config, tokenizer.merge_lines()) != kind:
+            raise SystemExit(f"{path} has another shape or tokenizer than {paths[0]}")
+        kind = config, tokenizer.merge_lines()
+        for name, w in weights.items():
+            total[name] = total.get(name, 0) + w / len(paths)
+    return config, total, tokenizer, saved["step"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default=str(train.BUILD_DIR / "checkpoint.pt"))
+    parser.add_argument("--checkpoint", nargs="+", default=[str(train.BUILD_DIR / "checkpoint.pt")])
     parser.add_argument("--field", default="mean", choices=["mean", "weights"], help="averaged or last weights")
     parser.add_argument("--out", default=str(ROOT / "models" / "demo.gguf"))
     parser.add_argument("--golden", default=str(ROOT / "tests" / "golden"), help="folder of the golden logits")
     parser.add_argument("--check-with", metavar="SCRIPT")
     args = parser.parse_args()
-    saved = train.load_checkpoint(args.checkpoint)
-    config, weights = train.checkpoint_weights(saved, args.field)
-    tokenizer = train.checkpoint_tokenizer(saved)
+    config, weights, tokenizer, step = load_mean(args.checkpoint, args.field)
     parameters = sum(w.numel() for w in weights.values())
     tensors = [(name, stored_form(name, w).numpy(), tensor_type(name, w.shape)) for name, w in weights.items()]
     out, golden_dir = pathlib.Path(args.out), pathlib.Path(args.golden)
     partial = out.with_suffix(".tmp")
     gguf_file.write(partial, model_metadata(config, parameters) + tokenizer_metadata(tokenizer), tensors)
     partial.rename(out)
-    print(f"{out.name}: step {saved['step']}, {parameters / 1e6:.2f} M parameters, {out.stat().st_size / 1e6:.2f} MB")
+    print(f"{out.name}: step {step}, {parameters / 1e6:.2f} M parameters, {out.stat().st_size / 1e6:.2f} MB")
 
     ids = golden_ids(tokenizer)
     stored_config, stored = load_exported(out)
