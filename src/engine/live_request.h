@@ -45,6 +45,7 @@ struct Choice {
   std::int32_t generated = 0;   // tokens published
   std::vector<TokenId> answer;  // those, where the request's keep_answer is set
   std::int32_t reserved = 0;    // tokens that its sequence has room for
+  std::uint64_t turn = 0;       // its last one to decode, as the scheduler counts them
   bool waits = false;           // for room: it takes no part in a step
   bool ended = false;
 };

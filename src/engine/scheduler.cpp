@@ -83,6 +83,7 @@ void Scheduler::collect(std::span<const std::unique_ptr<LiveRequest>> running) {
     }
     for (Choice& choice : request->choices) {
       if (choice.ended || choice.waits) continue;
+      if (choice.turn == 0) choice.turn = ++turns_;  // behind those that are there
       decodable_.push_back(
           {request.get(), &choice, static_cast<std::int32_t>(choice.unread.size())});
       decodable_tokens_ += decodable_.back().tokens;
@@ -176,26 +177,27 @@ void Scheduler::plan_decodes(const StepLimits& limits, std::int32_t budget, Step
   std::int32_t kept = of_crowd_.empty() ? 0 : budget / kPassedOverShare;
   if (kept == 0 && !of_crowd_.empty() && ++crowd_passed_over_ >= kPassedOverShare)
     kept = std::min(budget, 1);
-  take_turns(decodable_, budget - kept, first_decode_, plan);
+  take_turns(decodable_, budget - kept, plan);
   const std::int32_t of_others = plan.decodes;
-  take_turns(of_crowd_, std::min(budget - of_others, limits.crowd_decodes), first_of_crowd_, plan);
+  take_turns(of_crowd_, std::min(budget - of_others, limits.crowd_decodes), plan);
   if (plan.decodes > of_others) crowd_passed_over_ = 0;
 }
 
-void Scheduler::take_turns(std::span<const StepPart> parts, std::int32_t budget, std::size_t& turn,
-                           StepPlan& plan) {
+void Scheduler::take_turns(std::span<const StepPart> parts, std::int32_t budget, StepPlan& plan) {
   std::int32_t wanted = 0;
   for (const StepPart& part : parts) wanted += part.tokens;
-  const std::size_t first = wanted > budget ? turn % parts.size() : 0;
-  turn = first;
+  const auto turn_of = [](const StepPart& part) { return part.choice->turn; };
+  // Where choices end or wait for room, their neighbours keep their places in the turn.
+  const std::ptrdiff_t first =
+      wanted > budget ? std::ranges::min_element(parts, {}, turn_of) - parts.begin() : 0;
   std::int32_t left = budget;
   for (std::size_t i = 0; i < parts.size() && left > 0; ++i) {
-    StepPart part = parts[(first + i) % parts.size()];
-    const Choice& choice = *part.choice;
+    StepPart part = parts[(static_cast<std::size_t>(first) + i) % parts.size()];
+    Choice& choice = *part.choice;
     part.wants_logits = part.tokens <= left;
     part.tokens = std::min(part.tokens, left);
     left -= part.tokens;
-    if (part.wants_logits) ++turn;
+    if (part.wants_logits) choice.turn = ++turns_;
     const auto unread = static_cast<std::int32_t>(choice.unread.size());
     plan.parts.push_back(part);
     plan.items.push_back(

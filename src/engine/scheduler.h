@@ -22,8 +22,8 @@
 // others', but for a quarter of what decodes have.
 //
 // Decodes and prompts: when both compete, decodes take at most three quarters of a step, and where
-// a step is one token every second step; and when not all choices fit, the next step begins with
-// those left out. The engine thread.
+// a step is one token every second step; and when not all choices fit, a step begins with the
+// one that has waited longest. The engine thread.
 #pragma once
 
 #include <cstddef>
@@ -90,8 +90,7 @@ class Scheduler {
   std::int32_t tokens_of_newcomers(const StepLimits& limits) const;
   std::int32_t kept_for_prompts(const StepLimits& limits);
   void plan_decodes(const StepLimits& limits, std::int32_t budget, StepPlan& plan);
-  void take_turns(std::span<const StepPart> parts, std::int32_t budget, std::size_t& turn,
-                  StepPlan& plan);
+  void take_turns(std::span<const StepPart> parts, std::int32_t budget, StepPlan& plan);
   double prompts_a_decode(const StepPlan& plan);
   std::int32_t tokens_for_prompts(const StepLimits& limits, const StepPlan& plan);
   void plan_prompts(std::int32_t budget, bool for_newcomers, StepPlan& plan);
@@ -99,8 +98,7 @@ class Scheduler {
   void give_newcomers(std::int32_t budget);
   void share_out(std::int32_t budget);
 
-  std::size_t first_decode_ = 0;        // where the turn begins among the choices that can decode
-  std::size_t first_of_crowd_ = 0;      // and among those of the crowd
+  std::uint64_t turns_ = 0;             // the last one that a choice has had
   std::int32_t crowd_passed_over_ = 0;  // steps since one of the crowd's decoded
   bool one_for_prompts_ = false;        // where a step has one token: the last one was a prompt's
   std::optional<RequestId> newcomer_;   // the first one that the last step was for

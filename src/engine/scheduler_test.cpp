@@ -272,6 +272,29 @@ TEST_F(SchedulerTest, StepsOfOneTokenArePromptsAndAnswersByTurns) {
   EXPECT_EQ(prompt.prefilled, 20);
 }
 
+TEST_F(SchedulerTest, WhereChoicesEndOrComeNoneLosesItsTurn) {
+  LiveRequest& request = add_decoding(4);
+  const StepLimits limits{.batch = 1, .prompts = 1, .beside_decodes = 1};
+  const auto next = [&] {
+    plan(limits);
+    EXPECT_EQ(plan_.parts.size(), 1U);
+    return plan_.parts[0].choice->number;
+  };
+  EXPECT_EQ(next(), 0);
+  EXPECT_EQ(next(), 1);
+  request.choices[0].ended = true;
+  EXPECT_EQ(next(), 2);
+  request.choices[3].waits = true;
+  EXPECT_EQ(next(), 1);
+  request.choices[3].waits = false;
+  add_decoding();
+  EXPECT_EQ(next(), 3);
+  EXPECT_EQ(next(), 2);
+  EXPECT_EQ(next(), 1);
+  EXPECT_EQ(next(), 0);  // the new one's
+  EXPECT_EQ(next(), 3);
+}
+
 TEST_F(SchedulerTest, ACrowdsPromptHasItsOwnBoundWhereItIsFirst) {
   AccountBook crowd;
   AccountBook other;

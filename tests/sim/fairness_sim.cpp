@@ -4,7 +4,8 @@
 // After each step, by the tokens computed for each account and its weight:
 //
 // * of two accounts that have had requests waiting all the time since, neither has had more than
-//   the other and twice the largest request;
+//   the other and twice the largest request; or four times, if it came when the other waited: it
+//   was put level with whoever was owed most then, and the other may have been two ahead of that;
 // * nobody starves: until a request has its first token, no other account has had more since it
 //   came than its own account and four times the largest request (the other may have been owed two
 //   of them when it came); nor, until it is begun, its own account more than what was in when it
@@ -46,6 +47,7 @@ TokenId token_of(std::int32_t account, std::int32_t number) {
 struct Mark {
   double served[kAccounts] = {};
   double running[kAccounts] = {};
+  bool came[kAccounts] = {};  // began to wait then
 };
 
 class Schedule {
@@ -219,20 +221,27 @@ class Schedule {
   }
 
   void check_pairs() {
+    bool wait[kAccounts];
+    for (std::int32_t a = 0; a < accounts_; ++a) wait[a] = waits(of_[a]);
     for (std::int32_t a = 0; a < accounts_; ++a) {
       for (std::int32_t b = 0; b < a; ++b) {
         std::optional<Mark>& both = both_wait_[a][b];
-        if (!waits(of_[a]) || !waits(of_[b])) {
+        if (!wait[a] || !wait[b]) {
           both.reset();
           continue;
         }
-        if (!both) both = mark();
+        if (!both) {
+          both = mark();
+          for (const std::int32_t one : {a, b}) both->came[one] = !waited_[one];
+        }
         for (const auto& [more, less] : {std::pair(a, b), std::pair(b, a)}) {
-          ASSERT_LE(ahead(*both, more, less), 2 * kLargest + running_on(*both, more, less))
+          const double bound = (both->came[more] ? 4 : 2) * kLargest;
+          ASSERT_LE(ahead(*both, more, less), bound + running_on(*both, more, less))
               << "account " << more << " has had more than account " << less;
         }
       }
     }
+    std::copy(wait, wait + accounts_, waited_);
   }
   void check_waiting() {
     for (std::int32_t a = 0; a < accounts_; ++a) {
@@ -280,6 +289,7 @@ class Schedule {
   Account of_[kAccounts];
   std::vector<Asked> asked_;  // by index in the simulation
   std::optional<Mark> both_wait_[kAccounts][kAccounts];
+  bool waited_[kAccounts] = {};  // after the last step
   Simulation sim_;
 };
 
