@@ -51,22 +51,22 @@ TEST_F(StoreFileTest, TakesOverTheRowsOfAnOlderVersion) {
     ASSERT_TRUE(store->create_account("acme", "lite"));
   }
   execute("DROP TABLE usage; DROP TABLE under_way");
-  execute(
-      "CREATE TABLE usage(id INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, account TEXT "
-      "NOT "
-      "NULL, key_id TEXT NOT NULL, endpoint TEXT NOT NULL, client_address TEXT NOT NULL, "
-      "user_agent "
-      "TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, status INTEGER NOT NULL, "
-      "outcome TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, "
-      "completion_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL) STRICT;"
-      "CREATE INDEX usage_by_end ON usage(ended);"
-      "INSERT INTO usage VALUES"
-      "(1, 'a', 'acme', 'key_1', 'e', '::1', 'x', 1728000000, 1728000001, 200, 'ok', 1, 0, 10, 0),"
-      "(2, 'b', 'acme', 'key_1', 'e', '::1', 'x', 1728000000, 0, 0, '', 0, 0, 0, 0),"
-      "(3, 'c', 'acme', 'key_1', 'e', '::1', 'x', 1728000000, 1728000001, 200, 'ok', 2, 0, 20, 0),"
-      "(4, 'd', 'acme', 'key_1', 'e', '::1', 'x', 1, 1728000000, 599, 'interrupted', 0, 0, 0, 0),"
-      "(5, 'e', 'acme', 'key_1', 'e', '::1', 'x', 1, 86399, 200, 'ok', 4, 0, 40, 0);"
-      "PRAGMA user_version = 1");
+  execute(R"(
+      CREATE TABLE usage(
+        id INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, account TEXT NOT NULL,
+        key_id TEXT NOT NULL, endpoint TEXT NOT NULL, client_address TEXT NOT NULL,
+        user_agent TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL,
+        status INTEGER NOT NULL, outcome TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL) STRICT;
+      CREATE INDEX usage_by_end ON usage(ended);
+      INSERT INTO usage VALUES
+        (1, 'a', 'acme', 'key_1', 'e', '::1', 'x', 1728000000, 1728000001, 200, 'ok', 1, 0, 10, 0),
+        (2, 'b', 'acme', 'key_1', 'e', '::1', 'x', 1728000000, 0, 0, '', 0, 0, 0, 0),
+        (3, 'c', 'acme', 'key_1', 'e', '::1', 'x', 1728000000, 1728000001, 200, 'ok', 2, 0, 20, 0),
+        (4, 'd', 'acme', 'key_1', 'e', '::1', 'x', 1, 1728000000, 599, 'interrupted', 0, 0, 0, 0),
+        (5, 'e', 'acme', 'key_1', 'e', '::1', 'x', 1, 86399, 200, 'ok', 4, 0, 40, 0);
+      PRAGMA user_version = 1)");
   const auto store = open();
   EXPECT_EQ(store->directory()->accounts.size(), 1u);
   auto sums = all(*store);
