@@ -32,6 +32,7 @@ struct Connection {
   std::size_t sent = 0;
   std::int32_t events = 0;
   Clock::time_point due;
+  Clock::time_point first_event;
   Clock::time_point last_event;
   HttpReader reader;
 };
@@ -159,6 +160,7 @@ void Load::take(Connection& connection, std::string_view bytes) {
       result_.events += seen.events;
       if (connection.events == 0) {
         result_.first_event.push_back(milliseconds(now - connection.due));
+        connection.first_event = now;
       } else {
         result_.gaps.push_back(milliseconds(now - connection.last_event));
       }
@@ -185,6 +187,9 @@ void Load::finish(Connection& connection) {
   } else {
     ++result_.requests;
     result_.latency.push_back(milliseconds(Clock::now() - connection.due));
+    const float lasted_ms = milliseconds(connection.last_event - connection.first_event);
+    if (connection.events > 1 && lasted_ms > 0)
+      result_.rates.push_back(static_cast<float>(connection.events - 1) * 1000 / lasted_ms);
   }
 }
 

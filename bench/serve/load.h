@@ -35,6 +35,7 @@ struct LoadResult {
   std::vector<float> refusal;      // the same, of those refused
   std::vector<float> first_event;  // to the first event with text
   std::vector<float> gaps;         // between events of one stream
+  std::vector<float> rates;        // events a second of each stream, from its first to its last
 };
 
 // kIo when the server cannot be reached.

@@ -85,15 +85,17 @@ std::vector<std::string> open_doors(const Flags& flags) {
 // With a script in place of a model.
 class Server : public ServerProcess {
  public:
-  Server(const Flags& flags, int delay_us, int sequences, int batch_tokens, int max_queue = 20'000)
+  Server(const Flags& flags, int delay_us, int sequences, int batch_tokens, int max_queue = 20'000,
+         const std::vector<std::string>& more = {})
       : ServerProcess(flags.binary,
-                      arguments(flags, delay_us, sequences, batch_tokens, max_queue)) {
+                      arguments(flags, delay_us, sequences, batch_tokens, max_queue, more)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
   }
 
  private:
   static std::vector<std::string> arguments(const Flags& flags, int delay_us, int sequences,
-                                            int batch_tokens, int max_queue) {
+                                            int batch_tokens, int max_queue,
+                                            const std::vector<std::string>& more) {
     const std::filesystem::path script = folder() / "script.json";
     // Token 300 without end: every answer is as long as the request says.
     std::ofstream(script) << fmt::format(
@@ -101,11 +103,9 @@ class Server : public ServerProcess {
         R"("max_batch_tokens":{},"delay_us":{}}})",
         sequences, batch_tokens, delay_us);
     std::vector<std::string> all = open_doors(flags);
-    for (const std::string& more :
-         {std::string("--backend"), std::string("fake"), std::string("--fake-script"),
-          script.string(), std::string("--max-queue"), std::to_string(max_queue),
-          std::string("--max-running"), std::to_string(sequences)})
-      all.push_back(more);
+    all.insert(all.end(), {"--backend", "fake", "--fake-script", script.string(), "--max-queue",
+                           std::to_string(max_queue), "--max-running", std::to_string(sequences)});
+    all.insert(all.end(), more.begin(), more.end());
     return all;
   }
 };
@@ -178,7 +178,8 @@ void open_streams(const Flags& flags) {
   constexpr int kBatch = 1000;
   constexpr int kEngineUs = 3600;
   const int delay_us = std::max(100, 50'000 / std::max(1, flags.streams / kBatch) - kEngineUs);
-  const Server server(flags, delay_us, flags.streams, kBatch);
+  // All of one account, which is to have all there is.
+  const Server server(flags, delay_us, flags.streams, kBatch, 20'000, {"--account-share", "1"});
   LoadOptions options = base_options(flags, server.port());
   options.request = request_text(flags, 8, 400, true);
   options.connections = flags.streams;
@@ -192,9 +193,12 @@ void open_streams(const Flags& flags) {
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
     }
   });
-  report(fmt::format("{} open streams", flags.streams), options, &server);
+  auto loaded = report(fmt::format("{} open streams", flags.streams), options, &server);
   watch.request_stop();
   watch.join();
+  if (!loaded) return;
+  fmt::print("{:<22} tokens/s of each, first to last: median {:.1f}, slowest {:.1f} (bar: 20)\n",
+             "", percentile(loaded->rates, 0.5), percentile(loaded->rates, 0));
   fmt::print(
       "{:<22} {:.1f} KiB of anonymous memory a stream (peak {:.0f} MiB, before {:.0f} MiB)\n", "",
       (peak - before) / flags.streams, peak / 1024, before / 1024);

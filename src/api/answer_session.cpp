@@ -97,8 +97,13 @@ void AnswerSession::run(const std::vector<Start>& prompts, Options options,
                         const std::shared_ptr<http::Exchange>& exchange, OnEnd on_end) {
   const auto session = std::make_shared<AnswerSession>(
       std::move(options), std::move(format), std::move(admission), exchange, std::move(on_end));
+  exchange->on_ring([weak = std::weak_ptr(session)] {
+    if (const auto alive = weak.lock()) alive->attempt(&AnswerSession::pump);
+  });
   for (const Start& start : prompts) {
-    auto started = start(session->poster(&AnswerSession::pump));
+    auto started = start([weak = std::weak_ptr(exchange)] {
+      if (const auto alive = weak.lock()) alive->ring();
+    });
     if (!started)
       return session->go_on([session, error = started.error()] { session->refuse(error); });
     session->parts_.push_back({*std::move(started), {}, {}});
@@ -110,7 +115,6 @@ void AnswerSession::go_on(std::function<void()> rest) {
   options_.aside ? exchange_->post(std::move(rest)) : rest();
 }
 
-// The engine may wake us before a start has returned: the work is posted, so it runs later.
 std::function<void()> AnswerSession::poster(void (AnswerSession::*work)()) {
   return [weak = weak_from_this(), weak_exchange = std::weak_ptr(exchange_), work] {
     if (const auto alive = weak_exchange.lock()) {

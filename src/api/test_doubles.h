@@ -108,6 +108,8 @@ class FakeExchange final : public http::Exchange {
     posted.push_back(std::move(work));
     something_.notify_all();
   }
+  void on_ring(std::function<void()> work) override { ring_work = std::move(work); }
+  void ring() override { post(ring_work); }
   void on_disconnect(std::function<void()> callback) override { disconnect = std::move(callback); }
   void on_writable(std::function<void()> callback) override { writable = std::move(callback); }
 
@@ -142,6 +144,7 @@ class FakeExchange final : public http::Exchange {
   std::size_t waiting = 0;
   bool finished = false;
   std::deque<std::function<void()>> posted;
+  std::function<void()> ring_work;
   std::function<void()> disconnect;
   std::function<void()> writable;
 

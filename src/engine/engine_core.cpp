@@ -168,7 +168,8 @@ bool EngineCore::step() {
 }
 
 void EngineCore::plan() {
-  for (const auto& request : running_) request->rank = request->book->rank();
+  for (const auto& request : running_)
+    if (request->in_prefill()) request->rank = request->book->rank();
   crowd_ = find_crowd();
   if (crowd_ == nullptr) pace_.forget_crowd();
   const std::int32_t beside =
@@ -187,21 +188,22 @@ void EngineCore::plan() {
 // sake its steps are to be short. While it is alone it has the machine.
 const AccountBook* EngineCore::find_crowd() {
   const Clock::Instant now = clock_.now();
-  const LiveRequest* most = nullptr;
+  const AccountBook* most = nullptr;
+  AccountId of_most;
   std::int64_t sequences = 0;
-  for (const auto& request : running_) {
-    note_account(request->request.account, now);
-    sequences += request->request.choices;
-    if (most == nullptr || request->book->holds.sequences > most->book->holds.sequences)
-      most = request.get();
-  }
-  if (most == nullptr || most->book->holds.sequences < kCrowd ||
-      2 * most->book->holds.sequences <= sequences)
+  queue_.for_each_running([&](AccountId account, const AccountBook& book) {
+    note_account(account, now);
+    sequences += book.holds.sequences;
+    if (most != nullptr && book.holds.sequences <= most->holds.sequences) return;
+    most = &book;
+    of_most = account;
+  });
+  if (most == nullptr || most->holds.sequences < kCrowd || 2 * most->holds.sequences <= sequences)
     return nullptr;
-  if (most->book->holds.sequences < sequences) watched_until_ = now + kCrowdIsWatched;
-  const Seen& other = last_seen_[last_seen_[0].account == most->request.account ? 1 : 0];
+  if (most->holds.sequences < sequences) watched_until_ = now + kCrowdIsWatched;
+  const Seen& other = last_seen_[last_seen_[0].account == of_most ? 1 : 0];
   const bool watched = now <= watched_until_ || (other.account && now <= other.at + kSeenBefore);
-  return watched ? most->book : nullptr;
+  return watched ? most : nullptr;
 }
 
 void EngineCore::note_account(AccountId account, Clock::Instant now) {
@@ -478,9 +480,6 @@ Result<TokenId> EngineCore::next_token(Choice& choice, std::span<const float> lo
 
 // Frees the sequences of choices that have ended, and ends requests that failed or have none left.
 void EngineCore::finish_ended() {
-  const auto is_over = [](const LiveRequest& request) {
-    return request.failure || request.live_choices() == 0;
-  };
   bool any_over = false;
   for (const StepPart& part : plan_.parts) {
     part.request->took_part = true;
@@ -491,11 +490,12 @@ void EngineCore::finish_ended() {
         (void)contained("keeping an answer", [&] { memory_.keep_answer(*part.request, choice); });
       choice.sequence.reset();
     }
-    any_over = any_over || is_over(*part.request);
+    part.request->is_over = part.request->failure || part.request->live_choices() == 0;
+    any_over = any_over || part.request->is_over;
   }
   if (!any_over) return;
   for (auto& running : running_) {
-    if (!is_over(*running)) continue;
+    if (!running->is_over) continue;
     std::unique_ptr<LiveRequest> request = std::move(running);
     EngineEvent terminal = RequestDone{};
     if (request->failure && request->failure->code == ErrorCode::kNumerical)

@@ -7,6 +7,9 @@
 #include "engine/contained.h"
 
 namespace tessera::engine {
+namespace {
+constexpr std::size_t kKeptEvents = 8;  // memory for more is not kept by an empty queue
+}
 
 EventChannel::EventChannel(std::size_t capacity, std::function<void()> on_ready,
                            std::shared_ptr<Doorbell> doorbell)
@@ -44,17 +47,15 @@ void EventChannel::deliver(EngineEvent event, bool quiet) {
   {
     std::lock_guard lock(mutex_);
     if (over_) return;
-    was_empty = events_.empty() || unheard_;
+    was_empty = size() == 0 || unheard_;
     if (is_terminal(event)) {
       over_ = true;
       terminal_ = std::move(event);
     } else {
-      events_.push_back(std::move(event));
+      append(std::move(event));
     }
-    if (quiet) {
-      unheard_ = true;
-      return;
-    }
+    unheard_ = quiet;
+    if (quiet) return;
     if (over_) {
       on_ready = std::move(on_ready_);
     } else if (was_empty) {
@@ -62,9 +63,27 @@ void EventChannel::deliver(EngineEvent event, bool quiet) {
     }
   }
   if (!was_empty || on_ready == nullptr) return;
-  const Result<void> heard = contained("a reader's call", [&] { (*on_ready)(); });
+  if (contained("a reader's call", [&] { (*on_ready)(); })) return;
   const std::lock_guard lock(mutex_);
-  unheard_ = !heard;
+  unheard_ = true;
+}
+
+void EventChannel::append(EngineEvent event) {
+  if (events_.size() == events_.capacity() && first_ > events_.size() / 2) {
+    events_.erase(events_.begin(), events_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  events_.push_back(std::move(event));
+}
+
+EngineEvent EventChannel::take_first() {
+  EngineEvent event = std::move(events_[first_++]);
+  if (first_ == events_.size()) {
+    events_.clear();
+    first_ = 0;
+    if (events_.capacity() > kKeptEvents) events_.shrink_to_fit();
+  }
+  return event;
 }
 
 std::optional<EngineEvent> EventChannel::pop() {
@@ -72,9 +91,8 @@ std::optional<EngineEvent> EventChannel::pop() {
   bool made_room = false;
   {
     std::lock_guard lock(mutex_);
-    if (events_.empty()) return std::exchange(terminal_, std::nullopt);
-    event = std::move(events_.front());
-    events_.pop_front();
+    if (size() == 0) return std::exchange(terminal_, std::nullopt);
+    event = take_first();
     made_room = wanted_room_ != 0 && fits(wanted_room_);
     if (made_room) wanted_room_ = 0;
   }

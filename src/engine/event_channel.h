@@ -7,11 +7,11 @@
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "engine/doorbell.h"
 #include "engine/request.h"
@@ -48,9 +48,10 @@ class EventChannel {
 
  private:
   void deliver(EngineEvent event, bool quiet);
-  bool fits(std::size_t events) const {
-    return events_.empty() || events_.size() + events <= capacity_;
-  }
+  std::size_t size() const { return events_.size() - first_; }
+  bool fits(std::size_t events) const { return size() == 0 || size() + events <= capacity_; }
+  void append(EngineEvent event);
+  EngineEvent take_first();
 
   const std::size_t capacity_;
   const std::shared_ptr<Doorbell> doorbell_;
@@ -59,7 +60,10 @@ class EventChannel {
   std::mutex mutex_;
   std::shared_ptr<const std::function<void()>> on_ready_;  // dropped with the terminal event
   bool over_ = false;                                      // the terminal event was pushed
-  std::deque<EngineEvent> events_;
+  // A queue from first_ on. Most of the time it has one event or none: no queue of blocks is as
+  // small, and its memory is used again.
+  std::vector<EngineEvent> events_;
+  std::size_t first_ = 0;
   std::optional<EngineEvent> terminal_;  // behind them; there is always room for it
   bool unheard_ = false;                 // no call, or a failed one: the next event makes it
   std::size_t wanted_room_ = 0;          // what the engine waits for; 0: nothing

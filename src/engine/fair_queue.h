@@ -87,6 +87,12 @@ class FairQueue {
     for (const auto& [id, book] : books_)
       for (const auto& request : book.waiting) function(std::as_const(*request));
   }
+  // The accounts that have something running.
+  template <class F>
+  void for_each_running(F&& function) const {
+    for (const auto& [id, book] : books_)
+      if (book.holds.requests > 0) function(id, book);
+  }
   // One that waits; null: none does.
   const LiveRequest* any() const;
   // `running`: all that were admitted and not released. CHECKs.

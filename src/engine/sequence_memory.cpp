@@ -57,10 +57,7 @@ Result<void> SequenceMemory::reserve(LiveRequest& request, Running running) {
   const Result<void> returned = contained("an admission", [&] {
     made = make_choices(request);
     if (!made) return;
-    std::vector<Claim> claims;
-    for (const auto& each : running) add_claims(*each, claims);
-    add_claims(request, claims);
-    if (!is_safe(available(), claims))
+    if (!is_safe(available(), running, &request))
       made = fail(ErrorCode::kResourceExhausted, "no memory for all that the answer may need");
   });
   if (!returned) made = returned;
@@ -151,8 +148,14 @@ void SequenceMemory::add_claims(const LiveRequest& request, std::vector<Claim>& 
   }
 }
 
-bool SequenceMemory::is_safe(std::int64_t available, std::vector<Claim>& claims) const {
+bool SequenceMemory::is_safe(std::int64_t available, Running running,
+                             const LiveRequest* newcomer) const {
   if (available < 0) return false;
+  // Where the longest sequence there can be would fit, whoever is first ends, and gives its own.
+  if (available >= bytes_of(blocks_for(limits_.max_context), 0)) return true;
+  std::vector<Claim> claims;
+  for (const auto& each : running) add_claims(*each, claims);
+  if (newcomer != nullptr) add_claims(*newcomer, claims);
   std::sort(claims.begin(), claims.end(),
             [](const Claim& a, const Claim& b) { return a.need < b.need; });
   for (const Claim& claim : claims) {
@@ -171,9 +174,8 @@ bool SequenceMemory::make_room(const LiveRequest& request, Choice& choice, Runni
   choice.reserved = tokens;
   bool extended = false;
   (void)contained("reserving for an answer", [&] {
-    std::vector<Claim> claims;
-    for (const auto& each : running) add_claims(*each, claims);
-    if (!is_safe(available() - bytes_of(blocks_for(tokens) - blocks_for(before), 0), claims))
+    if (!is_safe(available() - bytes_of(blocks_for(tokens) - blocks_for(before), 0), running,
+                 nullptr))
       return;
     while (!(extended = sequences_.extend(choice.sequence, tokens).has_value()))
       if (!cache_.evict_one()) return;

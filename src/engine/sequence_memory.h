@@ -82,7 +82,8 @@ class SequenceMemory {
   std::int64_t blocks_for(std::int64_t tokens) const;
   std::int64_t available() const;
   void add_claims(const LiveRequest& request, std::vector<Claim>& claims) const;
-  bool is_safe(std::int64_t available, std::vector<Claim>& claims) const;
+  // Whether there is a banker's order for all that run, and `newcomer` (may be null).
+  bool is_safe(std::int64_t available, Running running, const LiveRequest* newcomer) const;
   std::optional<CheckpointHandle> save(const SequenceHandle& sequence);
   AccountId scope_of(const LiveRequest& request, std::int32_t length) const;
 

@@ -30,7 +30,7 @@ constexpr std::size_t kMaxProbeZeros = 4;
 asio::awaitable<bool> Connection::answer(RequestHead head, std::string body) {
   const std::size_t low_water =
       std::min(kLowWaterBytes, state_->options.max_output_buffer_bytes / 2);
-  const auto exchange = std::make_shared<ExchangeState>(state_->runtime, strand_, low_water,
+  const auto exchange = std::make_shared<ExchangeState>(state_->runtime, loop_, low_water,
                                                         [this] { on_answer_ready(); });
   AnswerState answer;
   exchange_ = exchange.get();

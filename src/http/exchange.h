@@ -30,10 +30,13 @@ struct PendingAnswer {
   bool abandoned = false;        // the handler let go of the exchange without an end
 };
 
-class ExchangeState final : public Exchange, public std::enable_shared_from_this<ExchangeState> {
+class ExchangeState final : public Exchange,
+                            public Rung,
+                            public std::enable_shared_from_this<ExchangeState> {
  public:
-  // `wake` runs on the strand, when there is something to take, until detach().
-  ExchangeState(std::shared_ptr<Runtime> runtime, Strand strand, std::size_t low_water_bytes,
+  // `wake` runs on the strand, that of the runtime's `loop`, when there is something to take, until
+  // detach().
+  ExchangeState(std::shared_ptr<Runtime> runtime, std::size_t loop, std::size_t low_water_bytes,
                 std::function<void()> wake);
 
   // What the handler holds; the end of its last copy is noticed.
@@ -46,6 +49,8 @@ class ExchangeState final : public Exchange, public std::enable_shared_from_this
   void finish_stream(std::vector<Header> trailers) override;
   std::size_t buffered() const override;
   void post(std::function<void()> work) override;
+  void on_ring(std::function<void()> work) override { ring_work_ = std::move(work); }
+  void ring() override { inbox_.ring(shared_from_this()); }
   void on_disconnect(std::function<void()> callback) override;
   void on_writable(std::function<void()> callback) override;
 
@@ -57,6 +62,8 @@ class ExchangeState final : public Exchange, public std::enable_shared_from_this
   // The answer is whole, or the client is gone: then on_disconnect's callback is called.
   void detach(bool gone);
 
+  void on_rung() override { run(ring_work_); }
+
  private:
   enum class Phase { kOpen, kStreaming, kEnded };
 
@@ -65,8 +72,10 @@ class ExchangeState final : public Exchange, public std::enable_shared_from_this
   void abandon();
 
   const std::shared_ptr<Runtime> runtime_;  // outlives strand_
+  Inbox& inbox_;
   const Strand strand_;
   const std::size_t low_water_bytes_;
+  std::function<void()> ring_work_;  // written before the first ring
   // Touched on the strand alone.
   std::function<void()> wake_;
   bool working_ = false;    // posted work runs: it may queue more than once

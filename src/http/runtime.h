@@ -14,6 +14,8 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "http/inbox.h"
+
 namespace tessera::http {
 
 namespace asio = boost::asio;
@@ -24,11 +26,13 @@ using Strand = asio::io_context::executor_type;
 class Runtime {
  public:
   explicit Runtime(std::size_t loops) {
-    for (std::size_t i = 0; i < loops; ++i) loops_.emplace_back(1);  // one thread runs each
+    for (std::size_t i = 0; i < loops; ++i)
+      inboxes_.emplace_back(loops_.emplace_back(1));  // one thread runs each
   }
 
   std::size_t size() const { return loops_.size(); }
   asio::io_context& loop(std::size_t index) { return loops_[index]; }
+  Inbox& inbox(std::size_t loop) { return inboxes_[loop]; }
 
   // Runs `work` on the strand, never inside this call; drops it after end(). Any thread.
   template <class Work>
@@ -44,6 +48,7 @@ class Runtime {
       std::unique_lock lock(mutex_);
       ended_ = true;
     }
+    for (Inbox& inbox : inboxes_) inbox.close();
     for (asio::io_context& loop : loops_) {
       loop.restart();
       loop.poll();
@@ -52,6 +57,7 @@ class Runtime {
 
  private:
   std::deque<asio::io_context> loops_;
+  std::deque<Inbox> inboxes_;  // one a loop
   std::shared_mutex mutex_;
   bool ended_ = false;
 };

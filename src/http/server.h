@@ -67,6 +67,11 @@ class Exchange {
   // Runs `work` on this connection's strand, never inside this call: how other threads get back
   // onto it. Works as long as the server has not been shut down, also when the client is gone.
   virtual void post(std::function<void()> work) = 0;
+  // The same for work that is wanted again and again, set before the first ring(): rings that come
+  // before it runs are one, and cost next to nothing. Any thread rings; it may throw
+  // std::bad_alloc. Holds no share of the exchange.
+  virtual void on_ring(std::function<void()> work) = 0;
+  virtual void ring() = 0;
   // Called once, on the strand, when the client is gone (closed, reset, stalled) before the answer
   // was whole, or the server shuts down. Called soon, when the client is gone already; dropped
   // unused, once the answer is whole.

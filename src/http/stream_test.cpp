@@ -328,6 +328,56 @@ TEST(Stream, AClientThatLeavesIsNoticed) {
   EXPECT_TRUE(eventually([&] { return server.server().active_exchanges() == 0; }));
 }
 
+// Rings in the moments in which they are of no use any more, or nearly.
+TEST(Stream, RingsMeetAnswersAndClientsThatEnd) {
+  HoldingServer server;
+  {
+    Peer peer = server.peer();  // the last token and the end in one call; two answers in a row
+    ASSERT_TRUE(peer.send(post("one") + post("two")));
+    std::shared_ptr<Held> before;
+    for (const std::string body : {"first", "second"}) {
+      const auto held = server.next();
+      held->exchange->on_ring(
+          [exchange = std::weak_ptr(held->exchange), body, calls = 0]() mutable {
+            const auto alive = exchange.lock();
+            if (alive == nullptr || ++calls > 1) return;
+            alive->start_stream(200, {});
+            alive->write(body);
+            alive->finish_stream();
+          });
+      if (before) before->exchange->ring();  // of the answer that is over
+      held->exchange->ring();
+      held->exchange->ring();
+      const Reply reply = peer.read_reply();
+      EXPECT_TRUE(reply.whole);
+      EXPECT_EQ(reply.body, body);
+      before = held;
+    }
+  }
+  {
+    Peer peer = server.peer();  // gone between ring and call, and while others ring on
+    const auto held = server.stream(peer);
+    Event rung;
+    held->exchange->on_ring([&] {
+      held->exchange->write("nobody reads");
+      rung.set();
+    });
+    std::atomic<bool> stop{false};
+    std::thread ringing([&] {
+      while (!stop) held->exchange->ring();
+    });
+    peer.reset();
+    EXPECT_TRUE(held->gone.wait());
+    EXPECT_TRUE(rung.wait());
+    stop = true;
+    ringing.join();
+    Event called;  // behind the last ring
+    held->exchange->post([&] { called.set(); });
+    EXPECT_TRUE(called.wait());
+  }
+  EXPECT_TRUE(eventually([&] { return server.server().active_exchanges() == 0; }));
+}
+
 TEST(Stream, AHalfClosedClientGetsItsWholeAnswer) {
   HoldingServer server;
   {
@@ -463,8 +513,10 @@ TEST(Stream, ShutdownEndsEverything) {
         if (i % 4 == 3) held.push_back(server.next());
       }
     }
+    held[1]->exchange->on_ring([exchange = held[1]->exchange.get()] { exchange->write("y"); });
     std::thread writer([&] {  // at the same time
       for (int i = 0; i < 1000; ++i) held[0]->exchange->write("x");
+      for (int i = 0; i < 1000; ++i) held[1]->exchange->ring();
     });
     server.server().shutdown();
     writer.join();
@@ -479,6 +531,7 @@ TEST(Stream, ShutdownEndsEverything) {
   for (const auto& one : held) {
     one->exchange->write("x");
     one->exchange->post([] { ADD_FAILURE() << "ran after the server's end"; });
+    one->exchange->ring();
     one->exchange->on_disconnect([] {});
   }
 }

@@ -1,0 +1,80 @@
+#include "http/inbox.h"
+
+#include <boost/asio/post.hpp>
+#include <new>
+#include <utility>
+
+#include "base/log.h"
+
+namespace tessera::http {
+namespace {
+constexpr std::size_t kAtATime = 64;  // then sockets and timers have their turn
+}
+
+void Inbox::ring(std::shared_ptr<Rung> one) {
+  // Who stands there already is called after this: both sides exchange, so the caller sees all that
+  // came before the ring.
+  Rung& added = *one;
+  if (added.stands_.exchange(true)) return;
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  try {
+    row_.push_back(std::move(one));
+    if (!posted_) post();
+  } catch (const std::bad_alloc&) {
+    added.stands_ = false;
+    if (one == nullptr) row_.pop_back();
+    throw;
+  }
+  posted_ = true;
+}
+
+void Inbox::post() {
+  boost::asio::post(loop_, [this] { call_all(); });
+}
+
+void Inbox::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
+// Null: nobody stands there, and the next ring posts.
+std::shared_ptr<Rung> Inbox::next() {
+  if (called_ == taken_.size()) {
+    taken_.clear();
+    called_ = 0;
+    const std::lock_guard lock(mutex_);
+    if (row_.empty()) {
+      posted_ = false;
+      return nullptr;
+    }
+    std::swap(taken_, row_);
+  }
+  return std::move(taken_[called_++]);
+}
+
+void Inbox::call_all() {
+  while (call_some()) {
+    try {
+      return post();
+    } catch (const std::bad_alloc&) {  // then without a pause
+    }
+  }
+}
+
+// False: nobody is left.
+bool Inbox::call_some() {
+  for (std::size_t i = 0; i < kAtATime; ++i) {
+    const std::shared_ptr<Rung> one = next();
+    if (one == nullptr) return false;
+    one->stands_.exchange(false);
+    try {
+      one->on_rung();
+    } catch (const std::bad_alloc&) {  // the others are called all the same
+      log_error("out of memory: a piece of work is dropped");
+    }
+  }
+  return true;
+}
+
+}  // namespace tessera::http
