@@ -82,10 +82,13 @@ std::string finish_frame(std::string chunk, const StreamShape& shape) {
   if (shape.include_usage) chunk += R"(,"usage":null)";
   if (shape.obfuscate) {
     constexpr std::string_view kField = R"(,"obfuscation":"")";
-    const std::size_t length = std::string_view("data: ").size() + chunk.size() + kField.size() + 3;
-    chunk += R"(,"obfuscation":")" + random_alphanumeric(kPaddedTo - length % kPaddedTo) + '"';
+    const std::size_t length = chunk.size() + kField.size() + 3;
+    chunk += R"(,"obfuscation":")";
+    chunk += random_alphanumeric(kPaddedTo - length % kPaddedTo);
+    chunk += '"';
   }
-  return "data: " + std::move(chunk) + "}\n\n";
+  chunk += "}\n\n";
+  return chunk;
 }
 
 }  // namespace tessera::api

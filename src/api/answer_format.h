@@ -54,8 +54,9 @@ std::string_view to_text(chat::FinishReason reason);
 std::string usage_object(const chat::Usage& usage);
 // A log probability as OpenAI writes it: -9999.0 for what cannot be.
 std::string logprob_number(double logprob);
-// {…}, of which the last brace is taken off, goes to a frame: with "usage":null and padding, as
-// asked for.
+// `data: {…}`, of which the last brace is taken off, goes to a frame: with "usage":null and
+// padding, as asked for; it adds kFrameEnd bytes at most.
 std::string finish_frame(std::string chunk, const StreamShape& shape);
+constexpr std::size_t kFrameEnd = 192;
 
 }  // namespace tessera::api

@@ -10,7 +10,7 @@ namespace {
 // What all chunks of a stream begin with, in the order of the live API.
 std::string chunk_head(const Identity& identity) {
   return fmt::format(
-      R"({{"id":{},"object":"chat.completion.chunk","created":{},"model":{},"service_tier":"default","system_fingerprint":{},"choices":[)",
+      R"(data: {{"id":{},"object":"chat.completion.chunk","created":{},"model":{},"service_tier":"default","system_fingerprint":{},"choices":[)",
       quoted(identity.id), identity.created, quoted(identity.model), quoted(identity.fingerprint));
 }
 
@@ -66,10 +66,15 @@ ChatFormat::ChatFormat(const Identity& identity, ChatShape shape)
 
 std::string ChatFormat::chunk(std::int32_t choice, std::string_view delta,
                               std::string_view logprobs, std::string_view finish_reason) const {
-  return finish_frame(
-      fmt::format(R"({}{{"index":{},"delta":{},"logprobs":{},"finish_reason":{}}}])", chunk_head_,
-                  choice, delta, logprobs, finish_reason),
-      shape_);
+  constexpr std::size_t kNames = 64;  // and the number
+  std::string out;
+  out.reserve(chunk_head_.size() + delta.size() + logprobs.size() + finish_reason.size() + kNames +
+              kFrameEnd);
+  out.append(chunk_head_).append(R"({"index":)").append(std::to_string(choice));
+  out.append(R"(,"delta":)").append(delta);
+  out.append(R"(,"logprobs":)").append(logprobs);
+  out.append(R"(,"finish_reason":)").append(finish_reason).append("}]");
+  return finish_frame(std::move(out), shape_);
 }
 
 std::string ChatFormat::reasoning_fields(std::string_view text) const {
@@ -87,7 +92,7 @@ std::string ChatFormat::frame(const chat::ChatEvent& event) {
   if (const auto* delta = std::get_if<chat::ReasoningDelta>(&event))
     return chunk(delta->choice, "{" + reasoning_fields(delta->text) + "}");
   if (const auto* delta = std::get_if<chat::ContentDelta>(&event)) {
-    return chunk(delta->choice, fmt::format(R"({{"content":{}}})", quoted(delta->text)),
+    return chunk(delta->choice, R"({"content":)" + quoted(delta->text) + '}',
                  shape_.logprobs ? logprobs_object(logprob_entries(delta->logprobs)) : "null");
   }
   if (const auto* start = std::get_if<chat::ToolCallStart>(&event)) {
@@ -124,7 +129,7 @@ std::string_view ChatFormat::to_reason(chat::FinishReason reason) const {
 
 std::string ChatFormat::usage_frame(const chat::Usage& usage) {
   if (!shape_.include_usage) return {};
-  return fmt::format("data: {}],\"usage\":{}}}\n\n", chunk_head_, usage_object(usage));
+  return fmt::format("{}],\"usage\":{}}}\n\n", chunk_head_, usage_object(usage));
 }
 
 void ChatFormat::collect(const chat::ChatEvent& event) {

@@ -58,7 +58,7 @@ class ChatFormat final : public AnswerFormat {
 
   const Identity identity_;
   const ChatShape shape_;
-  const std::string chunk_head_;  // {…,"choices":[
+  const std::string chunk_head_;  // data: {…,"choices":[
   std::vector<Choice> collected_;
 };
 

@@ -71,9 +71,10 @@ std::string TextFormat::logprobs_object(const Logprobs& logprobs) const {
 
 std::string TextFormat::chunk(std::int32_t choice, std::string_view text, std::string_view logprobs,
                               std::string_view finish_reason) const {
-  return finish_frame(fmt::format(R"({}{{"text":{},"index":{},"logprobs":{},"finish_reason":{}}}])",
-                                  head_, quoted(text), choice, logprobs, finish_reason),
-                      shape_);
+  return finish_frame(
+      fmt::format(R"(data: {}{{"text":{},"index":{},"logprobs":{},"finish_reason":{}}}])", head_,
+                  quoted(text), choice, logprobs, finish_reason),
+      shape_);
 }
 
 std::string TextFormat::opening(std::int32_t choice) {

@@ -55,7 +55,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::optional<TimePoint> next_ping;  // of a stream that is silent
     TimePoint next_probe{};              // of a peer that ended its side
     std::chrono::milliseconds probe_interval{};
-    PendingAnswer taken;  // memory lent to the exchange
   };
 
   asio::awaitable<void> run(bool refused);
@@ -74,7 +73,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<bool> flush();
   asio::awaitable<void> finish();
 
-  void take_answer(ExchangeState& exchange, AnswerState& answer);
+  void take_answer(ExchangeState& exchange, AnswerState& answer, TimePoint now);
   void queue_response(Response response);
   void queue_stream_head(const StreamHead& stream, AnswerState& answer);
   void queue_chunk(std::string_view frames, AnswerState& answer);

@@ -1,8 +1,9 @@
 // The answering half of a connection: from the exchange to the wire.
-#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <new>
 
 #include "base/check.h"
@@ -89,8 +90,8 @@ Connection::Progress Connection::advance(ExchangeState& exchange, AnswerState& a
 
 Connection::Progress Connection::advance_once(ExchangeState& exchange, AnswerState& answer) {
   if (lost()) return Progress::kGone;
-  take_answer(exchange, answer);
   const auto now = steady_clock::now();
+  take_answer(exchange, answer, now);
   if (answer.next_ping && now >= *answer.next_ping) ping_client(answer, now);
   if (peer_ended_ && !answer.complete) probe_peer(answer, now);
   push();
@@ -100,9 +101,8 @@ Connection::Progress Connection::advance_once(ExchangeState& exchange, AnswerSta
   return Progress::kGoOn;
 }
 
-void Connection::take_answer(ExchangeState& exchange, AnswerState& answer) {
-  exchange.take(answer.taken);
-  PendingAnswer& taken = answer.taken;
+void Connection::take_answer(ExchangeState& exchange, AnswerState& answer, TimePoint now) {
+  PendingAnswer taken = exchange.take();
   if (taken.abandoned && !answer.head_queued && !taken.stream)
     taken.response = state_->handler->error_response(500, "internal_error",
                                                      "The request could not be answered.", nullptr);
@@ -113,9 +113,8 @@ void Connection::take_answer(ExchangeState& exchange, AnswerState& answer) {
   }
   if (taken.stream) queue_stream_head(*taken.stream, answer);
   if (!taken.frames.empty()) queue_chunk(taken.frames, answer);
-  if (taken.stream || !taken.frames.empty()) {
-    answer.next_ping = steady_clock::now() + state_->options.stream_ping_interval;
-  }
+  if (taken.stream || !taken.frames.empty())
+    answer.next_ping = now + state_->options.stream_ping_interval;
   if (taken.finished) queue_end(taken.trailers, answer);
   answer.cut |= taken.abandoned;
 }
@@ -156,9 +155,9 @@ void Connection::queue_stream_head(const StreamHead& stream, AnswerState& answer
 void Connection::queue_chunk(std::string_view frames, AnswerState& answer) {
   if (request_is_head_) return;
   if (!answer.chunked) return output_.append(frames);
-  output_.append(std::string_view(fmt::format("{:x}\r\n", frames.size())));
-  output_.append(frames);
-  output_.append("\r\n");
+  std::array<char, 16> size;
+  const auto end = std::to_chars(size.data(), size.data() + size.size(), frames.size(), 16).ptr;
+  output_.append({std::string_view(size.data(), end), "\r\n", frames, "\r\n"});
   answer.probe_zeros = 0;
 }
 

@@ -21,6 +21,7 @@ void ExchangeState::respond(Response response) {
   if (detached_) return;
   CHECK(phase_ == Phase::kOpen);  // once, and not together with a stream
   phase_ = Phase::kEnded;
+  pending_.more_than_frames = true;
   pending_.response = std::move(response);
   wake(lock);
 }
@@ -30,6 +31,7 @@ void ExchangeState::start_stream(unsigned status, std::vector<Header> headers) {
   if (detached_) return;
   CHECK(phase_ == Phase::kOpen);
   phase_ = Phase::kStreaming;
+  pending_.more_than_frames = true;
   pending_.stream = StreamHead{status, std::move(headers)};
   wake(lock);
 }
@@ -38,7 +40,11 @@ void ExchangeState::write(std::string frame) {
   std::unique_lock lock(mutex_);
   if (detached_) return;
   CHECK(phase_ == Phase::kStreaming);
-  pending_.frames.append(frame);
+  if (pending_.frames.empty()) {
+    pending_.frames = std::move(frame);
+  } else {
+    pending_.frames.append(frame);
+  }
   if (pending_.frames.size() + unsent_bytes_ > low_water_bytes_) above_low_water_ = true;
   wake(lock);
 }
@@ -48,6 +54,7 @@ void ExchangeState::finish_stream(std::vector<Header> trailers) {
   if (detached_) return;
   CHECK(phase_ == Phase::kStreaming);
   phase_ = Phase::kEnded;
+  pending_.more_than_frames = true;
   pending_.trailers = std::move(trailers);
   pending_.finished = true;
   wake(lock);
@@ -57,6 +64,7 @@ void ExchangeState::abandon() {
   std::unique_lock lock(mutex_);
   if (detached_ || phase_ == Phase::kEnded) return;
   phase_ = Phase::kEnded;
+  pending_.more_than_frames = true;
   pending_.abandoned = true;
   wake(lock);
 }
@@ -111,16 +119,17 @@ void ExchangeState::wake(std::unique_lock<std::mutex>& lock) {
   }
 }
 
-void ExchangeState::take(PendingAnswer& taken) {
-  taken.response.reset();
-  taken.stream.reset();
-  taken.frames.clear();
-  taken.trailers.clear();
-  taken.finished = taken.abandoned = false;
+PendingAnswer ExchangeState::take() {
   std::lock_guard lock(mutex_);
-  std::swap(taken, pending_);
   wake_posted_ = false;
-  unsent_bytes_ += taken.frames.size();
+  unsent_bytes_ += pending_.frames.size();
+  PendingAnswer taken;
+  if (pending_.more_than_frames) {
+    std::swap(taken, pending_);
+  } else {
+    taken.frames.swap(pending_.frames);
+  }
+  return taken;
 }
 
 void ExchangeState::set_unsent(std::size_t bytes) {

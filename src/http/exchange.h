@@ -25,9 +25,10 @@ struct PendingAnswer {
   std::optional<Response> response;
   std::optional<StreamHead> stream;
   std::string frames;
-  std::vector<Header> trailers;  // behind them, with `finished`
+  bool more_than_frames = false;
   bool finished = false;         // the stream ends behind the frames
   bool abandoned = false;        // the handler let go of the exchange without an end
+  std::vector<Header> trailers;  // behind the frames, with `finished`
 };
 
 class ExchangeState final : public Exchange,
@@ -55,8 +56,8 @@ class ExchangeState final : public Exchange,
   void on_writable(std::function<void()> callback) override;
 
   // The connection's side: on the strand.
-  // Takes what is queued; `taken.frames` lends its memory.
-  void take(PendingAnswer& taken);
+  // Takes what is queued.
+  PendingAnswer take();
   // Tells how many bytes taken wait for the socket; may call on_writable's callback.
   void set_unsent(std::size_t bytes);
   // The answer is whole, or the client is gone: then on_disconnect's callback is called.
