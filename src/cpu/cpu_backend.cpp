@@ -357,7 +357,7 @@ Result<model::LogitsView> CpuBackend::compute_logits(Context& c) {
     TRY_ASSIGN(logits_, Rows::allocate(rows, vocabulary, "logits"));
   }
   const std::size_t hidden = static_cast<std::size_t>(table_.config.hidden);
-  compute_->for_each(rows, 4, [&](std::size_t begin, std::size_t end, int) {
+  compute_->for_each(rows, 1, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t i = begin; i < end; ++i) {
       c.compute.kernels().rms_norm(scratch_.x[step_.wanted[i]], floats(*table_.output_norm), hidden,
                                    table_.config.rms_epsilon, scratch_.normed[i]);

@@ -137,7 +137,7 @@ void prepare_rotation(Context& c, std::span<const double> frequencies) {
 void rms_norm(Context& c, const model::TensorView& weight, bool add_update) {
   const Kernels& k = c.compute.kernels();
   const std::size_t hidden = size(c.config.hidden);
-  c.compute.for_each(c.step.tokens.size(), 4, [&](std::size_t begin, std::size_t end, int) {
+  c.compute.for_each(c.step.tokens.size(), 1, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t t = begin; t < end; ++t) {
       if (add_update) k.add(c.scratch.x[t], c.scratch.update[t], hidden);
       k.rms_norm(c.scratch.x[t], floats(weight), hidden, c.config.rms_epsilon, c.scratch.normed[t]);

@@ -180,7 +180,7 @@ void attend_by_span(Context& c, const Shape& shape, std::size_t layer, std::size
     attend_span(c, shape, layer, token, token + 1, unit % shape.kv_heads, span - first, &partial);
   });
   const std::size_t heads = c.step.tokens.size() * shape.kv_heads;
-  c.compute.for_each(heads, 4, [&](std::size_t begin, std::size_t end, int) {
+  c.compute.for_each(heads, 1, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t i = begin; i < end; ++i) {
       const std::size_t token = i / shape.kv_heads, kv_head = i % shape.kv_heads;
       const std::size_t first = token == 0 ? 0 : s.span_ends[token - 1];
@@ -201,7 +201,7 @@ void gated_attention(Context& c, const model::AttentionTensors& tensors, std::si
   Scratch& s = c.scratch;
   const std::size_t tokens = c.step.tokens.size();
   project(c, tensors);
-  c.compute.for_each(tokens * shape.kv_heads, 8, [&](std::size_t begin, std::size_t end, int) {
+  c.compute.for_each(tokens * shape.kv_heads, 1, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t i = begin; i < end; ++i) {
       rotate_and_store(c, tensors, shape, layer, i / shape.kv_heads, i % shape.kv_heads);
     }

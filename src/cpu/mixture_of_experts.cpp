@@ -121,7 +121,7 @@ void mixture_of_experts(Context& c, const model::MoeTensors& tensors) {
   const std::size_t used = static_cast<std::size_t>(c.config.experts_used);
   const std::size_t hidden = static_cast<std::size_t>(c.config.hidden);
   route(c, tensors);
-  c.compute.for_each(tokens, 4, [&](std::size_t begin, std::size_t end, int) {
+  c.compute.for_each(tokens, 1, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t t = begin; t < end; ++t) {
       choose_experts(k, {s.router[t], s.router.columns()}, {&s.chosen[t * used], used});
     }
@@ -130,7 +130,7 @@ void mixture_of_experts(Context& c, const model::MoeTensors& tensors) {
   run_gate_and_up(c, tensors);
   run_down(c, tensors);
   // The shared expert, then the chosen ones, best first.
-  c.compute.for_each(tokens, 4, [&](std::size_t begin, std::size_t end, int) {
+  c.compute.for_each(tokens, 1, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t t = begin; t < end; ++t) {
       k.multiply_add(s.x[t], k.sigmoid(*s.shared_gate[t]), s.shared_out[t], hidden);
       for (std::size_t slot = 0; slot < used; ++slot) {
