@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "app/bench_row.h"
+#include "serve/echo.h"
 #include "serve/flood.h"
 #include "serve/load.h"
 #include "serve/long_prompt.h"
@@ -155,13 +156,38 @@ LoadOptions base_options(const Flags& flags, std::uint16_t port) {
   return options;
 }
 
-// What the server adds to a request whose model takes no time.
+// As long as what the server says to that: some 0.4 KiB of head and 0.5 of body.
+std::string canned_answer() {
+  return fmt::format(
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Filler: {}\r\n"
+      "Content-Length: 500\r\n\r\n{}",
+      std::string(280, 'x'), std::string(500, 'x'));
+}
+
+// What the server adds to a request whose model takes no time, and by turns with it what is there
+// without a server: the client, the kernel, a loop that answers at once.
 void added_latency(const Flags& flags) {
   const Server server(flags, 0, 64, 65536);
   LoadOptions options = base_options(flags, server.port());
   options.request = request_text(flags, flags.prompt_words, 1, false);
   options.rate = 1000;
-  for (int i = 0; i < flags.repeat; ++i) report("1000/s, 1000 tokens", options, &server);
+  const auto echo = Echo::start(options.request.size(), canned_answer());
+  if (!echo) {
+    fmt::print(stderr, "serve_bench: {}\n", echo.error().message);
+    return;
+  }
+  std::vector<float> with_server, with_echo;
+  for (int i = 0; i < flags.repeat; ++i) {
+    options.port = server.port();
+    auto of_server = report("1000/s, 1000 tokens", options, &server);
+    options.port = (*echo)->port();
+    auto of_echo = report("the same, a bare echo", options, nullptr);
+    if (!of_server || !of_echo) return;
+    with_server.push_back(percentile(of_server->latency, 0.5));
+    with_echo.push_back(percentile(of_echo->latency, 0.5));
+  }
+  fmt::print("{:<22} p50, medians: {:.3f} ms, of which a bare echo takes {:.3f} ms\n", "",
+             percentile(with_server, 0.5), percentile(with_echo, 0.5));
 }
 
 void short_requests(const Flags& flags) {

@@ -7,7 +7,7 @@ namespace tessera::http {
 ExchangeState::ExchangeState(std::shared_ptr<Runtime> runtime, std::size_t loop,
                              std::size_t low_water_bytes, std::function<void()> wake)
     : runtime_(std::move(runtime)),
-      inbox_(runtime_->inbox(loop)),
+      loop_(loop),
       strand_(runtime_->loop(loop).get_executor()),
       low_water_bytes_(low_water_bytes),
       wake_(std::move(wake)) {}

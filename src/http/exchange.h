@@ -51,7 +51,7 @@ class ExchangeState final : public Exchange,
   std::size_t buffered() const override;
   void post(std::function<void()> work) override;
   void on_ring(std::function<void()> work) override { ring_work_ = std::move(work); }
-  void ring() override { inbox_.ring(shared_from_this()); }
+  void ring() override { runtime_->ring(loop_, shared_from_this()); }
   void on_disconnect(std::function<void()> callback) override;
   void on_writable(std::function<void()> callback) override;
 
@@ -73,7 +73,7 @@ class ExchangeState final : public Exchange,
   void abandon();
 
   const std::shared_ptr<Runtime> runtime_;  // outlives strand_
-  Inbox& inbox_;
+  const std::size_t loop_;
   const Strand strand_;
   const std::size_t low_water_bytes_;
   std::function<void()> ring_work_;  // written before the first ring

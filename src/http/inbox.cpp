@@ -11,31 +11,29 @@ namespace {
 constexpr std::size_t kAtATime = 64;  // then sockets and timers have their turn
 }
 
+// The loop is woken with no lock held, else it would run into it.
 void Inbox::ring(std::shared_ptr<Rung> one) {
   // Who stands there already is called after this: both sides exchange, so the caller sees all that
   // came before the ring.
-  Rung& added = *one;
-  if (added.stands_.exchange(true)) return;
-  const std::lock_guard lock(mutex_);
-  if (closed_) return;
+  if (one->stands_.exchange(true)) return;
   try {
-    row_.push_back(std::move(one));
-    if (!posted_) post();
+    {
+      const std::lock_guard lock(mutex_);
+      row_.push_back(one);
+      if (std::exchange(posted_, true)) return;
+    }
+    post();
   } catch (const std::bad_alloc&) {
-    added.stands_ = false;
-    if (one == nullptr) row_.pop_back();
+    const std::lock_guard lock(mutex_);
+    posted_ = false;
+    std::erase(row_, one);
+    one->stands_ = false;
     throw;
   }
-  posted_ = true;
 }
 
 void Inbox::post() {
   boost::asio::post(loop_, [this] { call_all(); });
-}
-
-void Inbox::close() {
-  const std::lock_guard lock(mutex_);
-  closed_ = true;
 }
 
 // Null: nobody stands there, and the next ring posts.

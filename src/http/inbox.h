@@ -30,11 +30,9 @@ class Inbox {
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
 
-  // Any thread; `one` is called by the loop, never inside this call. Nothing after close(). Throws
-  // std::bad_alloc, and nothing has happened then.
+  // Any thread; `one` is called by the loop, never inside this call. Throws std::bad_alloc: it does
+  // not stand there then, and who came meanwhile is called with the next ring.
   void ring(std::shared_ptr<Rung> one);
-  // What stands in the row is called yet.
-  void close();
 
  private:
   void post();
@@ -43,10 +41,9 @@ class Inbox {
   std::shared_ptr<Rung> next();
 
   boost::asio::io_context& loop_;
-  std::mutex mutex_;  // guards these three
+  std::mutex mutex_;  // guards these two
   std::vector<std::shared_ptr<Rung>> row_;
   bool posted_ = false;  // the loop will look
-  bool closed_ = false;
   // The loop's own: the part of the row that it took, and how much of that was called.
   std::vector<std::shared_ptr<Rung>> taken_;
   std::size_t called_ = 0;

@@ -8,6 +8,9 @@
 #include <functional>
 #include <new>
 #include <thread>
+#include <vector>
+
+#include "http/runtime.h"
 
 namespace tessera::http {
 namespace {
@@ -99,16 +102,15 @@ TEST(Inbox, WhereOneHasNoMemoryTheOthersAreCalled) {
   EXPECT_EQ(failing->calls, 2);
 }
 
-TEST(Inbox, AfterItsEndWhatStandsThereIsCalledAndNothingElse) {
-  boost::asio::io_context loop;
-  Inbox inbox(loop);
+TEST(Runtime, AfterItsEndWhatIsThereIsCalledAndNothingElse) {
+  Runtime runtime(2);
   std::vector<std::shared_ptr<Reader>> readers;
-  for (int i = 0; i < 100; ++i) inbox.ring(readers.emplace_back(std::make_shared<Reader>()));
-  inbox.close();
-  const auto late = std::make_shared<Reader>();
-  inbox.ring(late);
-  loop.poll();
+  for (std::size_t i = 0; i < 200; ++i)
+    runtime.ring(i % 2, readers.emplace_back(std::make_shared<Reader>()));
+  runtime.end();
   for (const auto& reader : readers) EXPECT_EQ(reader->calls, 1);
+  const auto late = std::make_shared<Reader>();
+  runtime.ring(0, late);
   EXPECT_EQ(late->calls, 0);
   EXPECT_EQ(late.use_count(), 1);
 }

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <utility>
@@ -32,13 +33,18 @@ class Runtime {
 
   std::size_t size() const { return loops_.size(); }
   asio::io_context& loop(std::size_t index) { return loops_[index]; }
-  Inbox& inbox(std::size_t loop) { return inboxes_[loop]; }
 
   // Runs `work` on the strand, never inside this call; drops it after end(). Any thread.
   template <class Work>
   void post(const Strand& strand, Work&& work) {
     std::shared_lock lock(mutex_);
     if (!ended_) asio::post(strand, std::forward<Work>(work));
+  }
+
+  // The same for what is rung for again and again.
+  void ring(std::size_t loop, std::shared_ptr<Rung> one) {
+    std::shared_lock lock(mutex_);
+    if (!ended_) inboxes_[loop].ring(std::move(one));
   }
 
   // After the I/O threads have been joined. What came for a loop when its thread had ended already
@@ -48,7 +54,6 @@ class Runtime {
       std::unique_lock lock(mutex_);
       ended_ = true;
     }
-    for (Inbox& inbox : inboxes_) inbox.close();
     for (asio::io_context& loop : loops_) {
       loop.restart();
       loop.poll();
