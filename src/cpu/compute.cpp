@@ -8,17 +8,12 @@
 namespace tessera::cpu {
 namespace {
 
-constexpr std::size_t kManyTokens = 8;
+constexpr std::size_t kManyTokens = 16;
 // Elements that one thread makes int8 of sooner than others could help: about a microsecond.
 constexpr std::size_t kQuantisedTogether = 4096;
 
-// What a member takes at a time: enough for a stream from memory to get going, few enough that all
-// end together. Many tokens: as many rows as a kernel packs at once.
-std::size_t chunk_rows(const Product& product) {
-  if (product.tokens > kManyTokens) return kInt8PanelRows;
-  const std::size_t bytes = kPanelRows * product.weights.row_bytes;
-  return (kInt8AheadBytes + bytes - 1) / bytes * kPanelRows;
-}
+// Rows that kernels take together: of int8 products, and of those of floats with few tokens.
+constexpr std::size_t kInt8Rows = 16, kFloatRows = 4;
 
 }  // namespace
 
@@ -41,6 +36,19 @@ Result<std::unique_ptr<Compute>> Compute::create(const Kernels& kernels, int thr
                                               panel_floats(max_columns), "matmul panels"));
   compute->chunk_ends_.reserve(max_products);
   return compute;
+}
+
+Int8MatmulFunction Compute::int8_kernel(const Product& product) const {
+  return product.x.int8 != nullptr ? kernels_.int8_matmul(product.weights.type) : nullptr;
+}
+
+// What a member takes at a time: enough for a stream from memory to get going, few enough that all
+// end together. Many tokens: as many rows as a kernel packs at once.
+std::size_t Compute::chunk_rows(const Product& product) const {
+  if (product.tokens > kManyTokens) return kInt8PanelRows;
+  const std::size_t rows = int8_kernel(product) != nullptr ? kInt8Rows : kFloatRows;
+  const std::size_t bytes = rows * product.weights.row_bytes;
+  return (kInt8AheadBytes + bytes - 1) / bytes * rows;
 }
 
 void Compute::multiply(std::span<const Product> products) {
@@ -86,9 +94,7 @@ void Compute::multiply_part(const Chunk& chunk, const std::byte* weights, float*
   const Matrix& w = product.weights;
   const std::byte* rows = weights + chunk.first * w.row_bytes;
   float* panel = panels_[static_cast<std::size_t>(member)];
-  const Int8MatmulFunction int8 =
-      product.x.int8 != nullptr ? kernels_.int8_matmul(w.type) : nullptr;
-  if (int8 != nullptr) {
+  if (const Int8MatmulFunction int8 = int8_kernel(product); int8 != nullptr) {
     int8({rows, w.row_bytes, chunk.count, w.columns, product.tokens, product.x.int8, y, chunk.first,
           reinterpret_cast<std::byte*>(panel), ahead});
   } else {

@@ -85,6 +85,9 @@ class Compute {
     const Product* product = nullptr;
     std::size_t first = 0, count = 0;
   };
+  // Null where the product is of floats.
+  Int8MatmulFunction int8_kernel(const Product& product) const;
+  std::size_t chunk_rows(const Product& product) const;
   Chunk chunk_at(std::span<const Product> products, std::size_t chunk) const;
   // `ahead`: as in Int8Matmul.
   void multiply_part(const Chunk& chunk, const std::byte* weights, float* const* y,

@@ -201,7 +201,12 @@ void gated_attention(Context& c, const model::AttentionTensors& tensors, std::si
   Scratch& s = c.scratch;
   const std::size_t tokens = c.step.tokens.size();
   project(c, tensors);
-  c.compute.for_each(tokens * shape.kv_heads, 1, [&](std::size_t begin, std::size_t end, int) {
+  // Neighbours of one sequence share lines of the cache, so a thread takes some of them together
+  // where there are many.
+  const std::size_t units = tokens * shape.kv_heads;
+  const std::size_t grain =
+      std::clamp<std::size_t>(units / static_cast<std::size_t>(c.compute.threads()), 1, 8);
+  c.compute.for_each(units, grain, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t i = begin; i < end; ++i) {
       rotate_and_store(c, tensors, shape, layer, i / shape.kv_heads, i % shape.kv_heads);
     }

@@ -13,11 +13,12 @@ void project(Context& c, const model::GdnTensors& tensors) {
   Scratch& s = c.scratch;
   const std::size_t tokens = c.step.tokens.size();
   const Inputs normed{s.normed.pointers(), s.normed8.pointers()};
+  // Those of floats have the largest rows and so come first: all threads end together.
   const Product products[] = {
-      {Matrix::of(*tensors.qkv), normed, s.projected.pointers(), tokens},
-      {Matrix::of(*tensors.gate), normed, s.side.pointers(), tokens},
       {Matrix::of(*tensors.beta), normed, s.beta.pointers(), tokens},
       {Matrix::of(*tensors.alpha), normed, s.alpha.pointers(), tokens},
+      {Matrix::of(*tensors.qkv), normed, s.projected.pointers(), tokens},
+      {Matrix::of(*tensors.gate), normed, s.side.pointers(), tokens},
   };
   c.compute.multiply(products);
 }
