@@ -86,6 +86,11 @@ void ExchangeState::run(const std::function<void()>& work) {
   if (std::exchange(owes_wake_, false) && wake_) wake_();
 }
 
+void ExchangeState::on_ring(std::function<void()> work) {
+  std::lock_guard lock(mutex_);
+  if (!detached_) std::swap(ring_work_, work);
+}
+
 void ExchangeState::on_disconnect(std::function<void()> callback) {
   std::unique_lock lock(mutex_);
   if (!detached_) {
@@ -149,6 +154,7 @@ void ExchangeState::detach(bool gone) {
   wake_ = nullptr;
   std::function<void()> disconnected;
   std::function<void()> writable;
+  std::function<void()> rung;
   PendingAnswer dropped;
   {
     std::lock_guard lock(mutex_);
@@ -156,6 +162,7 @@ void ExchangeState::detach(bool gone) {
     gone_ = gone;
     std::swap(disconnected, on_disconnect_);
     std::swap(writable, on_writable_);  // destroyed outside of the lock: it may hold the exchange
+    std::swap(rung, ring_work_);
     std::swap(dropped, pending_);
     unsent_bytes_ = 0;
   }

@@ -50,7 +50,7 @@ class ExchangeState final : public Exchange,
   void finish_stream(std::vector<Header> trailers) override;
   std::size_t buffered() const override;
   void post(std::function<void()> work) override;
-  void on_ring(std::function<void()> work) override { ring_work_ = std::move(work); }
+  void on_ring(std::function<void()> work) override;
   void ring() override { runtime_->ring(loop_, shared_from_this()); }
   void on_disconnect(std::function<void()> callback) override;
   void on_writable(std::function<void()> callback) override;
@@ -63,7 +63,9 @@ class ExchangeState final : public Exchange,
   // The answer is whole, or the client is gone: then on_disconnect's callback is called.
   void detach(bool gone);
 
-  void on_rung() override { run(ring_work_); }
+  void on_rung() override {
+    if (ring_work_) run(ring_work_);
+  }
 
  private:
   enum class Phase { kOpen, kStreaming, kEnded };
@@ -76,7 +78,7 @@ class ExchangeState final : public Exchange,
   const std::size_t loop_;
   const Strand strand_;
   const std::size_t low_water_bytes_;
-  std::function<void()> ring_work_;  // written before the first ring
+  std::function<void()> ring_work_;  // written before the first ring; then the strand's
   // Touched on the strand alone.
   std::function<void()> wake_;
   bool working_ = false;    // posted work runs: it may queue more than once

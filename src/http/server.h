@@ -69,7 +69,7 @@ class Exchange {
   virtual void post(std::function<void()> work) = 0;
   // The same for work that is wanted again and again, set before the first ring(): rings that come
   // before it runs are one, and cost next to nothing. Any thread rings; it may throw
-  // std::bad_alloc. Holds no share of the exchange.
+  // std::bad_alloc. Dropped once the answer is whole or the client gone.
   virtual void on_ring(std::function<void()> work) = 0;
   virtual void ring() = 0;
   // Called once, on the strand, when the client is gone (closed, reset, stalled) before the answer

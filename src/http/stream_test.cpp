@@ -366,9 +366,9 @@ TEST(Stream, RingsMeetAnswersAndClientsThatEnd) {
     std::thread ringing([&] {
       while (!stop) held->exchange->ring();
     });
+    EXPECT_TRUE(rung.wait());
     peer.reset();
     EXPECT_TRUE(held->gone.wait());
-    EXPECT_TRUE(rung.wait());
     stop = true;
     ringing.join();
     Event called;  // behind the last ring
