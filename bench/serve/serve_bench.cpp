@@ -42,6 +42,7 @@ struct Flags {
   int seconds = 5;
   int repeat = 3;
   int streams = 10'000;
+  int stream_tokens = 400;
   int connections = 32;
   double rate = 0;
   int prompt_words = 1'000;
@@ -207,7 +208,7 @@ void open_streams(const Flags& flags) {
   // All of one account, which is to have all there is.
   const Server server(flags, delay_us, flags.streams, kBatch, 20'000, {"--account-share", "1"});
   LoadOptions options = base_options(flags, server.port());
-  options.request = request_text(flags, 8, 400, true);
+  options.request = request_text(flags, 8, flags.stream_tokens, true);
   options.connections = flags.streams;
   options.once = true;
   options.duration = std::chrono::seconds(120);
@@ -357,6 +358,7 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", flags.seconds, "of each measurement");
   app.add_option("--repeat", flags.repeat, "measurements");
   app.add_option("--streams", flags.streams, "open at once");
+  app.add_option("--stream-tokens", flags.stream_tokens, "for streams: of each answer");
   app.add_option("--connections", flags.connections, "of the client");
   app.add_flag("--once", flags.once, "with --url: one request a connection, all at once");
   app.add_option("--rate", flags.rate, "with --url: requests a second; 0: back to back");
