@@ -12,7 +12,7 @@ constexpr std::size_t kAtATime = 64;  // then sockets and timers have their turn
 }
 
 // The loop is woken with no lock held, else it would run into it.
-void Inbox::ring(std::shared_ptr<Rung> one) {
+void Inbox::ring(const std::shared_ptr<Rung>& one) {
   // Who stands there already is called after this: both sides exchange, so the caller sees all that
   // came before the ring.
   if (one->stands_.exchange(true)) return;
@@ -55,7 +55,7 @@ void Inbox::call_all() {
   while (call_some()) {
     try {
       return post();
-    } catch (const std::bad_alloc&) {  // then without a pause
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then without a pause
     }
   }
 }

@@ -32,7 +32,7 @@ class Inbox {
 
   // Any thread; `one` is called by the loop, never inside this call. Throws std::bad_alloc: it does
   // not stand there then, and who came meanwhile is called with the next ring.
-  void ring(std::shared_ptr<Rung> one);
+  void ring(const std::shared_ptr<Rung>& one);
 
  private:
   void post();

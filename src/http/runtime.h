@@ -42,9 +42,9 @@ class Runtime {
   }
 
   // The same for what is rung for again and again.
-  void ring(std::size_t loop, std::shared_ptr<Rung> one) {
+  void ring(std::size_t loop, const std::shared_ptr<Rung>& one) {
     std::shared_lock lock(mutex_);
-    if (!ended_) inboxes_[loop].ring(std::move(one));
+    if (!ended_) inboxes_[loop].ring(one);
   }
 
   // After the I/O threads have been joined. What came for a loop when its thread had ended already
