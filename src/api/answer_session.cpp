@@ -97,6 +97,8 @@ void AnswerSession::run(const std::vector<Start>& prompts, Options options,
                         const std::shared_ptr<http::Exchange>& exchange, OnEnd on_end) {
   const auto session = std::make_shared<AnswerSession>(
       std::move(options), std::move(format), std::move(admission), exchange, std::move(on_end));
+  // The engine may ring before a start has returned: what is rung runs later, and
+  // pump() does nothing before begin().
   exchange->on_ring([weak = std::weak_ptr(session)] {
     if (const auto alive = weak.lock()) alive->attempt(&AnswerSession::pump);
   });
