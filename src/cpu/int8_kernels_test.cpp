@@ -215,15 +215,20 @@ TEST(Int8Kernels, Int8MatmulHasRoomForTheLargestQuants) {
       Floats row(kColumns);
       weights::dequantise_row(type, w.data(), row);
       for (const float sign : {1.0F, -1.0F}) {
-        const Floats x(kColumns, sign);
+        constexpr std::size_t kTokens = 5;  // met one, two and all at once: kernels differ
+        const Floats x(kTokens * kColumns, sign);
         double sum = 0, norm = 0;
         for (const float weight : row) {
           sum += double{weight} * sign;
           norm += std::fabs(weight);
         }
         for (Isa isa : supported_isas()) {
-          const Floats y = int8_matmul(kernels(isa), type, w, 1, kColumns, x, 1, 1);
-          EXPECT_NEAR(y[0], sum, norm * 1e-5) << weights::info(type).name << " " << isa_name(isa);
+          for (const std::size_t together : {std::size_t{1}, std::size_t{2}, kTokens}) {
+            const Floats y = int8_matmul(kernels(isa), type, w, 1, kColumns, x, together, 1);
+            for (const float value : y)
+              EXPECT_NEAR(value, sum, norm * 1e-5)
+                  << weights::info(type).name << " " << isa_name(isa);
+          }
         }
       }
     }
