@@ -15,6 +15,7 @@ class Batch:
     """tokens [N]; bounds: offsets of the conversations; rows: positions whose next token is learned."""
 
     def __init__(self, examples):
+        self.examples = examples
         self.tokens = np.concatenate([np.asarray(ids[:-1], np.int64) for ids, _ in examples])
         self.targets = np.concatenate([np.asarray(ids[a:b], np.int64) for ids, learned in examples for a, b in learned])
         self.bounds, rows, self.row_bounds = [0], [], [0]

@@ -181,9 +181,10 @@ def moe_layer(c, w, x):
     return routed + shared * torch.sigmoid(x @ w("ffn_gate_inp_shexp.weight"))[:, None], balance
 
 
-def forward(c, weights, tokens, bounds):
-    """tokens [N]: conversations back to back, bounds: their offsets. Returns the final normed hidden rows and the
-    mean load-balancing loss; the caller multiplies the rows it needs by output.weight."""
+def forward(c, weights, tokens, bounds, rows=None):
+    """tokens [N]: conversations back to back, bounds: their offsets. Returns the final normed hidden rows (of the
+    positions `rows`, ascending, where given) and the mean load-balancing loss; the caller multiplies them by
+    output.weight. The last layer computes what those rows need and no more: a fifth of the positions is learned."""
     seg = torch.tensor(bounds, dtype=torch.int64)
     positions = torch.cat([torch.arange(b - a) for a, b in zip(bounds[:-1], bounds[1:])])
     cos, sin = rope_tables(c, positions, torch.float32)
@@ -193,6 +194,8 @@ def forward(c, weights, tokens, bounds):
         w = lambda name: weights[f"blk.{i}.{name}"]
         x = rms_norm(h, w("attn_norm.weight"))
         h = h + (attention_layer(c, w, x, bounds, cos, sin, rms_norm) if c.is_attention(i) else gdn_layer(c, w, x, seg))
+        if rows is not None and i == c.layers - 1:
+            h = h[rows]
         y, aux = moe_layer(c, w, rms_norm(h, w("post_attention_norm.weight")))
         h, balance = h + y, balance + aux / c.layers
     return rms_norm(h, weights["output_norm.weight"]), balance

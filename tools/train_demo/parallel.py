@@ -3,10 +3,14 @@
 Three processes with one thread each are about twice as fast as one process with three: the model's operations are too
 small to be split over threads. Each process computes the gradient of its share of the batch into shared memory; then
 each adds up, clips and applies the gradients of its own share of the weights.
+
+Each process makes a share of the conversations, which end up in batches of unequal length; so all are dealt out anew
+(Pool), and nobody waits long for the one with the most.
 """
 import math
 import multiprocessing
 
+import numpy as np
 import torch
 
 import data
@@ -20,7 +24,7 @@ class Shared:
 
     FIELDS = ("weights", "mean", "first", "second")  # mean: of the recent weights; the others: optimizer moments
 
-    def __init__(self, config, seed, workers, saved=None):
+    def __init__(self, config, seed, workers, batch_limit, saved=None):
         self.config, self.workers = config, workers
         initial = model.initial_weights(config, seed)
         self.names = list(initial)
@@ -39,6 +43,7 @@ class Shared:
         # per worker: answer tokens, summed loss, balance loss, tokens, squared norm of its share of the gradient,
         # stop
         self.sums = torch.zeros(workers, 6, dtype=torch.float64).share_memory_()
+        self.pool = Pool(workers, batch_limit)
         self.barrier = multiprocessing.Barrier(workers)
         self.stop = multiprocessing.Event()
         self.results = multiprocessing.Queue()
@@ -61,6 +66,41 @@ class Shared:
         return parts
 
 
+class Pool:
+    """The conversations of a step, in shared memory: what each worker made, and what falls to each.
+
+    Two slots, used by turns: the next step's conversations are written while others may still read this step's."""
+
+    def __init__(self, workers, capacity):
+        self.slots = torch.zeros(2, workers, capacity, dtype=torch.int32).share_memory_()
+
+    def publish(self, step, rank, examples):
+        flat = [len(examples)]
+        for ids, learned in examples:
+            flat += [len(ids), len(learned), *ids, *(edge for span in learned for edge in span)]
+        self.slots[step % 2, rank, :len(flat)] = torch.tensor(flat, dtype=torch.int32)
+
+    def examples(self, step):
+        """All conversations of a step, in an order that is the same for every worker."""
+        for row in self.slots[step % 2].numpy():
+            at = 1
+            for _ in range(row[0]):
+                n_ids, n_spans = row[at:at + 2]
+                edges = row[at + 2 + n_ids:at + 2 + n_ids + 2 * n_spans]
+                yield row[at + 2:at + 2 + n_ids].astype(np.int64), edges.reshape(-1, 2).tolist()
+                at += 2 + n_ids + 2 * n_spans
+
+    def share(self, step, rank):
+        """The conversations that fall to a worker: the longest first, each to the one with the least so far."""
+        cost = lambda example: len(example[0]) * (1 + len(example[0]) / 8000)  # attention grows with the length
+        parts, loads = [[] for _ in range(self.slots.shape[1])], [0.0] * self.slots.shape[1]
+        for example in sorted(self.examples(step), key=cost, reverse=True):
+            least = loads.index(min(loads))
+            parts[least].append(example)
+            loads[least] += cost(example)
+        return parts[rank]
+
+
 class Worker:
     def __init__(self, shared, rank, args, tokenizer, factors, first_step):
         self.shared, self.rank, self.args = shared, rank, args
@@ -73,17 +113,22 @@ class Worker:
                                          shared.views("second"), args.muon_lr, args.adam_lr)
         seed = f"{args.seed}:{first_step}:{rank}"
         self.stream = data.batches(tokenizer, seed, args.tokens_per_step // shared.workers, factors, args.max_length)
+        self.shared.pool.publish(first_step + 1, rank, next(self.stream).examples)
         self.examples = data.unseen(tokenizer, 1, args.score_examples)[rank::shared.workers]
+        shared.barrier.wait()
 
     def train_step(self, step, factor):
         """step counts from 1. Returns the gradient's norm and whether all workers are to stop."""
-        shared, batch = self.shared, next(self.stream)
+        shared = self.shared
+        batch = data.Batch(shared.pool.share(step, self.rank))
         shared.grads[self.rank].zero_()
-        hidden, balance = model.forward(self.config, self.weights, torch.from_numpy(batch.tokens), batch.bounds)
-        logits = torch.nn.functional.linear(hidden[torch.from_numpy(batch.rows)], self.weights["output.weight"])
+        hidden, balance = model.forward(self.config, self.weights, torch.from_numpy(batch.tokens), batch.bounds,
+                                        torch.from_numpy(batch.rows))
+        logits = torch.nn.functional.linear(hidden, self.weights["output.weight"])
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(batch.targets), reduction="sum")
         (loss + self.args.balance * len(batch.targets) * balance).backward()
         shared.sums[self.rank, :4] = torch.tensor([len(batch.targets), loss.item(), balance.item(), len(batch.tokens)])
+        shared.pool.publish(step + 1, self.rank, next(self.stream).examples)
         shared.barrier.wait()
         grads, squared = {}, 0.0
         for name in self.own:

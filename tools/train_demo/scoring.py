@@ -23,8 +23,9 @@ def sums(config, weights, examples, tokens_per_batch=4096):
             size += len(examples[end][1])
             end += 1
         batch = data.Batch([(ids, learned) for _, ids, learned in examples[start:end]])
-        hidden, _ = model.forward(config, weights, torch.from_numpy(batch.tokens), batch.bounds)
-        logits = F.linear(hidden[torch.from_numpy(batch.rows)], weights["output.weight"])
+        hidden, _ = model.forward(config, weights, torch.from_numpy(batch.tokens), batch.bounds,
+                                  torch.from_numpy(batch.rows))
+        logits = F.linear(hidden, weights["output.weight"])
         targets = torch.from_numpy(batch.targets)
         losses, right = F.cross_entropy(logits, targets, reduction="none"), logits.argmax(-1) == targets
         for i, (skill, _, _) in enumerate(examples[start:end]):

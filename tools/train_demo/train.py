@@ -170,7 +170,8 @@ def main():
     saved = load_checkpoint(args.checkpoint) if args.resume else None
     tokenizer = checkpoint_tokenizer(saved) if saved else load_tokenizer()
     config = model.Config(**saved["config"]) if saved else model.Config()
-    shared = Shared(config, args.seed, args.workers, saved)
+    most = args.tokens_per_step // args.workers + args.max_length  # tokens that one worker draws for a step
+    shared = Shared(config, args.seed, args.workers, 4 * most + 1024, saved)  # with the edges of what is learned
     factors = {k: float(v) for k, v in (item.split("=") for item in args.mixture.split(",") if item)}
     print(f"{shared.grads.shape[1] / 1e6:.2f} M parameters, vocabulary {len(tokenizer)}, {json.dumps(vars(args))}",
           flush=True)
