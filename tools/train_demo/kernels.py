@@ -1,4 +1,4 @@
-"""Autograd wrappers around kernels.cpp, which is compiled on first use into build/train_demo."""
+"""Autograd wrappers around the kernels (*.cpp), which are compiled on first use into build/train_demo."""
 import ctypes
 import hashlib
 import pathlib
@@ -13,13 +13,14 @@ FLAGS = ["-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-f
 
 
 def load_library():
-    source = HERE / "kernels.cpp"
-    tag = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+    sources = sorted(HERE.glob("*.cpp"))
+    text = b"".join(path.read_bytes() for path in sources + sorted(HERE.glob("*.h")))
+    tag = hashlib.sha256(text).hexdigest()[:12]
     target = BUILD_DIR / f"kernels-{tag}.so"
     if not target.exists():
         BUILD_DIR.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".tmp")
-        subprocess.run(["g++", *FLAGS, str(source), "-o", str(partial)], check=True)
+        subprocess.run(["g++", *FLAGS, *map(str, sources), "-o", str(partial)], check=True)
         partial.rename(target)
     return ctypes.CDLL(str(target))
 
@@ -105,66 +106,107 @@ class RmsNorm(torch.autograd.Function):
         return dx, dw, dz
 
 
-class SwiGlu(torch.autograd.Function):
-    """[N, 2n] -> silu(first half) * second half."""
+def gradient(w):
+    """Where a weight's gradient is added up: its own .grad, which the trainer points into shared memory."""
+    if w.grad is None:
+        w.grad = torch.zeros_like(w)
+    return w.grad
+
+
+class Linears(torch.autograd.Function):
+    """x [N, in] and weights [out_i, in] -> (x w_i^T for each). The weights must be leaves: their gradients are added
+    to .grad here, and x's gradient is added up in one place."""
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx, x, *weights):
         x = x.contiguous()
-        rows, n = x.shape[0], x.shape[1] // 2
-        y = x.new_empty(rows, n)
-        call("swiglu_forward", rows, n, x, y)
+        outputs = []
+        for w in weights:
+            y = x.new_empty(x.shape[0], w.numel() // x.shape[1])  # a vector is a matrix of one row
+            call("linear_forward", x.shape[0], x.shape[1], y.shape[1], x, w, y)
+            outputs.append(y)
         ctx.save_for_backward(x)
-        return y
+        ctx.weights = weights  # not saved: the worker of this step is the only one that changes them, afterwards
+        return tuple(outputs)
 
     @staticmethod
-    def backward(ctx, dy):
+    def backward(ctx, *d_outputs):
         x, = ctx.saved_tensors
         dx = torch.empty_like(x)
-        call("swiglu_backward", x.shape[0], x.shape[1] // 2, x, dy.contiguous(), dx)
-        return dx
+        for i, (w, dy) in enumerate(zip(ctx.weights, d_outputs)):
+            call("linear_backward", x.shape[0], x.shape[1], dy.shape[1], x, w, dy.contiguous(), dx, int(i > 0),
+                 gradient(w))
+        return (dx, *[None] * len(ctx.weights))
 
 
-class ToExperts(torch.autograd.Function):
-    """Copies each token's row to its places among the rows sorted by expert: [N, n] -> [N * top, n]."""
-
-    @staticmethod
-    def forward(ctx, x, slot):
-        x = x.contiguous()
-        top, n = slot.shape[1], x.shape[1]
-        y = x.new_empty(x.shape[0] * top, n)
-        call("scatter_rows", x.shape[0], top, n, slot, None, x, y)
-        ctx.save_for_backward(slot)
-        return y
-
-    @staticmethod
-    def backward(ctx, dy):
-        slot, = ctx.saved_tensors
-        dy = dy.contiguous()
-        dx = dy.new_empty(slot.shape[0], dy.shape[1])
-        call("combine_rows", slot.shape[0], slot.shape[1], dy.shape[1], slot, None, dy, dx)
-        return dx, None
+def linear(x, w):
+    return Linears.apply(x, w)[0]
 
 
-class FromExperts(torch.autograd.Function):
-    """Weighted sum of each token's expert outputs: [N * top, n], weights [N, top] -> [N, n]."""
+class Experts(torch.autograd.Function):
+    """x [N, in] -> each token's weighted sum of its experts' outputs, SwiGLU with gate, up [(experts,) width, in] and
+    down [(experts,) in, width]. weight and slot [N, top]: slot says where among the rows sorted by expert the token's
+    choices are; token [N * top] is its inverse, offsets [experts + 1] are the experts' first rows."""
 
     @staticmethod
-    def forward(ctx, y, weight, slot):
-        y, weight = y.contiguous(), weight.contiguous()
-        x = y.new_empty(slot.shape[0], y.shape[1])
-        call("combine_rows", slot.shape[0], slot.shape[1], y.shape[1], slot, weight, y, x)
-        ctx.save_for_backward(y, weight, slot)
-        return x
+    def forward(ctx, x, weight, slot, token, offsets, gate, up, down):
+        x, weight = x.contiguous(), weight.contiguous()
+        rows, width, top, n = len(token), gate.shape[-2], slot.shape[1], x.shape[1]
+        both, act, y = x.new_empty(rows, 2 * width), x.new_empty(rows, width), x.new_empty(rows, n)
+        call("experts_forward", len(offsets) - 1, n, width, offsets, token, x, gate, up, down, both, act, y)
+        out = torch.empty_like(x)
+        call("combine_rows", x.shape[0], top, n, slot, weight, y, out)
+        ctx.save_for_backward(x, weight, slot, token, offsets, both, act, y)
+        ctx.weights = gate, up, down  # as in Linears
+        return out
 
     @staticmethod
-    def backward(ctx, dx):
-        y, weight, slot = ctx.saved_tensors
-        dx = dx.contiguous()
-        dy, dw = torch.empty_like(y), torch.empty_like(weight)
-        call("scatter_rows", slot.shape[0], slot.shape[1], y.shape[1], slot, weight, dx, dy)
-        call("combine_weight_grad", slot.shape[0], slot.shape[1], y.shape[1], slot, dx, y, dw)
-        return dy, dw, None
+    def backward(ctx, d_out):
+        x, weight, slot, token, offsets, both, act, y = ctx.saved_tensors
+        tokens, top, n, width = x.shape[0], slot.shape[1], x.shape[1], act.shape[1]
+        d_out = d_out.contiguous()
+        dy, d_weight = torch.empty_like(y), torch.empty_like(weight)
+        call("scatter_rows", tokens, top, n, slot, weight, d_out, dy)
+        call("combine_weight_grad", tokens, top, n, slot, d_out, y, d_weight)
+        d_both, d_act, d_rows = torch.empty_like(both), torch.empty_like(act), torch.empty_like(y)
+        call("experts_backward", len(offsets) - 1, n, width, offsets, token, x, *ctx.weights, both, act, dy, d_both,
+             d_act, d_rows, *(gradient(w) for w in ctx.weights))
+        dx = torch.empty_like(x)
+        call("combine_rows", tokens, top, n, slot, None, d_rows, dx)
+        return dx, d_weight, None, None, None, None, None, None
+
+
+class Attention(torch.autograd.Function):
+    """Queries and gates qg [R, heads, query | gate] of the tokens `rows`, k and v [N, kv heads, dim] -> [R, heads, dim]:
+    norms and rotary embedding of queries and keys, causal attention inside each conversation, the gate."""
+
+    @staticmethod
+    def forward(ctx, qg, k, v, w_q, w_k, tables, seg, rows):
+        qg, k, v, (cos, sin) = qg.contiguous(), k.contiguous(), v.contiguous(), tables
+        (n, heads, dim), half = (k.shape[0], qg.shape[1], k.shape[2]), cos.shape[-1]
+        cos_q, sin_q = cos[rows], sin[rows]
+        q, unit_k, out = k.new_empty(len(rows), heads, dim), torch.empty_like(k), k.new_empty(len(rows), heads, dim)
+        call("norm_rope_forward", len(rows), heads, dim, half, 2 * dim, qg, w_q, cos_q, sin_q, q)
+        call("norm_rope_forward", n, k.shape[1], dim, half, dim, k, w_k, cos, sin, unit_k)
+        lse, gated = q.new_empty(len(rows), heads), torch.empty_like(out)
+        call("attention_forward", heads, k.shape[1], dim, seg, len(seg) - 1, rows, len(rows), q, unit_k, v, out, lse)
+        call("gate_forward", len(rows) * heads, dim, qg, out, gated)
+        ctx.save_for_backward(qg, k, v, cos, sin, cos_q, sin_q, seg, rows, q, unit_k, out, lse)
+        ctx.weights = w_q, w_k  # as in Linears
+        return gated
+
+    @staticmethod
+    def backward(ctx, d_gated):
+        qg, k, v, cos, sin, cos_q, sin_q, seg, rows, q, unit_k, out, lse = ctx.saved_tensors
+        (w_q, w_k), heads, dim, half = ctx.weights, q.shape[1], q.shape[2], cos.shape[-1]
+        d_out, d_qg, dot = torch.empty_like(out), torch.empty_like(qg), torch.empty_like(lse)
+        call("gate_backward", len(rows) * heads, dim, qg, out, d_gated.contiguous(), d_out, d_qg, dot)
+        dq, d_unit_k, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.empty_like(k), torch.zeros_like(v)
+        call("attention_backward", heads, k.shape[1], dim, seg, len(seg) - 1, rows, len(rows), q, unit_k, v, lse, dot,
+             d_out, dq, d_unit_k, dv)
+        call("norm_rope_backward", len(rows), heads, dim, half, 2 * dim, qg, w_q, cos_q, sin_q, dq, d_qg, gradient(w_q))
+        call("norm_rope_backward", len(k), k.shape[1], dim, half, dim, k, w_k, cos, sin, d_unit_k, dk, gradient(w_k))
+        return d_qg, dk, dv, None, None, None, None, None
 
 
 def rms_norm(x, w, z=None):

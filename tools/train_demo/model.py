@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from kernels import ConvSilu, FromExperts, GatedDelta, SwiGlu, ToExperts, rms_norm
+from kernels import Attention, ConvSilu, Experts, GatedDelta, Linears, linear, rms_norm
 
 EPS = 1e-6
 
@@ -128,57 +128,72 @@ def attend(q, k, v, bounds, group):
     return torch.cat(parts)
 
 
-def attention_layer(c, w, x, bounds, cos, sin, norm):
+def plain_attention(c, w, x, cos, sin):
     n = x.shape[0]
     qg = F.linear(x, w("attn_q.weight")).view(n, c.n_head, 2 * c.head_dim)
     q, gate = qg[..., :c.head_dim], qg[..., c.head_dim:]
     k = F.linear(x, w("attn_k.weight")).view(n, c.n_head_kv, c.head_dim)
     v = F.linear(x, w("attn_v.weight")).view(n, c.n_head_kv, c.head_dim)
-    q = rope(norm(q, w("attn_q_norm.weight")), cos, sin, c.n_rot)
-    k = rope(norm(k, w("attn_k_norm.weight")), cos, sin, c.n_rot)
-    out = attend(q, k, v, bounds, c.n_head // c.n_head_kv) * torch.sigmoid(gate)
+    q = rope(plain_rms(q, w("attn_q_norm.weight")), cos, sin, c.n_rot)
+    k = rope(plain_rms(k, w("attn_k_norm.weight")), cos, sin, c.n_rot)
+    out = attend(q, k, v, [0, n], c.n_head // c.n_head_kv) * torch.sigmoid(gate)
     return F.linear(out.reshape(n, -1), w("attn_output.weight"))
 
 
+def attention_layer(c, w, x, tables, seg, rows):
+    """The layer's output for the tokens `rows`."""
+    some = len(rows) < len(x)
+    if some:
+        k, v = Linears.apply(x, w("attn_k.weight"), w("attn_v.weight"))
+        qg = linear(x[rows], w("attn_q.weight"))
+    else:
+        qg, k, v = Linears.apply(x, w("attn_q.weight"), w("attn_k.weight"), w("attn_v.weight"))
+    out = Attention.apply(qg.view(len(rows), c.n_head, -1), k.view(len(x), c.n_head_kv, -1),
+                          v.view(len(x), c.n_head_kv, -1), w("attn_q_norm.weight"), w("attn_k_norm.weight"), tables,
+                          seg, rows)
+    return linear(out.view(len(rows), -1), w("attn_output.weight"))
+
+
+def gate_values(w, beta, alpha):
+    return -torch.exp(w("ssm_a")) * F.softplus(alpha + w("ssm_dt.bias")), torch.sigmoid(beta)
+
+
 def gdn_gates(w, x):
-    beta = torch.sigmoid(F.linear(x, w("ssm_beta.weight")))
-    log_decay = -torch.exp(w("ssm_a")) * F.softplus(F.linear(x, w("ssm_alpha.weight")) + w("ssm_dt.bias"))
-    return log_decay, beta
+    return gate_values(w, F.linear(x, w("ssm_beta.weight")), F.linear(x, w("ssm_alpha.weight")))
 
 
 def gdn_layer(c, w, x, seg):
-    mixed = ConvSilu.apply(F.linear(x, w("attn_qkv.weight")), w("ssm_conv1d.weight").t(), seg)
-    log_decay, beta = gdn_gates(w, x)
+    qkv, z, beta, alpha = Linears.apply(x, *(w(name) for name in ("attn_qkv.weight", "attn_gate.weight",
+                                                                 "ssm_beta.weight", "ssm_alpha.weight")))
+    mixed = ConvSilu.apply(qkv, w("ssm_conv1d.weight").t(), seg)
+    log_decay, beta = gate_values(w, beta, alpha)
     out = GatedDelta.apply(mixed, log_decay, beta, seg, c.gdn_dim, c.n_k_heads, c.n_v_heads)
-    z = F.linear(x, w("attn_gate.weight")).view_as(out)
-    return F.linear(rms_norm(out, w("ssm_norm.weight"), z).view(x.shape[0], -1), w("ssm_out.weight"))
+    out = rms_norm(out, w("ssm_norm.weight"), z.view_as(out))
+    return linear(out.view(x.shape[0], -1), w("ssm_out.weight"))
 
 
-def route(c, w, x):
+def route(c, logits):
     """Softmax over all experts, the best ones, their weights renormalised; and the load-balancing loss."""
-    p = torch.softmax(F.linear(x, w("ffn_gate_inp.weight")), -1)
+    p = torch.softmax(logits, -1)
     top, chosen = p.topk(c.experts_used, -1)
     load = torch.bincount(chosen.reshape(-1), minlength=c.experts).to(p.dtype) / chosen.numel()
     return top / top.sum(-1, keepdim=True), chosen, c.experts * (load * p.mean(0)).sum()
 
 
 def moe_layer(c, w, x):
-    weight, chosen, balance = route(c, w, x)
+    logits, shared_gate = Linears.apply(x, w("ffn_gate_inp.weight"), w("ffn_gate_inp_shexp.weight"))
+    weight, chosen, balance = route(c, logits)
     flat = chosen.reshape(-1)
     order = torch.argsort(flat, stable=True)
     slot = torch.empty_like(order)
     slot[order] = torch.arange(len(order))
-    slot = slot.view_as(chosen)
-    rows = ToExperts.apply(x, slot)
-    # unbind, not [e]: the gradient of an index would fill and add a whole expert tensor for every expert
-    gate_up = torch.cat([w("ffn_gate_exps.weight"), w("ffn_up_exps.weight")], 1).unbind()
-    parts = rows.split(torch.bincount(flat, minlength=c.experts).tolist())
-    outputs = [F.linear(SwiGlu.apply(F.linear(part, into)), out_of)
-               for part, into, out_of in zip(parts, gate_up, w("ffn_down_exps.weight").unbind())]
-    routed = FromExperts.apply(torch.cat(outputs), weight, slot)
-    shared_in = F.linear(x, torch.cat([w("ffn_gate_shexp.weight"), w("ffn_up_shexp.weight")]))
-    shared = F.linear(SwiGlu.apply(shared_in), w("ffn_down_shexp.weight"))
-    return routed + shared * torch.sigmoid(x @ w("ffn_gate_inp_shexp.weight"))[:, None], balance
+    offsets = F.pad(torch.bincount(flat, minlength=c.experts).cumsum(0), (1, 0))
+    routed = Experts.apply(x, weight, slot.view_as(chosen), order // c.experts_used, offsets,
+                           *(w(f"ffn_{part}_exps.weight") for part in ("gate", "up", "down")))
+    every = torch.arange(x.shape[0])  # the shared expert is one that every token chooses
+    shared = Experts.apply(x, torch.sigmoid(shared_gate), every[:, None], every, torch.tensor([0, x.shape[0]]),
+                           *(w(f"ffn_{part}_shexp.weight") for part in ("gate", "up", "down")))
+    return routed + shared, balance
 
 
 def forward(c, weights, tokens, bounds, rows=None):
@@ -187,15 +202,17 @@ def forward(c, weights, tokens, bounds, rows=None):
     output.weight. The last layer computes what those rows need and no more: a fifth of the positions is learned."""
     seg = torch.tensor(bounds, dtype=torch.int64)
     positions = torch.cat([torch.arange(b - a) for a, b in zip(bounds[:-1], bounds[1:])])
-    cos, sin = rope_tables(c, positions, torch.float32)
+    tables, every = [t[:, 0].contiguous() for t in rope_tables(c, positions, torch.float32)], torch.arange(len(tokens))
     h = F.embedding(tokens, weights["token_embd.weight"])
     balance = 0.0
     for i in range(c.layers):
         w = lambda name: weights[f"blk.{i}.{name}"]
         x = rms_norm(h, w("attn_norm.weight"))
-        h = h + (attention_layer(c, w, x, bounds, cos, sin, rms_norm) if c.is_attention(i) else gdn_layer(c, w, x, seg))
-        if rows is not None and i == c.layers - 1:
-            h = h[rows]
+        wanted = rows if i == c.layers - 1 and rows is not None else every
+        mixed = attention_layer(c, w, x, tables, seg, wanted) if c.is_attention(i) else gdn_layer(c, w, x, seg)
+        if wanted is not every:
+            h, mixed = h[rows], mixed if c.is_attention(i) else mixed[rows]
+        h = h + mixed
         y, aux = moe_layer(c, w, rms_norm(h, w("post_attention_norm.weight")))
         h, balance = h + y, balance + aux / c.layers
     return rms_norm(h, weights["output_norm.weight"]), balance
@@ -225,7 +242,7 @@ def plain_gdn(c, w, x):
 
 
 def plain_moe(c, w, x):
-    weight, chosen, _ = route(c, w, x)
+    weight, chosen, _ = route(c, F.linear(x, w("ffn_gate_inp.weight")))
     dense = torch.zeros(x.shape[0], c.experts, dtype=x.dtype).scatter(1, chosen, weight)
     inner = F.silu(torch.einsum("nh,efh->nef", x, w("ffn_gate_exps.weight"))) * \
         torch.einsum("nh,efh->nef", x, w("ffn_up_exps.weight"))
@@ -243,6 +260,6 @@ def forward_plain(c, weights, tokens):
     for i in range(c.layers):
         w = lambda name: weights[f"blk.{i}.{name}"]
         x = plain_rms(h, w("attn_norm.weight"))
-        h = h + (attention_layer(c, w, x, [0, n], cos, sin, plain_rms) if c.is_attention(i) else plain_gdn(c, w, x))
+        h = h + (plain_attention(c, w, x, cos, sin) if c.is_attention(i) else plain_gdn(c, w, x))
         h = h + plain_moe(c, w, plain_rms(h, w("post_attention_norm.weight")))
     return F.linear(plain_rms(h, weights["output_norm.weight"]), weights["output.weight"])

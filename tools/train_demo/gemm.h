@@ -1,0 +1,172 @@
+// Float32 matrix products of one thread, for the trainer's kernels: C = A B or C += A B, where B's
+// rows come packed in panels. The tile of C stays in registers; vectors are the compiler's own, so
+// that the same code is AVX2 (6 x 16) or AVX-512 (12 x 32).
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace gemm {
+
+#ifdef __AVX512F__
+constexpr int kLanes = 16, kRows = 12;
+#else
+constexpr int kLanes = 8, kRows = 6;
+#endif
+constexpr int kCols = 2 * kLanes;   // columns of a panel
+constexpr int kDepth = 256;         // rows of a panel that stay in the L1 cache
+constexpr int kBlock = 40 * kRows;  // rows of A that stay in the L2 cache
+
+typedef float Vec __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+
+// A [rows, depth] where element (i, k) is at row(i)[k * step]; the rows may be picked by an index.
+struct Rows {
+  const float* data;
+  int64_t stride;
+  const int64_t* index = nullptr;  // row i is data + index[i] * stride
+  const float* operator()(int64_t i) const { return data + (index ? index[i] : i) * stride; }
+};
+
+template <int M>
+inline void tile(int depth, const float* const* a, int64_t step, const float* panel,
+                 float* const* c, bool add) {
+  Vec acc[M][2];
+  for (int i = 0; i < M; ++i) acc[i][0] = acc[i][1] = Vec{};
+  for (int k = 0; k < depth; ++k) {
+    const Vec b0 = *reinterpret_cast<const Vec*>(panel + k * kCols);
+    const Vec b1 = *reinterpret_cast<const Vec*>(panel + k * kCols + kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) {
+      const float s = a[i][k * step];
+      acc[i][0] += s * b0;
+      acc[i][1] += s * b1;
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i) {
+    Vec* out = reinterpret_cast<Vec*>(c[i]);
+    out[0] = add ? out[0] + acc[i][0] : acc[i][0];
+    out[1] = add ? out[1] + acc[i][1] : acc[i][1];
+  }
+}
+
+template <int M>
+inline void tile_of(int m, int depth, const float* const* a, int64_t step, const float* panel,
+                    float* const* c, bool add) {
+  if constexpr (M > 0) {
+    if (m == M)
+      tile<M>(depth, a, step, panel, c, add);
+    else
+      tile_of<M - 1>(m, depth, a, step, panel, c, add);
+  }
+}
+
+// One tile of C; a last panel that is narrower goes through a buffer.
+inline void tile_at(int m, int width, int depth, const float* const* a, int64_t step,
+                    const float* panel, float* const* c, bool add) {
+  if (width == kCols) return tile_of<kRows>(m, depth, a, step, panel, c, add);
+  float buffer[kRows][kCols];
+  float* rows[kRows];
+  for (int i = 0; i < m; ++i) rows[i] = buffer[i];
+  tile_of<kRows>(m, depth, a, step, panel, rows, false);
+  for (int i = 0; i < m; ++i)
+    for (int j = 0; j < width; ++j) c[i][j] = add ? c[i][j] + buffer[i][j] : buffer[i][j];
+}
+
+inline int64_t panels(int64_t cols) {
+  return (cols + kCols - 1) / kCols;
+}
+
+inline void copy_padded(const float* from, int width, float* out) {
+  if (width == kCols) {
+    std::memcpy(out, from, sizeof(float) * kCols);
+  } else {
+    for (int i = 0; i < kCols; ++i) out[i] = i < width ? from[i] : 0;
+  }
+}
+
+// B [depth, cols] by rows -> panels [cols / kCols][depth][kCols], zeros behind the last column
+inline void pack(int depth, int cols, const Rows& b, float* out) {
+  for (int j = 0; j < cols; j += kCols) {
+    const int width = std::min(kCols, cols - j);
+    for (int k = 0; k < depth; ++k, out += kCols) {
+      copy_padded(b(k) + j, width, out);
+    }
+  }
+}
+
+// the same from B^T [cols, depth] by rows
+inline void pack_transposed(int depth, int cols, const Rows& bt, float* out) {
+  for (int j = 0; j < cols; j += kCols, out += depth * kCols) {
+    for (int i = 0; i < kCols; ++i) {
+      const float* row = j + i < cols ? bt(j + i) : nullptr;
+      for (int k = 0; k < depth; ++k) out[k * kCols + i] = row ? row[k] : 0;
+    }
+  }
+}
+
+// C [rows, cols] (+)= A [rows, depth] B; B packed, of packed_depth rows if it has more than A needs
+inline void multiply(int64_t rows, int cols, int depth, const Rows& a, const float* packed,
+                     float* c, int64_t ldc, bool add, int64_t packed_depth = 0) {
+  if (!packed_depth) packed_depth = depth;
+  const float* pa[kRows];
+  float* pc[kRows];
+  for (int64_t block = 0; block < rows; block += kBlock) {
+    const int64_t end = std::min(rows, block + kBlock);
+    for (int k = 0; k < depth; k += kDepth) {
+      const int deep = std::min(kDepth, depth - k);
+      for (int j = 0; j < cols; j += kCols) {
+        const float* panel = packed + (j / kCols * packed_depth + k) * kCols;
+        for (int64_t i = block; i < end; i += kRows) {
+          const int m = int(std::min<int64_t>(kRows, end - i));
+          for (int r = 0; r < m; ++r) {
+            pa[r] = a(i + r) + k;
+            pc[r] = c + (i + r) * ldc + j;
+          }
+          tile_at(m, std::min(kCols, cols - j), deep, pa, 1, panel, pc, add || k);
+        }
+      }
+    }
+  }
+}
+
+// C [rows, cols] += A^T B with A [depth, rows] and B [depth, cols], both by rows: a weight's
+// gradient
+inline void add_outer(int rows, int cols, int64_t depth, const Rows& a, const Rows& b, float* c,
+                      int64_t ldc, std::vector<float>& scratch) {
+  const int full = rows / kRows, tiles = (rows + kRows - 1) / kRows;
+  const int64_t size_b = panels(cols) * kDepth * kCols, size_a = int64_t(tiles) * kDepth * kRows;
+  if (int64_t(scratch.size()) < size_b + size_a + 2 * kRows)
+    scratch.resize(size_t(size_b + size_a + 2 * kRows));
+  float *packed_b = scratch.data(), *packed_a = scratch.data() + size_b;
+  const float* pa[kRows];
+  float* pc[kRows];
+  for (int64_t k = 0; k < depth; k += kDepth) {
+    const int deep = int(std::min<int64_t>(kDepth, depth - k));
+    for (int t = 0; t < deep; ++t) {  // both gathered, as the rows may be anywhere
+      const float *ra = a(k + t), *rb = b(k + t);
+      for (int j = 0; j < cols; j += kCols) {
+        float* out = packed_b + (int64_t(j / kCols) * deep + t) * kCols;
+        copy_padded(rb + j, std::min(kCols, cols - j), out);
+      }
+      for (int i = 0; i < full; ++i)  // of a constant size, which is a move or two
+        std::memcpy(packed_a + (int64_t(i) * deep + t) * kRows, ra + i * kRows,
+                    sizeof(float) * kRows);
+      for (int i = full * kRows; i < rows; ++i)
+        packed_a[(int64_t(full) * deep + t) * kRows + i - full * kRows] = ra[i];
+    }
+    for (int j = 0; j < cols; j += kCols)
+      for (int i = 0; i < tiles; ++i) {
+        const int m = std::min(kRows, rows - i * kRows);
+        for (int r = 0; r < m; ++r) {
+          pa[r] = packed_a + int64_t(i) * deep * kRows + r;
+          pc[r] = c + int64_t(i * kRows + r) * ldc + j;
+        }
+        tile_at(m, std::min(kCols, cols - j), deep, pa, kRows,
+                packed_b + int64_t(j / kCols) * deep * kCols, pc, true);
+      }
+  }
+}
+
+}  // namespace gemm
