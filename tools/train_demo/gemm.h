@@ -28,14 +28,20 @@ struct Rows {
   const float* operator()(int64_t i) const { return data + (index ? index[i] : i) * stride; }
 };
 
+// kCols columns of B, whose rows lie `stride` apart: kCols in a packed panel.
+struct Panel {
+  const float* data;
+  int64_t stride;
+};
+
 template <int M>
-inline void tile(int depth, const float* const* a, int64_t step, const float* panel,
-                 float* const* c, bool add) {
+inline void tile(int depth, const float* const* a, int64_t step, Panel b, float* const* c,
+                 bool add) {
   Vec acc[M][2];
   for (int i = 0; i < M; ++i) acc[i][0] = acc[i][1] = Vec{};
   for (int k = 0; k < depth; ++k) {
-    const Vec b0 = *reinterpret_cast<const Vec*>(panel + k * kCols);
-    const Vec b1 = *reinterpret_cast<const Vec*>(panel + k * kCols + kLanes);
+    const Vec b0 = *reinterpret_cast<const Vec*>(b.data + k * b.stride);
+    const Vec b1 = *reinterpret_cast<const Vec*>(b.data + k * b.stride + kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       const float s = a[i][k * step];
@@ -52,26 +58,50 @@ inline void tile(int depth, const float* const* a, int64_t step, const float* pa
 }
 
 template <int M>
-inline void tile_of(int m, int depth, const float* const* a, int64_t step, const float* panel,
-                    float* const* c, bool add) {
+inline void tile_of(int m, int depth, const float* const* a, int64_t step, Panel b, float* const* c,
+                    bool add) {
   if constexpr (M > 0) {
     if (m == M)
-      tile<M>(depth, a, step, panel, c, add);
+      tile<M>(depth, a, step, b, c, add);
     else
-      tile_of<M - 1>(m, depth, a, step, panel, c, add);
+      tile_of<M - 1>(m, depth, a, step, b, c, add);
   }
 }
 
 // One tile of C; a last panel that is narrower goes through a buffer.
 inline void tile_at(int m, int width, int depth, const float* const* a, int64_t step,
                     const float* panel, float* const* c, bool add) {
-  if (width == kCols) return tile_of<kRows>(m, depth, a, step, panel, c, add);
+  if (width == kCols) return tile_of<kRows>(m, depth, a, step, {panel, kCols}, c, add);
   float buffer[kRows][kCols];
   float* rows[kRows];
   for (int i = 0; i < m; ++i) rows[i] = buffer[i];
-  tile_of<kRows>(m, depth, a, step, panel, rows, false);
+  tile_of<kRows>(m, depth, a, step, {panel, kCols}, rows, false);
   for (int i = 0; i < m; ++i)
     for (int j = 0; j < width; ++j) c[i][j] = add ? c[i][j] + buffer[i][j] : buffer[i][j];
+}
+
+// A small matrix where it lies: element (i, k) at data[i * row + k * step].
+struct View {
+  const float* data;
+  int64_t row, step = 1;
+};
+
+// C [rows, cols] (+)= A [rows, depth] B for small matrices in the L1 cache, nothing packed; cols is
+// a multiple of kCols
+inline void product(int rows, int cols, int depth, View a, const float* b, int64_t ldb, float* c,
+                    int64_t ldc, bool add) {
+  const float* pa[kRows];
+  float* pc[kRows];
+  for (int i = 0; i < rows; i += kRows) {
+    const int m = std::min(kRows, rows - i);
+    for (int j = 0; j < cols; j += kCols) {
+      for (int r = 0; r < m; ++r) {
+        pa[r] = a.data + (i + r) * a.row;
+        pc[r] = c + (i + r) * ldc + j;
+      }
+      tile_of<kRows>(m, depth, pa, a.step, {b + j, ldb}, pc, add);
+    }
+  }
 }
 
 inline int64_t panels(int64_t cols) {

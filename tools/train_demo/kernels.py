@@ -29,7 +29,8 @@ _library = None
 
 
 def call(name, *args):
-    """Calls a kernel: tensors become pointers (they must be contiguous), integers 64-bit or the declared int."""
+    """Calls a kernel: tensors become pointers (they must be contiguous), integers 64-bit or the declared int.
+    What it returns counts only if it returns an int64_t."""
     global _library
     if _library is None:
         _library = load_library()
@@ -42,7 +43,9 @@ def call(name, *args):
             converted.append(ctypes.c_void_p(None))
         else:
             converted.append(ctypes.c_int64(value))
-    getattr(_library, name)(*converted)
+    function = getattr(_library, name)
+    function.restype = ctypes.c_int64
+    return function(*converted)
 
 
 class GatedDelta(torch.autograd.Function):
@@ -50,19 +53,21 @@ class GatedDelta(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, c, log_decay, beta, seg, dim, n_k, n_v):
-        c, beta, decay = c.contiguous(), beta.contiguous(), log_decay.exp().contiguous()
+        c, log_decay, beta = c.contiguous(), log_decay.contiguous(), beta.contiguous()
         out = c.new_empty(c.shape[0], n_v, dim)
-        call("gdn_forward", dim, n_k, n_v, seg, len(seg) - 1, c, decay, beta, out)
-        ctx.save_for_backward(c, decay, beta, seg)
+        diff, states = torch.empty_like(out), c.new_empty(call("gdn_states", dim, n_v, c.shape[0], len(seg) - 1))
+        call("gdn_forward", dim, n_k, n_v, seg, len(seg) - 1, c, log_decay, beta, out, diff, states)
+        ctx.save_for_backward(c, log_decay, beta, seg, diff, states)
         ctx.shape = (dim, n_k, n_v)
         return out
 
     @staticmethod
     def backward(ctx, d_out):
-        c, decay, beta, seg = ctx.saved_tensors
+        c, log_decay, beta, seg, diff, states = ctx.saved_tensors
         dim, n_k, n_v = ctx.shape
-        dc, dg, db = torch.zeros_like(c), torch.empty_like(decay), torch.empty_like(beta)
-        call("gdn_backward", dim, n_k, n_v, seg, len(seg) - 1, c, decay, beta, d_out.contiguous(), dc, dg, db)
+        dc, dg, db = torch.empty_like(c), torch.empty_like(log_decay), torch.empty_like(beta)
+        call("gdn_backward", dim, n_k, n_v, seg, len(seg) - 1, c, log_decay, beta, diff, states, d_out.contiguous(), dc,
+             dg, db)
         return dc, dg, db, None, None, None, None
 
 
