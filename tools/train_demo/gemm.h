@@ -26,6 +26,9 @@ struct Rows {
   int64_t stride;
   const int64_t* index = nullptr;  // row i is data + index[i] * stride
   const float* operator()(int64_t i) const { return data + (index ? index[i] : i) * stride; }
+  Rows from(int64_t i) const {
+    return index ? Rows{data, stride, index + i} : Rows{data + i * stride, stride};
+  }
 };
 
 // kCols columns of B, whose rows lie `stride` apart: kCols in a packed panel.
@@ -136,6 +139,18 @@ inline void pack_transposed(int depth, int cols, const Rows& bt, float* out) {
   }
 }
 
+// columns [first, first + count) of A [depth, ..] -> panels [count / kRows][depth][kRows]
+inline void pack_columns(int depth, int first, int count, const Rows& a, float* out) {
+  const int full = count / kRows, rest = count % kRows;
+  for (int k = 0; k < depth; ++k) {
+    const float* row = a(k) + first;
+    float* to = out + k * kRows;
+    for (int i = 0; i < full; ++i, row += kRows, to += depth * kRows)
+      std::memcpy(to, row, sizeof(float) * kRows);  // of a constant size: a move or two
+    for (int i = 0; i < rest; ++i) to[i] = row[i];
+  }
+}
+
 // C [rows, cols] (+)= A [rows, depth] B; B packed, of packed_depth rows if it has more than A needs
 inline void multiply(int64_t rows, int cols, int depth, const Rows& a, const float* packed,
                      float* c, int64_t ldc, bool add, int64_t packed_depth = 0) {
@@ -161,41 +176,31 @@ inline void multiply(int64_t rows, int cols, int depth, const Rows& a, const flo
   }
 }
 
-// C [rows, cols] += A^T B with A [depth, rows] and B [depth, cols], both by rows: a weight's
-// gradient
+// C [rows, cols] += A^T B with A [depth, rows] and B [depth, cols], both by rows: a weight's gradient
 inline void add_outer(int rows, int cols, int64_t depth, const Rows& a, const Rows& b, float* c,
                       int64_t ldc, std::vector<float>& scratch) {
-  const int full = rows / kRows, tiles = (rows + kRows - 1) / kRows;
-  const int64_t size_b = panels(cols) * kDepth * kCols, size_a = int64_t(tiles) * kDepth * kRows;
-  if (int64_t(scratch.size()) < size_b + size_a + 2 * kRows)
-    scratch.resize(size_t(size_b + size_a + 2 * kRows));
+  const int64_t size_b = panels(cols) * kDepth * kCols, size_a = int64_t(kDepth) * kBlock;
+  if (int64_t(scratch.size()) < size_b + size_a) scratch.resize(size_t(size_b + size_a));
   float *packed_b = scratch.data(), *packed_a = scratch.data() + size_b;
   const float* pa[kRows];
   float* pc[kRows];
   for (int64_t k = 0; k < depth; k += kDepth) {
     const int deep = int(std::min<int64_t>(kDepth, depth - k));
-    for (int t = 0; t < deep; ++t) {  // both gathered, as the rows may be anywhere
-      const float *ra = a(k + t), *rb = b(k + t);
-      for (int j = 0; j < cols; j += kCols) {
-        float* out = packed_b + (int64_t(j / kCols) * deep + t) * kCols;
-        copy_padded(rb + j, std::min(kCols, cols - j), out);
-      }
-      for (int i = 0; i < full; ++i)  // of a constant size, which is a move or two
-        std::memcpy(packed_a + (int64_t(i) * deep + t) * kRows, ra + i * kRows,
-                    sizeof(float) * kRows);
-      for (int i = full * kRows; i < rows; ++i)
-        packed_a[(int64_t(full) * deep + t) * kRows + i - full * kRows] = ra[i];
-    }
-    for (int j = 0; j < cols; j += kCols)
-      for (int i = 0; i < tiles; ++i) {
-        const int m = std::min(kRows, rows - i * kRows);
-        for (int r = 0; r < m; ++r) {
-          pa[r] = packed_a + int64_t(i) * deep * kRows + r;
-          pc[r] = c + int64_t(i * kRows + r) * ldc + j;
+    pack(deep, cols, b.from(k), packed_b);
+    for (int block = 0; block < rows; block += kBlock) {
+      const int count = std::min(kBlock, rows - block);
+      pack_columns(deep, block, count, a.from(k), packed_a);
+      for (int j = 0; j < cols; j += kCols)
+        for (int i = 0; i < count; i += kRows) {
+          const int m = std::min(kRows, count - i);
+          for (int r = 0; r < m; ++r) {
+            pa[r] = packed_a + int64_t(i) * deep + r;
+            pc[r] = c + int64_t(block + i + r) * ldc + j;
+          }
+          tile_at(m, std::min(kCols, cols - j), deep, pa, kRows,
+                  packed_b + int64_t(j / kCols) * deep * kCols, pc, true);
         }
-        tile_at(m, std::min(kCols, cols - j), deep, pa, kRows,
-                packed_b + int64_t(j / kCols) * deep * kCols, pc, true);
-      }
+    }
   }
 }
 
