@@ -2,6 +2,7 @@
 import torch
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic that Newton-Schulz iterates
+STEPS = 5  # of it
 ADAM_NAMES = ("token_embd", "ffn_gate_inp", "ssm_conv1d", "ssm_beta", "ssm_alpha")
 
 
@@ -9,7 +10,7 @@ def uses_muon(name, weight):
     return weight.dim() >= 2 and name != "output.weight" and not any(key in name for key in ADAM_NAMES)
 
 
-def orthogonal(batch, steps=5):
+def orthogonal(batch, steps=STEPS):
     """batch [k, rows, cols]: each matrix with its singular values brought near 1."""
     tall = batch.shape[1] > batch.shape[2]
     x = batch.transpose(1, 2) if tall else batch
@@ -17,7 +18,7 @@ def orthogonal(batch, steps=5):
     a, b, c = COEFFICIENTS
     for _ in range(steps):
         gram = x @ x.transpose(1, 2)
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.transpose(1, 2) if tall else x
 
 
@@ -27,6 +28,16 @@ def blocks(config, name, matrix):
         qk = config.n_k_heads * config.gdn_dim
         return [part[None] for part in matrix.split([qk, qk, matrix.shape[0] - 2 * qk])]
     return [matrix if matrix.dim() == 3 else matrix[None]]
+
+
+def cost(config, name, weight):
+    """About how long an update takes, in operations: elementwise passes, and for Muon the products."""
+    total = 400 * weight.numel()
+    if uses_muon(name, weight):
+        for part in blocks(config, name, weight):
+            short, long = sorted(part.shape[1:])
+            total += len(part) * STEPS * (4 * short * short * long + 2 * short ** 3)
+    return total
 
 
 class Optimizer:

@@ -57,7 +57,7 @@ class Shared:
 
     def shares(self):
         """The weights divided among the workers, about equally expensive to update."""
-        cost = lambda name: self.spans[name][1] * (8 if optim.uses_muon(name, self.view("weights", name)) else 1)
+        cost = lambda name: optim.cost(self.config, name, self.view("weights", name))
         parts, loads = [[] for _ in range(self.workers)], [0] * self.workers
         for name in sorted(self.names, key=cost, reverse=True):
             least = loads.index(min(loads))
@@ -92,7 +92,11 @@ class Pool:
 
     def share(self, step, rank):
         """The conversations that fall to a worker: the longest first, each to the one with the least so far."""
-        cost = lambda example: len(example[0]) * (1 + len(example[0]) / 8000)  # attention grows with the length
+
+        def cost(example):  # attention grows with the length; the last layer and the head are for learned tokens only
+            tokens, learned = len(example[0]), sum(b - a for a, b in example[1])
+            return tokens * (1 + tokens / 8000) + 0.3 * learned
+
         parts, loads = [[] for _ in range(self.slots.shape[1])], [0.0] * self.slots.shape[1]
         for example in sorted(self.examples(step), key=cost, reverse=True):
             least = loads.index(min(loads))
