@@ -47,10 +47,61 @@ inline void l2_backward(const float* y, const float* dy, float r, float scale, f
   for (int i = 0; i < D; ++i) dx[i] = r * scale * (dy[i] - y[i] * c);
 }
 
+// y += sum over n of factor[n * step] * x[n * stride ..], held in registers
+template <int D>
+inline void add_rows(int n, const float* factor, int step, const float* x, float* y) {
+  constexpr int kVecs = D / gemm::kLanes;
+  gemm::Vec sum[kVecs], *out = reinterpret_cast<gemm::Vec*>(y);
+#pragma GCC unroll 8
+  for (int d = 0; d < kVecs; ++d) sum[d] = out[d];
+  for (int i = 0; i < n; ++i) {
+    const gemm::Vec* row = reinterpret_cast<const gemm::Vec*>(x + i * D);
+    const float f = factor[i * step];
+#pragma GCC unroll 8
+    for (int d = 0; d < kVecs; ++d) sum[d] += f * row[d];
+  }
+#pragma GCC unroll 8
+  for (int d = 0; d < kVecs; ++d) out[d] = sum[d];
+}
+
+typedef float Vec8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int Mask8 __attribute__((vector_size(32)));
+
+inline void transpose8(const float* x, int ldx, float* y, int ldy) {
+  const Mask8 low = {0, 8, 1, 9, 4, 12, 5, 13}, high = {2, 10, 3, 11, 6, 14, 7, 15};
+  const Mask8 even = {0, 1, 8, 9, 4, 5, 12, 13}, odd = {2, 3, 10, 11, 6, 7, 14, 15};
+  const Mask8 left = {0, 1, 2, 3, 8, 9, 10, 11}, right = {4, 5, 6, 7, 12, 13, 14, 15};
+  Vec8 r[8], t[8];
+  auto out = [&](int i) -> Vec8& { return *reinterpret_cast<Vec8*>(y + i * ldy); };
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) r[i] = *reinterpret_cast<const Vec8*>(x + i * ldx);
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = __builtin_shuffle(r[i], r[i + 1], low);
+    t[i + 1] = __builtin_shuffle(r[i], r[i + 1], high);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    r[i] = __builtin_shuffle(t[i], t[i + 2], even);
+    r[i + 1] = __builtin_shuffle(t[i], t[i + 2], odd);
+    r[i + 2] = __builtin_shuffle(t[i + 1], t[i + 3], even);
+    r[i + 3] = __builtin_shuffle(t[i + 1], t[i + 3], odd);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    out(i) = __builtin_shuffle(r[i], r[i + 4], left);
+    out(i + 4) = __builtin_shuffle(r[i], r[i + 4], right);
+  }
+}
+
+// x [rows, D] -> y [D, rows]
 template <int D>
 inline void transpose(int rows, const float* x, float* y, int ldy) {
-  for (int j = 0; j < D; ++j)
-    for (int i = 0; i < rows; ++i) y[j * ldy + i] = x[i * D + j];
+  const int whole = rows / 8 * 8;
+  for (int i = 0; i < whole; i += 8)
+    for (int j = 0; j < D; j += 8) transpose8(x + i * D + j, D, y + j * ldy + i, ldy);
+  for (int n = 0; n < rows % 8; ++n)
+    for (int j = 0; j < D; ++j) y[j * ldy + whole + n] = x[(whole + n) * D + j];
 }
 
 struct GdnShape {
@@ -122,9 +173,8 @@ void chunk_forward(const GdnShape& s, int head, int64_t begin, int count, const 
     const float* v = x.c + (begin + i) * s.channels + (2 * s.n_k + head) * D;
     alignas(64) float diff[D];
     for (int d = 0; d < D; ++d) diff[d] = v[d] - decay.from_begin[i] * read[i * D + d];
-    for (int j = 0; j < i; ++j)
-      add_scaled<D>(diff, -decay.between[i * kPadded + j] * keys.kk[i * kPadded + j],
-                    delta + j * D);
+    for (int j = 0; j < i; ++j) m[j] = -decay.between[i * kPadded + j] * keys.kk[i * kPadded + j];
+    add_rows<D>(i, m, 1, delta, diff);
     const float beta = x.beta[(begin + i) * s.n_v + head];
     float* kept = x.diff + (begin + i) * stride + head * D;
     for (int d = 0; d < D; ++d) {
@@ -147,8 +197,8 @@ struct KeyGradients {
   alignas(64) float dq[kChunk * D], dk[kChunk * D], dkk[kChunk * kPadded], dqk[kChunk * kPadded];
 };
 
-// Gradients of the triangular system: d_delta [count, D] without what comes through it -> d_diff;
-// dv and d_beta on the way.
+// Gradients of the triangular system: d_delta [count, D] without what comes through it -> d_diff,
+// the gradient of diff times -1; dv and d_beta on the way.
 template <int D>
 void solve_backward(const GdnShape& s, int head, int64_t begin, int count, const float* a,
                     const float* delta_gradient, const GdnArrays& x, float* d_diff) {
@@ -157,10 +207,13 @@ void solve_backward(const GdnShape& s, int head, int64_t begin, int count, const
     const int64_t at = (begin + j) * s.n_v + head;
     alignas(64) float d[D];
     std::memcpy(d, delta_gradient + j * D, sizeof d);
-    for (int i = j + 1; i < count; ++i) add_scaled<D>(d, -a[i * kPadded + j], d_diff + i * D);
+    add_rows<D>(count - j - 1, a + (j + 1) * kPadded + j, kPadded, d_diff + (j + 1) * D, d);
     x.d_beta[at] = dot<D>(d, x.diff + (begin + j) * stride + head * D);
     float* dv = x.dc + (begin + j) * s.channels + (2 * s.n_k + head) * D;
-    for (int e = 0; e < D; ++e) dv[e] = d_diff[j * D + e] = x.beta[at] * d[e];
+    for (int e = 0; e < D; ++e) {
+      dv[e] = x.beta[at] * d[e];
+      d_diff[j * D + e] = -dv[e];
+    }
   }
 }
 
@@ -202,10 +255,10 @@ void chunk_backward(const GdnShape& s, int head, int64_t begin, int count, const
   for (int i = 0; i < count; ++i)
     for (int j = 0; j <= i; ++j) {
       const int at = i * kPadded + j;
-      const float minus = j < i ? -da[at] : 0.0f;
+      const float through_k = j < i ? da[at] : 0.0f;
       grad.dqk[at] += decay.between[at] * dm[at];
-      grad.dkk[at] += decay.between[at] * minus;
-      const float w = dm[at] * weight_m[at] + minus * a[at];
+      grad.dkk[at] += decay.between[at] * through_k;
+      const float w = dm[at] * weight_m[at] + through_k * a[at];
       dg[i] += w;
       dg[j] -= w;
     }
@@ -219,8 +272,8 @@ void chunk_backward(const GdnShape& s, int head, int64_t begin, int count, const
   }
   gemm::product(count, D, D, {d_diff, D}, transposed, D, part, D, false);
   for (int i = 0; i < count; ++i) {
-    dg[i] -= decay.from_begin[i] * dot<D>(part + i * D, keys.k + i * D);
-    add_scaled<D>(grad.dk + i * D, -decay.from_begin[i], part + i * D);
+    dg[i] += decay.from_begin[i] * dot<D>(part + i * D, keys.k + i * D);
+    add_scaled<D>(grad.dk + i * D, decay.from_begin[i], part + i * D);
   }
 
   // through the state after it
@@ -238,7 +291,7 @@ void chunk_backward(const GdnShape& s, int head, int64_t begin, int count, const
   for (int i = 0; i < count; ++i)
     for (int d = 0; d < D; ++d) {
       scaled[i * D + d] = decay.from_begin[i] * keys.q[i * D + d];
-      part[i * D + d] = -decay.from_begin[i] * keys.k[i * D + d];
+      part[i * D + d] = decay.from_begin[i] * keys.k[i * D + d];
     }
   gemm::product(D, D, count, {scaled, 1, D}, d_out, stride, dS, D, true);
   gemm::product(D, D, count, {part, 1, D}, d_diff, D, dS, D, true);
