@@ -14,9 +14,9 @@ constexpr int kLanes = 16, kRows = 12;
 #else
 constexpr int kLanes = 8, kRows = 6;
 #endif
-constexpr int kCols = 2 * kLanes;   // columns of a panel
-constexpr int kDepth = 256;         // rows of a panel that stay in the L1 cache
-constexpr int kBlock = 40 * kRows;  // rows of A that stay in the L2 cache
+constexpr int kCols = 2 * kLanes;  // columns of a panel
+constexpr int kDepth = 256;        // rows of a panel that stay in the L1 cache
+constexpr int kBlock = 240;        // rows of A that stay in the L2 cache; a multiple of kRows
 
 typedef float Vec __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
@@ -176,7 +176,8 @@ inline void multiply(int64_t rows, int cols, int depth, const Rows& a, const flo
   }
 }
 
-// C [rows, cols] += A^T B with A [depth, rows] and B [depth, cols], both by rows: a weight's gradient
+// C [rows, cols] += A^T B with A [depth, rows] and B [depth, cols], both by rows: a weight's
+// gradient
 inline void add_outer(int rows, int cols, int64_t depth, const Rows& a, const Rows& b, float* c,
                       int64_t ldc, std::vector<float>& scratch) {
   const int64_t size_b = panels(cols) * kDepth * kCols, size_a = int64_t(kDepth) * kBlock;

@@ -182,7 +182,7 @@ class Experts(torch.autograd.Function):
 
 
 class Attention(torch.autograd.Function):
-    """Queries and gates qg [R, heads, query | gate] of the tokens `rows`, k and v [N, kv heads, dim] -> [R, heads, dim]:
+    """Queries and gates qg [R, heads, query | gate] of tokens `rows`, k and v [N, kv heads, dim] -> [R, heads, dim]:
     norms and rotary embedding of queries and keys, causal attention inside each conversation, the gate."""
 
     @staticmethod

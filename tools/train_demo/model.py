@@ -1,6 +1,6 @@
 """The demo model: `qwen35moe` as a function of a flat dictionary of weights that carries GGUF's tensor names.
 
-Two forms of the same layer: `forward` (trainer, float32, kernels.cpp) and `forward_plain` (any dtype, plain PyTorch,
+Two forms of the same layer: `forward` (trainer, float32, kernels.py) and `forward_plain` (any dtype, plain PyTorch,
 the recurrence written out), which checks the first and computes the golden logits in float64.
 """
 import dataclasses
